@@ -1,0 +1,1 @@
+"""Where labs run: an embedded cluster, a kind cluster, or an existing context."""

@@ -1,0 +1,1 @@
+"""A Kubernetes cluster in processes: API server, scheduler, controllers and kubelets that meet only in the API."""
