@@ -1,0 +1,65 @@
+"""Binds a Pod's claims before the Pod itself (the VolumeBinding plugin's PreBind).
+
+A claim that got a volume has the volume reserved for it; a claim that is to be provisioned is told the node. Then the
+volume controllers do their part, and the Pod waits for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from clusters.embedded import meta
+from clusters.embedded.client import Client, Object
+from clusters.embedded.informer import InformerFactory
+from clusters.embedded.scheduler.plugins import volumes
+from clusters.embedded.scheduler.plugins.volumebinding import Binding
+
+# VolumeBindingArgs.bindTimeoutSeconds.
+_TIMEOUT = 600.0
+
+
+class VolumeBindingError(Exception):
+    """The Pod's claims could not be bound in time."""
+
+
+class VolumeBinder:
+    def __init__(self, client: Client, informers: InformerFactory):
+        self._client = client
+        self._claims = informers("persistentvolumeclaims")
+        self._changed = asyncio.Event()
+        self._claims.on_change(lambda old, new: self._changed.set())
+
+    async def bind(self, binding: Binding, node: str) -> None:
+        """Returns when every claim is bound. Raises ApiError, and VolumeBindingError after ten minutes."""
+        for claim, volume in binding.static:
+            await self._client.patch("persistentvolumes", volume["metadata"]["name"], {"spec": {"claimRef": _reference(claim)}})
+        for claim in binding.provision:
+            metadata = claim["metadata"]
+            body = {"metadata": {"annotations": {volumes.SELECTED_NODE: node}}}
+            await self._client.patch("persistentvolumeclaims", metadata["name"], body, metadata["namespace"])
+        claims = [meta.key(claim) for claim, _ in binding.static] + [meta.key(claim) for claim in binding.provision]
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                while not all(self._is_bound(key) for key in claims):
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise VolumeBindingError("binding volumes: context deadline exceeded") from None
+
+    def _is_bound(self, key: str) -> bool:
+        claim = self._claims.by_key(key)
+        if claim is None:
+            raise VolumeBindingError(f"binding volumes: error getting PVC {key}")
+        return volumes.is_bound(claim)
+
+
+def _reference(claim: Object) -> Object:
+    metadata = claim["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "name": metadata["name"],
+        "namespace": metadata["namespace"],
+        "uid": metadata["uid"],
+        "resourceVersion": metadata["resourceVersion"],
+    }

@@ -1,0 +1,206 @@
+"""The scheduler at work: takes waiting Pods one by one, decides, and writes the decision down (pkg/scheduler/schedule_one.go).
+
+In: Pods without a node whose `schedulerName` is default-scheduler. Out: bindings, `Scheduled` and `FailedScheduling` events,
+the PodScheduled condition, nominations and the deletion of preempted Pods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from clusters.embedded import meta
+from clusters.embedded.client import Client, Object
+from clusters.embedded.errors import ApiError
+from clusters.embedded.events import EventRecorder
+from clusters.embedded.informer import InformerFactory
+from clusters.embedded.scheduler import algorithm, preemption
+from clusters.embedded.scheduler.binding import VolumeBinder, VolumeBindingError
+from clusters.embedded.scheduler.cache import WATCHED, Cache, is_done
+from clusters.embedded.scheduler.plugins import volumebinding
+from clusters.embedded.scheduler.plugins.registry import BY_NAME
+from clusters.embedded.scheduler.queue import QueuedPod, SchedulingQueue
+
+log = logging.getLogger(__name__)
+
+NAME = "default-scheduler"
+PREEMPTING = "{scheduler}: preempting to accommodate a higher priority pod"
+
+
+class Scheduler:
+    """`await run()` schedules until it is cancelled."""
+
+    def __init__(self, client: Client):
+        self._client = client
+        self._events = EventRecorder(client, NAME)
+        self._informers = InformerFactory(client)
+        self._cache = Cache(self._informers)
+        self._volumes = VolumeBinder(client, self._informers)
+
+    async def run(self) -> None:
+        self._queue = SchedulingQueue(asyncio.get_running_loop().time)
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            self._informers.start(tasks)
+            await self._informers.wait_for_sync()
+            self._cache.pods.on_change(self._pod_changed)
+            for resource in WATCHED:
+                self._informers(resource).on_change(lambda old, new, resource=resource: self._changed(resource, old, new))  # type: ignore[misc]
+            while True:
+                await self._schedule_one(await self._queue.pop())
+
+    def _pod_changed(self, old: Object | None, new: Object | None) -> None:
+        before = old is not None and bool(old["spec"].get("nodeName")) and not is_done(old)
+        after = new is not None and bool(new["spec"].get("nodeName")) and not is_done(new)
+        if new is None or is_done(new) or new["spec"].get("nodeName"):
+            self._queue.delete(meta.key(new or old or {}))
+        elif new["spec"].get("schedulerName", NAME) == NAME:
+            self._waiting_pod_changed(old, new)
+        if before and after:
+            if old and new and old["metadata"].get("labels") != new["metadata"].get("labels"):
+                self._changed("pods", old, new)
+        elif before or after:
+            self._changed("pods", old if before else None, new if after else None)
+
+    def _waiting_pod_changed(self, old: Object | None, new: Object) -> None:
+        if old is None:
+            if not meta.is_deleting(new):
+                self._queue.add(new)
+            return
+        if meta.is_deleting(new):
+            self._queue.delete(meta.key(new))
+            return
+        changed = old["spec"] != new["spec"] or old["metadata"].get("labels") != new["metadata"].get("labels")
+        if not self._cache.is_assumed(new):
+            self._queue.update(new, changed)
+
+    def _changed(self, resource: str, old: Object | None, new: Object | None) -> None:
+        def concerns(queued: QueuedPod) -> bool:
+            hints = (BY_NAME[name].events.get(resource) for name in queued.plugins)
+            # A Pod that was refused without a plugin having done it (there were no nodes) waits for nodes.
+            return any(hint(queued.pod, old, new) for hint in hints if hint) or (not queued.plugins and resource == "nodes")
+
+        self._queue.move(concerns)
+
+    async def _schedule_one(self, queued: QueuedPod) -> None:
+        pod, key = queued.pod, meta.key(queued.pod)
+        snapshot = self._cache.snapshot()
+        result = algorithm.schedule(self._cache.info(pod), snapshot, self._cache.nominated())
+        if result.node is None:
+            try:
+                await self._refuse(queued, result)
+            except ApiError as error:
+                log.info("%s: %s", key, error.message)
+                self._queue.retry(queued)
+            return
+        self._cache.assume(pod, result.node)
+        binding = volumebinding.binding_for(result.cycle, result.node)
+        self._tasks.create_task(self._bind(queued, result.node, binding), name=f"bind {key}")
+
+    async def _bind(self, queued: QueuedPod, node: str, volumes: volumebinding.Binding) -> None:
+        pod = queued.pod
+        metadata = pod["metadata"]
+        try:
+            if volumes:
+                await self._volumes.bind(volumes, node)
+            body = {
+                "apiVersion": "v1",
+                "kind": "Binding",
+                "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"]},
+                "target": {"kind": "Node", "name": node},
+            }
+            await self._client.create("pods", body, metadata["namespace"], subresource="binding", name=metadata["name"])
+        except (ApiError, VolumeBindingError) as error:
+            self._cache.forget(pod)
+            if isinstance(error, ApiError) and error.code == 404:
+                self._queue.done(queued)
+                return
+            self._queue.retry(queued)
+            await self._events.event(pod, "Warning", "FailedScheduling", f"running Bind plugin: {error}")
+            return
+        self._queue.done(queued)
+        await self._events.event(pod, "Normal", "Scheduled", f"Successfully assigned {metadata['namespace']}/{metadata['name']} to {node}")
+
+    async def _refuse(self, queued: QueuedPod, result: algorithm.Result) -> None:
+        """Says why the Pod stays Pending, and makes room for it where that is possible."""
+        pod = queued.pod
+        outcome = preemption.find(
+            result.cycle.pod, result.cycle.snapshot, result.diagnosis, self._cache.nominated(), self._cache.budgets.list()
+        )
+        message = result.diagnosis.message(outcome.message)
+        nominated = (pod.get("status") or {}).get("nominatedNodeName") or ""
+        if outcome.candidate is not None:
+            nominated = outcome.candidate.node
+            self._cache.nominate(pod, nominated)
+        elif outcome.clear:
+            nominated = ""
+            self._cache.unnominate(pod)
+        await self._events.event(pod, "Warning", "FailedScheduling", message)
+        await self._set_unschedulable(pod, message, nominated)
+        if outcome.candidate is not None:
+            await self._evict(pod, outcome.candidate)
+        self._queue.park(queued, result.diagnosis.plugins)
+
+    async def _set_unschedulable(self, pod: Object, message: str, nominated: str) -> None:
+        known = meta.condition(pod, "PodScheduled") or {}
+        status: Object = {}
+        if (known.get("status"), known.get("reason"), known.get("message")) != ("False", "Unschedulable", message):
+            status["conditions"] = [
+                {
+                    "type": "PodScheduled",
+                    "status": "False",
+                    "reason": "Unschedulable",
+                    "message": message,
+                    "lastProbeTime": None,
+                    "lastTransitionTime": known["lastTransitionTime"] if known.get("status") == "False" else meta.now(),
+                    "observedGeneration": pod["metadata"].get("generation", 1),
+                }
+            ]
+        if nominated != ((pod.get("status") or {}).get("nominatedNodeName") or ""):
+            status["nominatedNodeName"] = nominated or None
+        if status:
+            await self._patch_status(pod, status)
+
+    async def _patch_status(self, pod: Object, status: Object) -> None:
+        metadata = pod["metadata"]
+        try:
+            await self._client.patch(
+                "pods",
+                metadata["name"],
+                {"metadata": {"uid": metadata["uid"]}, "status": status},
+                metadata["namespace"],
+                subresource="status",
+                type="strategic",
+            )
+        except ApiError as error:
+            if error.code not in (404, 409):
+                raise
+
+    async def _evict(self, pod: Object, candidate: preemption.Candidate) -> None:
+        """Ends the victims, and takes the node from weaker Pods that it had been promised to."""
+        for rival in self._cache.nominated().get(candidate.node, []):
+            if rival.priority < (pod["spec"].get("priority") or 0):
+                self._cache.unnominate(rival.pod)
+                await self._patch_status(rival.pod, {"nominatedNodeName": None})
+        for victim in candidate.victims:
+            if meta.is_deleting(victim.pod):
+                continue
+            condition = {
+                "type": "DisruptionTarget",
+                "status": "True",
+                "reason": preemption.BY_SCHEDULER,
+                "message": PREEMPTING.format(scheduler=pod["spec"].get("schedulerName", NAME)),
+                "lastProbeTime": None,
+                "lastTransitionTime": meta.now(),
+                "observedGeneration": victim.pod["metadata"].get("generation", 1),
+            }
+            metadata = victim.pod["metadata"]
+            await self._patch_status(victim.pod, {"conditions": [condition]})
+            try:
+                await self._client.delete("pods", metadata["name"], metadata["namespace"], uid=metadata["uid"])
+            except ApiError as error:
+                if error.code != 404:
+                    raise
+                continue
+            message = f"Preempted by pod {pod['metadata']['uid']} on node {candidate.node}"
+            await self._events.event(victim.pod, "Normal", "Preempted", message)
