@@ -1,0 +1,59 @@
+"""What admission is asked to judge, and what it may read to do so (k8s.io/apiserver/pkg/admission Attributes)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from clusters.embedded.errors import ApiError, forbidden
+from clusters.embedded.resources import Resource
+
+Object = dict[str, Any]
+
+
+class Reader(Protocol):
+    """The stored objects, answered from memory without awaiting. They are shared: never changed."""
+
+    def get(self, resource: str, name: str, namespace: str | None = None) -> Object | None:
+        """The object, or None. `resource` is a name as in `resources.py`: `pods`, `storageclasses.storage.k8s.io`."""
+        ...
+
+    def list(self, resource: str, namespace: str | None = None) -> list[Object]:
+        """All objects of the resource, in one namespace or (None) in all."""
+        ...
+
+
+@dataclass
+class AdmissionRequest:
+    """One write on its way to the store.
+
+    `operation` is CREATE, UPDATE or DELETE. `object` is None for DELETE and is changed in place by mutating plugins; `old` is what is stored (UPDATE, DELETE).
+    `updates` is filled by admission: (resource name, object) pairs that the server stores together with a request that succeeds
+    (a ResourceQuota with its new `status.used`).
+    """
+
+    operation: str
+    resource: Resource
+    reader: Reader
+    subresource: str = ""
+    namespace: str | None = None
+    name: str = ""
+    object: Object | None = None
+    old: Object | None = None
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    dry_run: bool = False
+    updates: list[tuple[str, Object]] = field(default_factory=list)
+
+    @property
+    def metadata(self) -> Object:
+        return (self.object or self.old or {}).get("metadata") or {}
+
+    @property
+    def display_name(self) -> str:
+        """The name that messages show: the object's own, or the start of the one to be generated."""
+        return self.metadata.get("name") or self.metadata.get("generateName") or self.name
+
+    def forbid(self, why: str) -> ApiError:
+        """403 with `why` after `pods "x" is forbidden: `."""
+        return forbidden(self.resource.plural, self.resource.group, self.display_name, why)

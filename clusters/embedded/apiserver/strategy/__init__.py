@@ -1,0 +1,81 @@
+"""What the API server does to an object between defaulting and validation, by kind (the registries' `strategy.go`).
+
+An object with its name, uid and defaults flows in; what only the server may set (status, generation, addresses, selectors of Jobs)
+is set or put back in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from clusters.embedded import resources
+from clusters.embedded.apiserver import defaulting
+from clusters.embedded.apiserver.strategy import batch, core, extension, generation, service
+from clusters.embedded.apiserver.strategy.context import Context
+
+__all__ = ["Context", "prepare_for_create", "prepare_for_update"]
+
+Object = dict[str, Any]
+
+_CREATE: dict[tuple[str, str], Callable[[Object, Context], None]] = {
+    **core.CREATE,
+    **batch.CREATE,
+    **service.CREATE,
+    **extension.CREATE,
+}
+_UPDATE: dict[tuple[str, str], Callable[[Object, Object, Context], None]] = {
+    **core.UPDATE,
+    **service.UPDATE,
+}
+# Kinds whose status the client may give when it creates them: a kubelet registers its Node with one.
+_STATUS_FROM_CLIENT = {("v1", "Node")}
+
+
+def _identity(obj: Object) -> tuple[str, str]:
+    return obj.get("apiVersion", ""), obj.get("kind", "")
+
+
+def _has_status(identity: tuple[str, str]) -> bool:
+    resource = resources.by_kind().get(identity)
+    return resource is not None and resource.subresource("status") is not None
+
+
+def prepare_for_create(obj: Object, context: Context) -> None:
+    """Changes `obj` in place into what is validated and stored. Needs `metadata.name` and `metadata.uid` to be set.
+
+    Raises ApiError 422 where an address or port that the client asks for cannot be had.
+    """
+    identity = _identity(obj)
+    if _has_status(identity) and identity not in _STATUS_FROM_CLIENT:
+        blank: Object = {"apiVersion": identity[0], "kind": identity[1], "metadata": {}}
+        defaulting.apply(blank)
+        obj.pop("status", None)
+        if "status" in blank:
+            obj["status"] = blank["status"]
+    generation.start(obj)
+    prepare = _CREATE.get(identity)
+    if prepare is not None:
+        prepare(obj, context)
+
+
+def prepare_for_update(new: Object, old: Object, subresource: str, context: Context) -> None:
+    """Changes `new` in place: puts back what this request may not write, and counts `metadata.generation`.
+
+    `subresource` is "" for the object itself; status, ephemeralcontainers, resize and finalize are known beside it. Raises ApiError 422 as
+    `prepare_for_create` does.
+    """
+    identity = _identity(new)
+    if subresource == "status":
+        core.keep_all_but_status(new, old)
+    elif subresource in core.PARTS_OF_POD:
+        core.keep_all_but_part(new, old, subresource)
+    else:
+        if _has_status(identity):
+            new.pop("status", None)
+            if "status" in old:
+                new["status"] = old["status"]
+        prepare = _UPDATE.get(identity)
+        if prepare is not None and subresource != "finalize":
+            prepare(new, old, context)
+    generation.advance(new, old)

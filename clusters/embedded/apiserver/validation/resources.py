@@ -1,0 +1,117 @@
+"""Names and amounts of compute resources: containers, Pods, quotas, limit ranges (core/validation and apis/core/helper)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clusters.embedded.apiserver.validation import content, field, values
+from clusters.embedded.apiserver.validation.field import Errors, Path
+
+Object = dict[str, Any]
+
+_CONTAINER = frozenset({"cpu", "memory", "ephemeral-storage"})
+_COUNTED = frozenset({
+    "pods", "services", "replicationcontrollers", "secrets", "configmaps", "persistentvolumeclaims", "resourcequotas",
+    "services.loadbalancers", "services.nodeports",
+})  # fmt: skip
+_QUOTA = _COUNTED | {
+    "cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.storage", "requests.ephemeral-storage",
+    "limits.cpu", "limits.memory", "limits.ephemeral-storage",
+}  # fmt: skip
+_STANDARD = _QUOTA | {"storage"}
+_HUGE_PAGES = "hugepages-"
+
+
+def is_huge_page(name: str) -> bool:
+    return name.startswith(_HUGE_PAGES)
+
+
+def is_native(name: str) -> bool:
+    """A resource of Kubernetes' own: no domain, or one under kubernetes.io."""
+    return "/" not in name or "kubernetes.io/" in name
+
+
+def is_extended(name: str) -> bool:
+    """A device plugin's resource such as nvidia.com/gpu."""
+    if is_native(name) or name.startswith("requests."):
+        return False
+    return not content.qualified_name(f"requests.{name}")
+
+
+def is_overcommitted(name: str) -> bool:
+    return is_native(name) and not is_huge_page(name)
+
+
+def _standard(name: str) -> bool:
+    return name in _STANDARD or is_huge_page(name) or name.startswith(f"requests.{_HUGE_PAGES}")
+
+
+def _name(value: str, path: Path) -> Errors:
+    found = values.all_of(path, value, content.qualified_name(value))
+    if not found and "/" not in value and not _standard(value):
+        found.append(field.invalid(path, value, "must be a standard resource type or fully qualified"))
+    return found
+
+
+def container_resource_name(value: str, path: Path) -> Errors:
+    found = _name(value, path)
+    if "/" not in value:
+        if value not in _CONTAINER and not is_huge_page(value):
+            found.append(field.invalid(path, value, "must be a standard resource for containers"))
+    elif not is_native(value) and not is_extended(value):
+        found.append(field.invalid(path, value, "doesn't follow extended resource name standard"))
+    return found
+
+
+def quota_resource_name(value: str, path: Path) -> Errors:
+    if value.startswith("count/"):
+        return values.all_of(path, value, content.qualified_name(value))
+    found = _name(value, path)
+    if "/" not in value and not (value in _QUOTA or is_huge_page(value) or value.startswith(f"requests.{_HUGE_PAGES}")):
+        found.append(field.invalid(path, value, "must be a standard resource for quota"))
+    return found
+
+
+def limit_range_resource_name(value: str, path: Path) -> Errors:
+    return _name(value, path)
+
+
+def amount(name: str, value: Any, path: Path) -> Errors:
+    """Not negative, and whole for what can only be counted."""
+    found = values.nonnegative_quantity(value, path)
+    parsed = values.amount(value)
+    if (name in _COUNTED or is_extended(name)) and parsed is not None and parsed != parsed.to_integral_value():
+        found.append(field.invalid(path, str(value), content.NOT_INTEGER))
+    return found
+
+
+def requirements(resources: Object, path: Path) -> Errors:
+    """`resources` of a container: each name and amount, and each request against its limit."""
+    found: Errors = []
+    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    for name, value in sorted(limits.items()):
+        where = path.child("limits").key(name)
+        found += container_resource_name(name, where) + amount(name, value, where)
+    for name, value in sorted(requests.items()):
+        where = path.child("requests").key(name)
+        found += container_resource_name(name, where) + amount(name, value, where)
+        found += _request_against_limit(name, value, limits, path)
+    named = limits.keys() | requests.keys()
+    if any(map(is_huge_page, named)) and not named & {"cpu", "memory"}:
+        found.append(field.forbidden(path, "HugePages require cpu or memory"))
+    return found
+
+
+def _request_against_limit(name: str, value: Any, limits: Object, path: Path) -> Errors:
+    if name not in limits:
+        if is_overcommitted(name):
+            return []
+        return [field.required(path.child("limits"), "Limit must be set for non overcommitable resources")]
+    request, limit = values.amount(value), values.amount(limits[name])
+    if request is None or limit is None:
+        return []
+    if request != limit and not is_overcommitted(name):
+        return [field.invalid(path.child("requests"), str(value), f"must be equal to {name} limit of {limits[name]}")]
+    if request > limit:
+        return [field.invalid(path.child("requests"), str(value), f"must be less than or equal to {name} limit of {limits[name]}")]
+    return []
