@@ -1,0 +1,172 @@
+"""What a user may do: RBAC over the stored roles and bindings (plugin/pkg/auth/authorizer/rbac)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from clusters.embedded.apiserver.request import RequestInfo, User
+from clusters.embedded.errors import ApiError, qualified
+from clusters.embedded.store import Store
+
+Object = dict[str, Any]
+
+_RBAC = "rbac.authorization.k8s.io"
+_MASTERS = "system:masters"
+_ACCOUNT = "system:serviceaccount:"
+# The control plane's own identities: what they may do is a matter of their code here, not of roles.
+_TRUSTED = frozenset({"system:apiserver", "system:kube-scheduler", "system:kube-controller-manager"})
+_NODES = "system:nodes"
+_EVERYTHING: list[Object] = [
+    {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+    {"verbs": ["*"], "nonResourceURLs": ["*"]},
+]
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """One question to the authorizer: a verb on a resource, or (`resource` None) on a path."""
+
+    verb: str
+    path: str = ""
+    group: str = ""
+    resource: str | None = None
+    subresource: str = ""
+    namespace: str | None = None
+    name: str = ""
+
+    @classmethod
+    def of(cls, info: RequestInfo) -> Attributes:
+        return cls(info.verb, info.path, info.group, info.resource, info.subresource, info.namespace, info.name)
+
+
+@dataclass(frozen=True)
+class Decision:
+    allowed: bool
+    reason: str = ""
+
+
+def _covers(allowed: list[str] | None, wanted: str) -> bool:
+    return bool(allowed) and ("*" in allowed or wanted in allowed)  # type: ignore[operator]
+
+
+def _covers_resource(rule: Object, attributes: Attributes) -> bool:
+    resources = rule.get("resources") or []
+    whole = f"{attributes.resource}/{attributes.subresource}" if attributes.subresource else attributes.resource
+    for each in resources:
+        if each in ("*", whole):
+            return True
+        if attributes.subresource and each == f"*/{attributes.subresource}":
+            return True
+    return False
+
+
+def rule_allows(rule: Object, attributes: Attributes) -> bool:
+    """One PolicyRule against one question (rbac.RuleAllows)."""
+    if not _covers(rule.get("verbs"), attributes.verb):
+        return False
+    if attributes.resource is None:
+        for url in rule.get("nonResourceURLs") or []:
+            if url in ("*", attributes.path) or (url.endswith("*") and attributes.path.startswith(url.rstrip("*"))):
+                return True
+        return False
+    names = rule.get("resourceNames") or []
+    if names and attributes.name not in names:
+        return False
+    return _covers(rule.get("apiGroups"), attributes.group) and _covers_resource(rule, attributes)
+
+
+def _subject_is(subject: Object, user: User, namespace: str) -> bool:
+    kind, name = subject.get("kind"), subject.get("name")
+    if kind == "User":
+        return user.name == name
+    if kind == "Group":
+        return name in user.groups
+    return kind == "ServiceAccount" and user.name == f"{_ACCOUNT}{subject.get('namespace') or namespace}:{name}"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A rule that a user has, and through which binding."""
+
+    rule: Object
+    reason: str
+
+
+class Authorizer:
+    def __init__(self, store: Store):
+        self._store = store
+
+    def rules(self, user: User, namespace: str | None, problems: list[str] | None = None) -> Iterator[Grant]:
+        """All rules of `user`, cluster-wide and (where one is given) in `namespace`; roles that are missing are told to `problems`."""
+        for binding in self._store.list(f"clusterrolebindings.{_RBAC}"):
+            yield from self._through(binding, user, None, problems)
+        if namespace:
+            for binding in self._store.list(f"rolebindings.{_RBAC}", namespace):
+                yield from self._through(binding, user, namespace, problems)
+
+    def all_rules(self, user: User, namespace: str | None) -> list[Object]:
+        """Every rule of `user` in `namespace`; of the superusers, the one that allows everything."""
+        if self._is_super(user):
+            return _EVERYTHING
+        return [grant.rule for grant in self.rules(user, namespace)]
+
+    def _is_super(self, user: User) -> bool:
+        return _MASTERS in user.groups or user.name in _TRUSTED or _NODES in user.groups
+
+    def _through(self, binding: Object, user: User, namespace: str | None, problems: list[str] | None) -> Iterator[Grant]:
+        subject = next((each for each in binding.get("subjects") or [] if _subject_is(each, user, namespace or "")), None)
+        if subject is None:
+            return
+        reference = binding.get("roleRef") or {}
+        kind, name = reference.get("kind", ""), reference.get("name", "")
+        in_namespace = kind == "Role"
+        role = self._store.get(f"{kind.lower()}s.{_RBAC}", name, namespace if in_namespace else None)
+        if role is None:
+            if problems is not None:
+                problems.append(f'{kind.lower()}.{_RBAC} "{name}" not found')
+            return
+        shown = f'"{binding["metadata"]["name"]}{"/" + namespace if namespace else ""}"'
+        binding_kind = "RoleBinding" if namespace else "ClusterRoleBinding"
+        who = f'{subject["kind"]} "{subject.get("name")}{"/" + (subject.get("namespace") or "") if subject["kind"] == "ServiceAccount" else ""}"'
+        reason = f'RBAC: allowed by {binding_kind} {shown} of {kind} "{name}" to {who}'
+        for rule in self._rules_of(role):
+            yield Grant(rule, reason)
+
+    def _rules_of(self, role: Object) -> list[Object]:
+        return role.get("rules") or []
+
+    def decide(self, user: User, attributes: Attributes) -> Decision:
+        if self._is_super(user):
+            return Decision(True)
+        problems: list[str] = []
+        for grant in self.rules(user, attributes.namespace, problems):
+            if rule_allows(grant.rule, attributes):
+                return Decision(True, grant.reason)
+        if problems:
+            listed = problems[0] if len(problems) == 1 else "[" + ", ".join(problems) + "]"
+            return Decision(False, f"RBAC: {listed}")
+        return Decision(False)
+
+
+def refusal(user: User, attributes: Attributes, decision: Decision) -> ApiError:
+    """403 in the words of responsewriters.ForbiddenStatusError."""
+    why = ": " + decision.reason if decision.reason else ""
+    if attributes.resource is None:
+        message = f'forbidden: User "{user.name}" cannot {attributes.verb} path "{attributes.path}"{why}'
+        return ApiError(403, "Forbidden", message, {})
+    what = f"{attributes.resource}/{attributes.subresource}" if attributes.subresource else attributes.resource
+    where = f' in the namespace "{attributes.namespace}"' if attributes.namespace else " at the cluster scope"
+    message = f'User "{user.name}" cannot {attributes.verb} resource "{what}" in API group "{attributes.group}"{where}{why}'
+    named = qualified(attributes.resource, attributes.group) + (f' "{attributes.name}"' if attributes.name else "")
+    details = ({"name": attributes.name} if attributes.name else {}) | ({"group": attributes.group} if attributes.group else {})
+    return ApiError(403, "Forbidden", f"{named} is forbidden: {message}", {**details, "kind": attributes.resource})
+
+
+def impersonation_of(name: str) -> Attributes:
+    """What a user must be allowed in order to act as `name`."""
+    if name.startswith(_ACCOUNT):
+        namespace, _, account = name.removeprefix(_ACCOUNT).partition(":")
+        return Attributes("impersonate", resource="serviceaccounts", namespace=namespace, name=account)
+    return Attributes("impersonate", resource="users", name=name)

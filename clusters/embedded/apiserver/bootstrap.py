@@ -1,0 +1,67 @@
+"""What every cluster has from its first moment, as data in `bootstrap/`; created where it is missing and otherwise left alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from clusters.embedded.apiserver.registry import Caller, Registry
+from clusters.embedded.apiserver.request import User
+from clusters.embedded.errors import ApiError
+from clusters.embedded.resources import by_kind, by_name
+
+Object = dict[str, Any]
+
+_FOLDER = Path(__file__).with_name("bootstrap")
+_ADDRESS = "172.18.0.2"
+
+
+async def ensure(registry: Registry, port: int) -> None:
+    """Creates the objects of every file in `bootstrap/`, and what the kubernetes Service leads to."""
+    caller = Caller(User("system:apiserver", ("system:masters",)), "kube-apiserver")
+    for file in sorted(_FOLDER.glob("*.json")):
+        for obj in json.loads(file.read_text()):
+            await _ensure(registry, caller, obj)
+    for obj in _kubernetes_endpoints(port):
+        await _ensure(registry, caller, obj, replace=True)
+
+
+async def _ensure(registry: Registry, caller: Caller, obj: Object, *, replace: bool = False) -> None:
+    resource = by_kind()[obj["apiVersion"], obj["kind"]]
+    name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
+    if registry.store.get(resource.name, name, namespace) is None:
+        try:
+            await registry.create(caller, resource, namespace, obj)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+    elif replace:
+        await registry.update(caller, resource, namespace, name, lambda old: {**old, **obj, "metadata": {**old["metadata"], **obj["metadata"]}})
+
+
+def _kubernetes_endpoints(port: int) -> list[Object]:
+    """Where the kubernetes Service leads: the port is another one after a restart."""
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": {
+                "name": "kubernetes",
+                "namespace": "default",
+                "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+            },
+            "subsets": [{"addresses": [{"ip": _ADDRESS}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}],
+        },
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [_ADDRESS], "conditions": {"ready": True}}],
+            "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+        },
+    ]
+
+
+__all__ = ["by_name", "ensure"]

@@ -1,0 +1,119 @@
+"""Resources that are served in more than one form and stored in one.
+
+Events are stored as core/v1 and served as events.k8s.io/v1 too; HorizontalPodAutoscalers are stored as autoscaling/v2 and
+served as autoscaling/v1 too. What the older form cannot say travels in annotations, as in pkg/apis/autoscaling/v1/conversion.go.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from clusters.embedded.resources import Resource
+
+Object = dict[str, Any]
+
+# Field names of core/v1 Event and what events.k8s.io/v1 calls them.
+_EVENT_FIELDS = {
+    "involvedObject": "regarding",
+    "message": "note",
+    "reportingComponent": "reportingController",
+    "source": "deprecatedSource",
+    "firstTimestamp": "deprecatedFirstTimestamp",
+    "lastTimestamp": "deprecatedLastTimestamp",
+    "count": "deprecatedCount",
+}
+_EVENT_FIELDS_BACK = {new: old for old, new in _EVENT_FIELDS.items()}
+_METRICS_ANNOTATION = "autoscaling.alpha.kubernetes.io/metrics"
+_BEHAVIOR_ANNOTATION = "autoscaling.alpha.kubernetes.io/behavior"
+_CONDITIONS_ANNOTATION = "autoscaling.alpha.kubernetes.io/conditions"
+
+
+def stored_as(resource: Resource) -> str:
+    """The name under which the store keeps objects of `resource`."""
+    return "events" if resource.name == "events.events.k8s.io" else resource.name
+
+
+def is_stored_form(resource: Resource) -> bool:
+    return resource.group != "events.k8s.io" and (resource.group, resource.version) != ("autoscaling", "v1")
+
+
+def to_stored(resource: Resource, obj: Object) -> Object:
+    """`obj` in the form that is stored; the same object where both forms are one."""
+    if resource.group == "events.k8s.io":
+        return {_EVENT_FIELDS_BACK.get(key, key): value for key, value in obj.items()} | {"apiVersion": "v1"}
+    if (resource.group, resource.version) == ("autoscaling", "v1"):
+        return _autoscaler_to_v2(obj)
+    return obj
+
+
+def to_served(resource: Resource, obj: Object) -> Object:
+    """A stored object in the form of `resource`; the same object where both forms are one."""
+    if resource.group == "events.k8s.io":
+        return {_EVENT_FIELDS.get(key, key): value for key, value in obj.items()} | {"apiVersion": "events.k8s.io/v1"}
+    if (resource.group, resource.version) == ("autoscaling", "v1"):
+        return _autoscaler_to_v1(obj)
+    return obj
+
+
+def _cpu_target(metric: Object) -> int | None:
+    named = metric.get("resource") or {}
+    if metric.get("type") != "Resource" or named.get("name") != "cpu":
+        return None
+    return (named.get("target") or {}).get("averageUtilization")
+
+
+def _autoscaler_to_v1(obj: Object) -> Object:
+    spec, status = dict(obj.get("spec") or {}), dict(obj.get("status") or {})
+    annotations = dict(obj["metadata"].get("annotations") or {})
+    others = []
+    for metric in spec.pop("metrics", None) or []:
+        target = _cpu_target(metric)
+        if target is not None and "targetCPUUtilizationPercentage" not in spec:
+            spec["targetCPUUtilizationPercentage"] = target
+        else:
+            others.append(metric)
+    if others:
+        annotations[_METRICS_ANNOTATION] = json.dumps(others)
+    if behavior := spec.pop("behavior", None):
+        annotations[_BEHAVIOR_ANNOTATION] = json.dumps(behavior)
+    for metric in status.pop("currentMetrics", None) or []:
+        current = ((metric.get("resource") or {}).get("current") or {}).get("averageUtilization")
+        if current is not None and metric["resource"].get("name") == "cpu":
+            status["currentCPUUtilizationPercentage"] = current
+    if conditions := status.pop("conditions", None):
+        annotations[_CONDITIONS_ANNOTATION] = json.dumps(conditions)
+    metadata = dict(obj["metadata"]) | ({"annotations": annotations} if annotations else {})
+    return {**obj, "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}
+
+
+def _autoscaler_to_v2(obj: Object) -> Object:
+    spec, status = dict(obj.get("spec") or {}), dict(obj.get("status") or {})
+    metadata = dict(obj.get("metadata") or {})
+    annotations = dict(metadata.get("annotations") or {})
+    metrics = _read(annotations.pop(_METRICS_ANNOTATION, None)) or []
+    target = spec.pop("targetCPUUtilizationPercentage", None)
+    if target is not None:
+        cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": target}}
+        metrics = [{"type": "Resource", "resource": cpu}, *metrics]
+    if metrics:
+        spec["metrics"] = metrics
+    if behavior := _read(annotations.pop(_BEHAVIOR_ANNOTATION, None)):
+        spec["behavior"] = behavior
+    current = status.pop("currentCPUUtilizationPercentage", None)
+    if current is not None:
+        status["currentMetrics"] = [{"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": current}}}]
+    if conditions := _read(annotations.pop(_CONDITIONS_ANNOTATION, None)):
+        status["conditions"] = conditions
+    if annotations:
+        metadata["annotations"] = annotations
+    else:
+        metadata.pop("annotations", None)
+    return {**obj, "apiVersion": "autoscaling/v2", "metadata": metadata, "spec": spec, "status": status}
+
+
+def _read(text: str | None) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,105 @@
+"""Paths that name no resource: discovery, OpenAPI, version, health."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+from aiohttp import web
+
+from clusters.embedded.apiserver import discovery, representation
+from clusters.embedded.apiserver.handlers import compress, page_not_found
+from clusters.embedded.errors import method_not_allowed
+
+if TYPE_CHECKING:
+    from clusters.embedded.apiserver.server import ApiServer, Exchange
+
+_HEALTH = ("/healthz", "/livez", "/readyz")
+_CHECKS = ("ping", "log", "etcd", "poststarthook/start-apiserver-admission-initializer", "poststarthook/rbac/bootstrap-roles")
+# A document under its hash never changes: kubectl keeps it and asks no more.
+_FOREVER = {
+    "Cache-Control": "public, immutable",
+    "Expires": "Fri, 01 Jan 2038 00:00:00 GMT",
+    "Last-Modified": "Thu, 01 Jan 1970 00:00:00 GMT",
+}
+
+
+class Endpoints:
+    def __init__(self, server: ApiServer):
+        self._server = server
+
+    async def serve(self, exchange: Exchange) -> web.StreamResponse:
+        path = exchange.info.path.rstrip("/") or "/"
+        if exchange.http.method not in ("GET", "HEAD"):
+            raise method_not_allowed() if self._is_known(path) else page_not_found()
+        if path.startswith(_HEALTH):
+            return self._health(exchange, path)
+        if path == "/version":
+            return self._json(exchange, orjson.dumps(discovery.version()))
+        if path in ("/api", "/apis"):
+            return self._roots(exchange, path)
+        if path == "/openapi/v3" or path.startswith("/openapi/v3/"):
+            return self._openapi(exchange, path)
+        if path == "/":
+            return self._json(exchange, orjson.dumps({"paths": self._paths()}))
+        parts = path.strip("/").split("/")
+        found = None
+        if parts[0] == "api" and len(parts) == 2:
+            found = discovery.resource_list("", parts[1])
+        elif parts[0] == "apis" and len(parts) == 3:
+            found = discovery.resource_list(parts[1], parts[2])
+        elif parts[0] == "apis" and len(parts) == 2:
+            found = discovery.group(parts[1])
+        if found is None:
+            raise page_not_found()
+        return self._json(exchange, orjson.dumps(found))
+
+    def _is_known(self, path: str) -> bool:
+        return path.startswith((*_HEALTH, "/version", "/api", "/openapi/v3"))
+
+    def _paths(self) -> list[str]:
+        groups = [each["name"] for each in discovery.group_list()["groups"]]
+        return ["/api", "/api/v1", "/apis", *(f"/apis/{name}" for name in groups), *_HEALTH, "/openapi/v3", "/version"]
+
+    def _roots(self, exchange: Exchange, path: str) -> web.Response:
+        accept = exchange.http.headers.get("Accept", "")
+        if "as=APIGroupDiscoveryList" in accept and "v=v2" in accept.replace("v=v2beta1", ""):
+            body = orjson.dumps(discovery.aggregated(core=path == "/api"))
+            return self._json(exchange, body, discovery.AGGREGATED)
+        body = orjson.dumps(discovery.versions(f"127.0.0.1:{self._server.port}") if path == "/api" else discovery.group_list())
+        return self._json(exchange, body)
+
+    def _openapi(self, exchange: Exchange, path: str) -> web.Response:
+        from clusters.embedded.apiserver import openapi
+
+        if path == "/openapi/v3":
+            return self._json(exchange, orjson.dumps(openapi.index()))
+        try:
+            body = openapi.document(path.removeprefix("/openapi/v3/"))
+        except KeyError:
+            raise page_not_found() from None
+        return self._json(exchange, body, headers=_FOREVER)
+
+    def _health(self, exchange: Exchange, path: str) -> web.Response:
+        endpoint, _, check = path.strip("/").partition("/")
+        if check:
+            if check not in _CHECKS:
+                raise page_not_found()
+            text = "ok"
+        elif "verbose" in exchange.query:
+            text = "".join(f"[+]{each} ok\n" for each in _CHECKS) + f"{endpoint} check passed\n"
+        else:
+            text = "ok"
+        return web.Response(text=text, content_type="text/plain", headers=exchange.headers())
+
+    def _json(
+        self, exchange: Exchange, body: bytes, content_type: str = representation.JSON, headers: dict[str, str] | None = None
+    ) -> web.Response:
+        tag = discovery.etag(body)
+        shared = exchange.headers() | {"ETag": tag, "Vary": "Accept", "Cache-Control": "public"} | (headers or {})
+        if exchange.http.headers.get("If-None-Match") == tag:
+            return web.Response(status=304, headers=shared)
+        response = web.Response(body=body, headers=shared)
+        response.headers["Content-Type"] = content_type
+        compress(exchange.http, response)
+        return response

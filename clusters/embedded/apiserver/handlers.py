@@ -1,0 +1,315 @@
+"""The verbs of resources over HTTP: query and body flow in, the registry does the work, the object goes out in the form asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from clusters.embedded import meta
+from clusters.embedded.apiserver import bodies, listing, patching, representation, reviews, steps, streams, validity
+from clusters.embedded.apiserver.audit import loggable
+from clusters.embedded.apiserver.deletion import DeleteOptions
+from clusters.embedded.apiserver.registry import Caller
+from clusters.embedded.apiserver.request import is_true
+from clusters.embedded.apiserver.subresources import OWN_UPDATE
+from clusters.embedded.errors import ApiError, bad_request, method_not_allowed, not_found
+from clusters.embedded.resources import Resource
+
+if TYPE_CHECKING:
+    from clusters.embedded.apiserver.server import ApiServer, Exchange
+
+Object = dict[str, Any]
+
+_STREAMED = frozenset({"log", "exec", "attach", "portforward", "proxy"})
+_POSTED = frozenset({"binding", "eviction", "token"})
+_UPDATED = frozenset({"status", "scale", "finalize", "approval", "ephemeralcontainers", "resize"})
+# Kinds whose use is answered with a Warning header.
+_DEPRECATED = {
+    ("", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    ("", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+}
+
+
+class Handlers:
+    def __init__(self, server: ApiServer):
+        self._server = server
+        self._registry = server.registry
+
+    async def serve(self, exchange: Exchange) -> web.StreamResponse:
+        info = exchange.info
+        resource = info.served
+        if resource is None:
+            if info.group == "metrics.k8s.io":
+                return await streams.metrics(self._server, exchange)
+            raise page_not_found()
+        self._check_path(resource, exchange)
+        if warning := _DEPRECATED.get((resource.group, resource.plural)):
+            exchange.warnings.append(warning)
+        if info.subresource in _STREAMED:
+            return await streams.serve(self._server, exchange, resource)
+        if reviews.is_review(resource):
+            return await self._review(exchange, resource)
+        match info.verb:
+            case "get":
+                return self._get(exchange, resource)
+            case "list":
+                return self._list(exchange, resource)
+            case "watch":
+                return await listing.watch(self._registry.store, exchange, resource)
+            case "create":
+                return await self._create(exchange, resource)
+            case "update":
+                return await self._update(exchange, resource)
+            case "patch":
+                return await self._patch(exchange, resource)
+            case "delete":
+                return await self._delete(exchange, resource)
+            case "deletecollection":
+                return await self._delete_collection(exchange, resource)
+        raise method_not_allowed()
+
+    def _check_path(self, resource: Resource, exchange: Exchange) -> None:
+        """A path that names no resource is not found; a verb that the resource does not have is not allowed."""
+        info = exchange.info
+        if resource.namespaced and info.namespace is None and (info.name_in_path or info.verb not in ("list", "watch")):
+            raise method_not_allowed() if not info.name_in_path else page_not_found()
+        if not resource.namespaced and info.namespace is not None and resource.name != "namespaces":
+            raise page_not_found()
+        if info.subresource:
+            found = resource.subresource(info.subresource)
+            if found is None:
+                raise page_not_found()
+            if info.verb not in found.verbs and info.subresource not in _STREAMED:
+                raise method_not_allowed()
+        elif info.verb not in resource.verbs or (info.verb == "create" and info.name_in_path):
+            raise method_not_allowed()
+
+    def _caller(self, exchange: Exchange) -> Caller:
+        query = exchange.query
+        dry_run = query.get("dryRun", "")
+        if dry_run not in ("", "All"):
+            raise validity.option("dryRun", dry_run, ("All",))
+        agent = exchange.record.user_agent
+        manager = query.get("fieldManager") or agent.partition("/")[0] or "unknown"
+        if len(manager) > 128:
+            raise validity.too_long_manager(manager)
+        return Caller(exchange.user, manager, bool(dry_run), exchange.warnings)
+
+    def _reply(self, exchange: Exchange, resource: Resource, obj: Object, status: int = 200) -> web.Response:
+        form = representation.negotiate(exchange.http.headers.get("Accept", ""), exchange.query)
+        return respond(exchange, representation.one(form, resource, obj), form, status)
+
+    # Reads
+
+    def _get(self, exchange: Exchange, resource: Resource) -> web.Response:
+        info = exchange.info
+        namespace = _namespace(exchange, resource)
+        listing.check_version(self._registry.store, exchange.query)
+        if info.subresource:
+            obj = self._server.subresources.get(resource, namespace, info.name, info.subresource)
+        else:
+            obj = self._registry.get(resource, info.name, namespace)
+        return self._reply(exchange, resource, obj)
+
+    def _list(self, exchange: Exchange, resource: Resource) -> web.Response:
+        page = listing.page(self._registry.store, resource, _namespace(exchange, resource), exchange.query)
+        form = representation.negotiate(exchange.http.headers.get("Accept", ""), exchange.query)
+        return respond(exchange, representation.many(form, resource, page.items, page.metadata), form)
+
+    # Writes
+
+    async def _body(self, exchange: Exchange, resource: Resource) -> Object:
+        """The object that a POST or PUT carries, pruned to its schema; strict errors are raised or become warnings."""
+        raw = await bodies.read(exchange.http)
+        found, duplicates = bodies.decode(raw, bodies.content_type(exchange.http))
+        info = exchange.info
+        api_version, kind = patching.body_kind(resource, info.subresource)
+        validity.check_kind(found, api_version, kind)
+        exchange.record.request_object = loggable(resource.plural, info.subresource, found, len(raw))
+        return validity.decode(found, duplicates, api_version, kind, exchange.query, exchange.warnings)
+
+    async def _create(self, exchange: Exchange, resource: Resource) -> web.Response:
+        info, caller, namespace = exchange.info, self._caller(exchange), _namespace(exchange, resource)
+        body = await self._body(exchange, resource)
+        if resource.name == "bindings":
+            bound = await self._server.subresources.bind(caller, namespace, (body.get("metadata") or {}).get("name", ""), body)
+            return self._reply(exchange, resource, bound, 201)
+        if info.subresource:
+            created = await self._server.subresources.create(caller, resource, namespace, info.name, info.subresource, body)
+            return self._reply(exchange, resource, created, 201)
+        self._server.privileges.check(exchange.user, resource, namespace, body)
+        created = await self._registry.create(caller, resource, namespace, body)
+        if exchange.record.object_ref is not None:
+            exchange.record.object_ref["name"] = created["metadata"]["name"]
+        return self._reply(exchange, resource, created, 201)
+
+    async def _update(self, exchange: Exchange, resource: Resource) -> web.Response:
+        info, caller, namespace = exchange.info, self._caller(exchange), _namespace(exchange, resource)
+        body = await self._body(exchange, resource)
+        metadata = body.setdefault("metadata", {})
+        if metadata.setdefault("name", info.name) != info.name:
+            raise bad_request(
+                f"the name of the object ({metadata['name']}) does not match the name on the URL ({info.name})"
+            )
+        self._server.privileges.check(exchange.user, resource, namespace, body)
+        updated = await self._change(caller, resource, namespace, info.name, info.subresource, lambda old: meta.copy(body))
+        return self._reply(exchange, resource, updated)
+
+    async def _change(
+        self,
+        caller: Caller,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        subresource: str,
+        transform: Any,
+        *,
+        patched: bool = False,
+        applied: bool = False,
+    ) -> Object:
+        if subresource in OWN_UPDATE:
+            update = self._server.subresources.update
+            return await update(caller, resource, namespace, name, subresource, transform, patched=patched)
+        return await self._registry.update(
+            caller, resource, namespace, name, transform, subresource=subresource, patched=patched, applied=applied
+        )
+
+    async def _patch(self, exchange: Exchange, resource: Resource) -> web.Response:
+        media = bodies.content_type(exchange.http)
+        if media not in patching.TYPES:
+            raise patching.unsupported(media)
+        caller, namespace, info = self._caller(exchange), _namespace(exchange, resource), exchange.info
+        raw = await bodies.read(exchange.http)
+        if media == patching.APPLY:
+            return await self._apply(exchange, resource, caller, namespace, raw)
+        patch, _ = bodies.parse_json(raw)
+        exchange.record.request_object = loggable(resource.plural, info.subresource, patch, len(raw))
+        plain = patching.transform(media, patch, resource, info.subresource)
+        api_version, kind = patching.body_kind(resource, info.subresource)
+
+        def transform(old: Object) -> Object:
+            checked = validity.decode_patched(plain(old), patch, api_version, kind, exchange.query, exchange.warnings)
+            self._server.privileges.check(exchange.user, resource, namespace, checked)
+            return checked
+
+        patched = await self._change(caller, resource, namespace, info.name, info.subresource, transform, patched=True)
+        return self._reply(exchange, resource, patched)
+
+    async def _apply(
+        self, exchange: Exchange, resource: Resource, caller: Caller, namespace: str | None, raw: bytes
+    ) -> web.Response:
+        """Server-side apply: merges into what is there, or creates it."""
+        query, info = exchange.query, exchange.info
+        if not query.get("fieldManager"):
+            raise validity.manager_required()
+        applied, duplicates = bodies.decode(raw, "application/apply-patch+yaml")
+        api_version, kind = patching.body_kind(resource, info.subresource)
+        validity.check_kind(applied, api_version, kind)
+        exchange.record.request_object = loggable(resource.plural, info.subresource, applied, len(raw))
+        applied = validity.decode_applied(applied, duplicates, api_version, kind, query, exchange.warnings)
+        metadata = applied.setdefault("metadata", {})
+        if metadata.setdefault("name", info.name) != info.name:
+            raise bad_request(f"the name of the object ({metadata['name']}) does not match the name on the URL ({info.name})")
+        if metadata.get("managedFields"):
+            raise bad_request("metadata.managedFields must be nil")
+        if resource.namespaced:
+            metadata.setdefault("namespace", namespace)
+        force = is_true(query.get("force"))
+
+        def merge(live: Object | None) -> Object:
+            merged = steps.apply(live, meta.copy(applied), caller.manager, force, info.subresource, meta.now())
+            self._server.privileges.check(exchange.user, resource, namespace, merged)
+            return merged
+
+        try:
+            self._registry.stored(resource, info.name, namespace)
+        except ApiError:
+            if info.subresource:
+                raise
+            if metadata.get("uid"):
+                raise not_found(resource.plural, resource.group, info.name) from None
+            created = await self._registry.create(caller, resource, namespace, merge(None), applied=True)
+            return self._reply(exchange, resource, created, 201)
+        changed = await self._change(caller, resource, namespace, info.name, info.subresource, merge, patched=True, applied=True)
+        return self._reply(exchange, resource, changed)
+
+    # Deletes
+
+    async def _delete_options(self, exchange: Exchange) -> tuple[DeleteOptions, bool]:
+        """The options of body and query, and whether the body asks for a dry run."""
+        raw = await bodies.read(exchange.http)
+        body: Object = {}
+        if raw:
+            body, _ = bodies.decode(raw, bodies.content_type(exchange.http))
+            if body.get("kind", "DeleteOptions") != "DeleteOptions":
+                raise bad_request(f"decoded object cannot be converted to DeleteOptions: {body.get('kind')}")
+        query = exchange.query
+        asked = dict(body)
+        if "gracePeriodSeconds" in query:
+            asked["gracePeriodSeconds"] = validity.whole_number("gracePeriodSeconds", query["gracePeriodSeconds"])
+        if "propagationPolicy" in query:
+            asked["propagationPolicy"] = query["propagationPolicy"]
+        if "orphanDependents" in query:
+            asked["orphanDependents"] = is_true(query["orphanDependents"])
+        return DeleteOptions.read(asked), body.get("dryRun") == ["All"]
+
+    async def _delete(self, exchange: Exchange, resource: Resource) -> web.Response:
+        caller, info = self._caller(exchange), exchange.info
+        options, dry_run = await self._delete_options(exchange)
+        caller.dry_run = caller.dry_run or dry_run
+        outcome = await self._registry.delete(caller, resource, _namespace(exchange, resource), info.name, options)
+        status = 202 if not outcome.removed and options.propagation_policy in ("Background", "Foreground") else 200
+        return self._reply(exchange, resource, outcome.reply(resource), status)
+
+    async def _delete_collection(self, exchange: Exchange, resource: Resource) -> web.Response:
+        caller, namespace = self._caller(exchange), _namespace(exchange, resource)
+        options, dry_run = await self._delete_options(exchange)
+        caller.dry_run = caller.dry_run or dry_run
+        page = listing.page(self._registry.store, resource, namespace, exchange.query)
+        gone = []
+        for each in page.items:
+            metadata = each["metadata"]
+            try:
+                outcome = await self._registry.delete(caller, resource, metadata.get("namespace"), metadata["name"], options)
+            except ApiError as error:
+                if error.code != 404:
+                    raise
+                continue
+            gone.append(outcome.object)
+        form = representation.negotiate(exchange.http.headers.get("Accept", ""), exchange.query)
+        return respond(exchange, representation.many(form, resource, gone, page.metadata), form)
+
+    async def _review(self, exchange: Exchange, resource: Resource) -> web.Response:
+        body = await self._body(exchange, resource)
+        answer = reviews.answer(self._server, exchange.user, resource, exchange.info.namespace, body)
+        return self._reply(exchange, resource, answer, 201)
+
+
+def _namespace(exchange: Exchange, resource: Resource) -> str | None:
+    return exchange.info.namespace if resource.namespaced else None
+
+
+def page_not_found() -> ApiError:
+    """A path that nothing serves."""
+    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def respond(exchange: Exchange, body: Any, form: representation.Form, status: int = 200) -> web.Response:
+    headers = exchange.headers()
+    pretty = is_true(exchange.query.get("pretty"))
+    response = web.Response(status=status, body=representation.encode(body, form.media, pretty=pretty), headers=headers)
+    response.headers["Content-Type"] = form.content_type if body.get("kind") != "Status" else form.media
+    for warning in dict.fromkeys(exchange.warnings):
+        response.headers.add("Warning", validity.warning_header(warning))
+    compress(exchange.http, response)
+    return response
+
+
+# Below this a reply is sent as it is (as by the real server).
+_COMPRESS_FROM = 128 * 1024
+
+
+def compress(http: web.BaseRequest, response: web.Response) -> None:
+    if "gzip" in http.headers.get("Accept-Encoding", "") and isinstance(response.body, bytes) and len(response.body) > _COMPRESS_FROM:
+        response.enable_compression(web.ContentCoding.gzip)

@@ -1,0 +1,324 @@
+"""The generic registry: create, read, update and delete for every resource (k8s.io/apiserver/pkg/registry/generic/registry).
+
+Decoded objects flow in, with the caller who sent them; each passes defaulting, admission, strategy, validation and managed fields,
+and is in the store when the call returns. Objects that come out are the stored ones: they must not be changed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from clusters.embedded import meta
+from clusters.embedded.apiserver import conversion, deletion, lifecycle, steps
+from clusters.embedded.apiserver.admission.request import AdmissionRequest
+from clusters.embedded.apiserver.request import User
+from clusters.embedded.apiserver.strategy.context import Context
+from clusters.embedded.errors import (
+    ApiError,
+    FieldError,
+    already_exists,
+    bad_request,
+    conflict,
+    internal,
+    invalid,
+    modified,
+    not_found,
+)
+from clusters.embedded.resources import Resource, by_name
+from clusters.embedded.store import Conflict, Delete, Put, Store, StoreError
+
+Object = dict[str, Any]
+# From the object as it is stored (in the caller's version; a copy) to the object as it should be.
+Transform = Callable[[Object], Object]
+
+# names.SimpleNameGenerator: 63 characters with the five random ones.
+_GENERATED_PREFIX = 58
+_ATTEMPTS = 8
+# Strategies whose AllowUnconditionalUpdate is false: an update has to say which version it replaces.
+_CONDITIONAL = frozenset({"leases.coordination.k8s.io", "poddisruptionbudgets.policy"})
+_KEPT_METADATA = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+
+
+@dataclass
+class Caller:
+    """Who writes and how: options of the query that all verbs share. `warnings` is filled for the reply's Warning headers."""
+
+    user: User
+    manager: str = "unknown"
+    dry_run: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+class StoredObjects:
+    """What admission and strategies may read (admission.request.Reader)."""
+
+    def __init__(self, store: Store):
+        self._store = store
+
+    def get(self, resource: str, name: str, namespace: str | None = None) -> Object | None:
+        return self._store.get(resource, name, namespace)
+
+    def list(self, resource: str, namespace: str | None = None) -> list[Object]:
+        return self._store.list(resource, namespace)
+
+
+class Registry:
+    """All methods raise ApiError with the Status that the client is to see."""
+
+    def __init__(self, store: Store):
+        self.store = store
+        self.reader = StoredObjects(store)
+
+    # Reads
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        return conversion.to_served(resource, self.stored(resource, name, namespace))
+
+    def stored(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        obj = self.store.get(conversion.stored_as(resource), name, namespace)
+        if obj is None:
+            raise not_found(resource.plural, resource.group, name)
+        return obj
+
+    # Create
+
+    async def create(self, caller: Caller, resource: Resource, namespace: str | None, obj: Object, *, applied: bool = False) -> Object:
+        """Stores `obj`, which becomes the registry's own. `applied` says that it carries its managedFields already."""
+        metadata = check_metadata(obj, resource, namespace)
+        if metadata.get("resourceVersion") not in (None, "", "0"):
+            raise bad_request("resourceVersion should not be set on objects to be created")
+        generated = not metadata.get("name") and bool(metadata.get("generateName"))
+        for attempt in range(_ATTEMPTS):
+            if generated:
+                metadata["name"] = metadata["generateName"][:_GENERATED_PREFIX] + meta.suffix()
+            if not generated:
+                return await self._create(caller, resource, namespace, obj, applied)
+            try:
+                return await self._create(caller, resource, namespace, meta.copy(obj), applied)
+            except ApiError as error:
+                if error.reason != "AlreadyExists" or attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _create(self, caller: Caller, resource: Resource, namespace: str | None, obj: Object, applied: bool) -> Object:
+        metadata = obj["metadata"]
+        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"):
+            metadata.pop(name, None)
+        steps.default(obj)
+        metadata["uid"] = str(uuid.uuid4())
+        metadata["creationTimestamp"] = meta.now()
+        if not applied:
+            metadata.pop("managedFields", None)
+            obj = steps.manage_fields(None, obj, caller.manager, "", metadata["creationTimestamp"])
+        admission = self._admission("CREATE", caller, resource, namespace, obj)
+        await lifecycle.admit(admission)
+        await steps.mutate(admission)
+        obj = conversion.to_stored(resource, _object_of(admission))
+        steps.prepare_for_create(obj, Context(self.reader, caller.dry_run))
+        _refuse_invalid(resource, obj, None, "")
+        admission.object = obj
+        await steps.admit(admission)
+        name = obj["metadata"].get("name")
+        if not name:
+            missing = FieldError("metadata.name", "FieldValueRequired", "Required value: name or generateName is required")
+            raise invalid(resource.kind, resource.group, "", [missing])
+        stored_as = conversion.stored_as(resource)
+        if self.store.get(stored_as, name, namespace) is not None:
+            raise already_exists(resource.plural, resource.group, name)
+        if caller.dry_run:
+            return conversion.to_served(resource, obj)
+        try:
+            self._write([Put(stored_as, obj, None)], admission)
+        except Conflict:
+            # Nothing was awaited since the check: what changed is something that admission read, such as a quota.
+            return await self._create(caller, resource, namespace, obj, applied=True)
+        return conversion.to_served(resource, obj)
+
+    # Update
+
+    async def update(
+        self,
+        caller: Caller,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        transform: Transform,
+        *,
+        subresource: str = "",
+        patched: bool = False,
+        applied: bool = False,
+    ) -> Object:
+        """Replaces the object by what `transform` makes of it, again where somebody else wrote in between.
+
+        Where the result names a resourceVersion, that must be the stored one (409). `applied` says that `transform` sets managedFields.
+        """
+        conditional = False
+        for _ in range(_ATTEMPTS):
+            old = self.stored(resource, name, namespace)
+            served = conversion.to_served(resource, old)
+            new = transform(meta.copy(served))
+            check_metadata(new, resource, namespace)
+            conditional = self._check_preconditions(resource, new, old, patched)
+            if self.store.get(conversion.stored_as(resource), name, namespace) is not old:
+                continue
+            steps.default(new)
+            _keep_system_fields(new, old)
+            if not applied:
+                new = self._manage_fields(caller, served, new, subresource)
+            admission = self._admission("UPDATE", caller, resource, namespace, new, old, subresource)
+            admission.name = name
+            await lifecycle.admit(admission)
+            await steps.mutate(admission)
+            new = conversion.to_stored(resource, _object_of(admission))
+            # A binding writes fields that no other update may: it has been checked by then.
+            if subresource != "binding":
+                steps.prepare_for_update(new, old, subresource, Context(self.reader, caller.dry_run))
+                _refuse_invalid(resource, new, old, subresource)
+            admission.object = new
+            await steps.admit(admission)
+            _keep_system_fields(new, old)
+            if _unchanged(new, old):
+                return served
+            if caller.dry_run:
+                new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+                return conversion.to_served(resource, new)
+            version = old["metadata"]["resourceVersion"]
+            stored_as = conversion.stored_as(resource)
+            # The last finalizer's removal is what a deletion waits for.
+            finished = deletion.is_finished(resource, new, old)
+            operation = Delete(stored_as, new, version) if finished else Put(stored_as, new, version)
+            try:
+                self._write([operation], admission)
+            except Conflict:
+                if conditional and not patched:
+                    break
+                continue
+            return conversion.to_served(resource, new)
+        raise modified(resource.plural, resource.group, name)
+
+    def _check_preconditions(self, resource: Resource, new: Object, old: Object, patched: bool) -> bool:
+        metadata, name = new["metadata"], old["metadata"]["name"]
+        version = metadata.get("resourceVersion")
+        if version and version != old["metadata"]["resourceVersion"]:
+            raise modified(resource.plural, resource.group, name)
+        if not version and not patched and resource.name in _CONDITIONAL:
+            cause = FieldError("metadata.resourceVersion", "FieldValueInvalid", "Invalid value: 0: must be specified for an update")
+            raise invalid(resource.kind, resource.group, name, [cause])
+        uid = metadata.get("uid")
+        if uid and uid != old["metadata"]["uid"]:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+            raise conflict(resource.plural, resource.group, name, why)
+        return bool(version)
+
+    def _manage_fields(self, caller: Caller, old: Object, new: Object, subresource: str) -> Object:
+        if "managedFields" not in new["metadata"] and "managedFields" in old["metadata"]:
+            new["metadata"]["managedFields"] = old["metadata"]["managedFields"]
+        return steps.manage_fields(old, new, caller.manager, subresource, meta.now())
+
+    # Delete
+
+    async def delete(
+        self, caller: Caller, resource: Resource, namespace: str | None, name: str, options: deletion.DeleteOptions
+    ) -> deletion.Outcome:
+        """Deletes at once, or marks the object so that its kubelet, its finalizers or the garbage collector end it."""
+        for _ in range(_ATTEMPTS):
+            old = self.stored(resource, name, namespace)
+            admission = self._admission("DELETE", caller, resource, namespace, None, old)
+            admission.name = name
+            await lifecycle.admit(admission)
+            await steps.admit(admission)
+            new = deletion.begin(resource, old, options, caller.warnings)
+            if new is old:
+                return deletion.Outcome(conversion.to_served(resource, old), removed=False)
+            gone = new is None
+            last = new if new is not None else {**old, "metadata": dict(old["metadata"])}
+            if caller.dry_run:
+                return deletion.Outcome(conversion.to_served(resource, last), removed=gone)
+            version, stored_as = old["metadata"]["resourceVersion"], conversion.stored_as(resource)
+            try:
+                self._write([Delete(stored_as, last, version) if gone else Put(stored_as, last, version)], admission)
+            except Conflict:
+                continue
+            return deletion.Outcome(conversion.to_served(resource, last), removed=gone)
+        raise modified(resource.plural, resource.group, name)
+
+    # Shared
+
+    def _admission(
+        self,
+        operation: str,
+        caller: Caller,
+        resource: Resource,
+        namespace: str | None,
+        obj: Object | None,
+        old: Object | None = None,
+        subresource: str = "",
+    ) -> AdmissionRequest:
+        return AdmissionRequest(
+            operation=operation,
+            resource=resource,
+            reader=self.reader,
+            subresource=subresource,
+            namespace=namespace,
+            name=(obj or old or {}).get("metadata", {}).get("name") or "",
+            object=obj,
+            old=old,
+            user=caller.user.name,
+            groups=caller.user.groups,
+            dry_run=caller.dry_run,
+        )
+
+    def _write(self, operations: Sequence[Put | Delete], admission: AdmissionRequest) -> None:
+        together: list[Put | Delete] = list(operations)
+        for name, obj in admission.updates:
+            together.append(Put(conversion.stored_as(by_name()[name]), obj, obj["metadata"]["resourceVersion"]))
+        try:
+            self.store.write(together)
+        except StoreError as error:
+            raise internal(str(error)) from None
+
+
+def check_metadata(obj: Object, resource: Resource, namespace: str | None) -> Object:
+    """The object's metadata, with the namespace of the request in it. Raises ApiError 400 where the two differ."""
+    metadata = obj.setdefault("metadata", {})
+    if not resource.namespaced:
+        metadata.pop("namespace", None)
+        return metadata
+    if metadata.get("namespace") and metadata["namespace"] != namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    metadata["namespace"] = namespace
+    return metadata
+
+
+def _object_of(admission: AdmissionRequest) -> Object:
+    assert admission.object is not None
+    return admission.object
+
+
+def _refuse_invalid(resource: Resource, obj: Object, old: Object | None, subresource: str) -> None:
+    causes = steps.validate(obj, old, subresource)
+    if causes:
+        raise invalid(resource.kind, resource.group, obj["metadata"].get("name") or "", causes)
+
+
+def _keep_system_fields(new: Object, old: Object) -> None:
+    for name in _KEPT_METADATA:
+        if name in old["metadata"]:
+            new["metadata"][name] = old["metadata"][name]
+        else:
+            new["metadata"].pop(name, None)
+
+
+def _unchanged(new: Object, old: Object) -> bool:
+    """Equal but for what every write sets: a write that changes nothing is not stored and raises no resourceVersion."""
+    return _comparable(new) == _comparable(old)
+
+
+def _comparable(obj: Object) -> Object:
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
+    if metadata.get("managedFields"):
+        metadata["managedFields"] = [{key: value for key, value in entry.items() if key != "time"} for entry in metadata["managedFields"]]
+    return {**obj, "metadata": metadata}

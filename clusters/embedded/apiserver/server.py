@@ -1,0 +1,193 @@
+"""The API server: HTTPS on 127.0.0.1, and the pipeline that every request passes.
+
+A request is parsed, authenticated, authorized and recorded; then a handler answers it from the registry, discovery or a kubelet.
+Whatever fails becomes a `metav1.Status`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from clusters.embedded import kubeconfig, pki
+from clusters.embedded.apiserver import authentication, authorization, bootstrap, representation, request
+from clusters.embedded.apiserver.audit import AuditLog, Record, object_ref
+from clusters.embedded.apiserver.endpoints import Endpoints
+from clusters.embedded.apiserver.handlers import Handlers
+from clusters.embedded.apiserver.privileges import Privileges
+from clusters.embedded.apiserver.registry import Registry
+from clusters.embedded.apiserver.request import RequestInfo, User
+from clusters.embedded.apiserver.subresources import Subresources
+from clusters.embedded.errors import ApiError, internal
+from clusters.embedded.network import Network
+from clusters.embedded.nodes import NodeConnections
+from clusters.embedded.store import Store
+
+log = logging.getLogger(__name__)
+
+Object = dict[str, Any]
+
+_SHUTDOWN_SECONDS = 2.0
+
+
+class ServerError(Exception):
+    """The server cannot start; the message says why and what to do."""
+
+
+class Exchange:
+    """One HTTP request on its way through the pipeline: what the handlers are given."""
+
+    def __init__(self, http: web.BaseRequest, info: RequestInfo, record: Record, audit: AuditLog):
+        self._audit = audit
+        self.http = http
+        self.info = info
+        self.record = record
+        self.user: User = authentication.ANONYMOUS
+        self.warnings: list[str] = []
+        self.response: web.StreamResponse | None = None
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        return self.http.query
+
+    def started(self) -> None:
+        """Tells the audit log that a reply which lasts has begun."""
+        self._audit.write(self.record, "ResponseStarted", 200)
+
+    def headers(self) -> dict[str, str]:
+        return {"Audit-Id": self.record.audit_id, "Cache-Control": "no-cache, private"}
+
+
+class ApiServer:
+    """`folder` holds keys and the audit log. Serves after `start`, until `stop`; in-process clients need neither."""
+
+    def __init__(self, store: Store, folder: Path, connections: NodeConnections, network: Network | None = None):
+        self.store = store
+        self.folder = folder
+        self.connections = connections
+        self.network = network
+        self.certificates = pki.ensure(folder / "pki")
+        self.tokens = pki.TokenIssuer(self.certificates.token_key.read_bytes())
+        self.registry = Registry(store)
+        self.subresources = Subresources(self.registry, self.tokens.issue)
+        self.audit = AuditLog(folder / "audit.log")
+        self.authorizer = authorization.Authorizer(store)
+        self.privileges = Privileges(store, self.authorizer)
+        self.authenticator = authentication.Authenticator(store, self.tokens)
+        self.port = 0
+        self._handlers = Handlers(self)
+        self._endpoints = Endpoints(self)
+        self._runner: web.ServerRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    async def bootstrap(self) -> None:
+        """Creates what every cluster has from its first moment: namespaces, roles, priority classes, the kubernetes Service."""
+        await bootstrap.ensure(self.registry, self.port or 6443)
+
+    async def start(self, port: int = 0) -> None:
+        """Listens on 127.0.0.1:`port` (0: any free one). Raises ServerError where that cannot be had."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificates.server, self.certificates.server_key)
+        context.load_verify_locations(self.certificates.ca)
+        # A client may come with a certificate or a token; a certificate that is given must be ours.
+        context.verify_mode = ssl.CERT_OPTIONAL
+        server = web.Server(self._serve, access_log=None, handler_cancellation=True)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context, reuse_address=True)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise ServerError(
+                f"port {port} on 127.0.0.1 cannot be used ({error.strerror or error}): another program holds it. "
+                "Choose another port, or none to take any free one."
+            ) from None
+        self.port = self._runner.addresses[0][1]
+        await self.bootstrap()
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        self.audit.close()
+
+    def write_kubeconfig(self, path: Path) -> None:
+        kubeconfig.write(path, self.url, self.certificates)
+
+    # The pipeline
+
+    async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
+        info = request.parse(http.method, http.rel_url.raw_path, http.query)
+        record = Record(info.verb, http.raw_path if isinstance(http, web.Request) else http.path_qs)
+        record.user_agent = http.headers.get("User-Agent", "")
+        if info.resource is not None:
+            record.object_ref = object_ref(info.group, info.version, info.resource, info.subresource, info.namespace, info.name)
+        exchange = Exchange(http, info, record, self.audit)
+        try:
+            self._admit(exchange)
+            response = await self._dispatch(exchange)
+            self.audit.write(record, "ResponseComplete", response.status)
+            return response
+        except ApiError as error:
+            return self._failed(exchange, error)
+        except (asyncio.CancelledError, ConnectionError):
+            # The client has gone: that is how watches usually end.
+            started = exchange.response is not None and exchange.response.prepared
+            self.audit.write(record, "ResponseComplete" if started else "Panic", 200 if started else 499)
+            raise
+        except Exception as error:
+            log.exception("%s %s", http.method, http.path_qs)
+            return self._failed(exchange, internal(f"{type(error).__name__}: {error}"))
+
+    def _admit(self, exchange: Exchange) -> None:
+        """Authentication and authorization. Raises ApiError 401 or 403."""
+        http, record = exchange.http, exchange.record
+        transport = http.transport
+        certificate = transport.get_extra_info("peercert") if transport is not None else None
+        exchange.user = record.user = self.authenticator.authenticate(certificate, http.headers.get("Authorization"))
+        other = authentication.impersonated(http.headers, http.headers.getall("Impersonate-Group", []))
+        if other is not None:
+            self._check_impersonation(exchange.user, other)
+            exchange.user = record.impersonated = other
+        attributes = authorization.Attributes.of(exchange.info)
+        decision = self.authorizer.decide(exchange.user, attributes)
+        record.annotations["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"
+        record.annotations["authorization.k8s.io/reason"] = decision.reason
+        if not decision.allowed:
+            raise authorization.refusal(exchange.user, attributes, decision)
+
+    def _check_impersonation(self, user: User, other: User) -> None:
+        wanted = [authorization.impersonation_of(other.name)]
+        wanted += [authorization.Attributes("impersonate", resource="groups", name=group) for group in other.groups]
+        for attributes in wanted:
+            decision = self.authorizer.decide(user, attributes)
+            if not decision.allowed:
+                raise authorization.refusal(user, attributes, decision)
+
+    async def _dispatch(self, exchange: Exchange) -> web.StreamResponse:
+        if exchange.info.resource is None:
+            return await self._endpoints.serve(exchange)
+        return await self._handlers.serve(exchange)
+
+    def _failed(self, exchange: Exchange, error: ApiError) -> web.StreamResponse:
+        self.audit.write(exchange.record, "ResponseComplete", error.code, error)
+        if exchange.response is not None and exchange.response.prepared:
+            # The reply has begun: its status cannot be changed any more.
+            return exchange.response
+        headers = exchange.headers()
+        retry = error.details.get("retryAfterSeconds")
+        if retry:
+            headers["Retry-After"] = str(retry)
+        return web.Response(
+            status=error.code, body=representation.encode(error.status), content_type=representation.JSON, headers=headers
+        )

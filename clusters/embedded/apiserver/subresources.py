@@ -1,0 +1,186 @@
+"""Subresources that are more than a part of their object: scale, binding, eviction, token, finalize, approval.
+
+The others (status, ephemeralcontainers, resize) are updates of the object and stay with the generic registry.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from clusters.embedded import meta
+from clusters.embedded.apiserver import eviction
+from clusters.embedded.apiserver.registry import Caller, Registry
+from clusters.embedded.errors import ApiError, FieldError, bad_request, conflict, invalid, method_not_allowed
+from clusters.embedded.resources import Resource, by_name
+from clusters.embedded.selectors import text_of
+
+Object = dict[str, Any]
+Transform = Callable[[Object], Object]
+# From (ServiceAccount, TokenRequest, bound object or None) to the token and its expiry.
+Issuer = Callable[[Object, Object, Object | None], tuple[str, str]]
+
+# Updates that are answered here rather than by the generic registry.
+OWN_UPDATE = ("scale", "finalize", "approval")
+_MIN_TOKEN_SECONDS = 600
+
+
+class Subresources:
+    def __init__(self, registry: Registry, issue_token: Issuer):
+        self._registry = registry
+        self._issue_token = issue_token
+
+    def get(self, resource: Resource, namespace: str | None, name: str, subresource: str) -> Object:
+        obj = self._registry.get(resource, name, namespace)
+        return _scale(resource, obj) if subresource == "scale" else obj
+
+    async def create(
+        self, caller: Caller, resource: Resource, namespace: str | None, name: str, subresource: str, body: Object
+    ) -> Object:
+        """A POST to `resource/name/subresource`; returns what the client is shown."""
+        if subresource == "binding":
+            return await self.bind(caller, namespace, name, body)
+        if subresource == "eviction":
+            return await eviction.evict(self._registry, caller, namespace, name, body)
+        if subresource == "token":
+            return self._token(namespace, name, body)
+        raise method_not_allowed()
+
+    async def update(
+        self,
+        caller: Caller,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        subresource: str,
+        transform: Transform,
+        *,
+        patched: bool = False,
+    ) -> Object:
+        if subresource == "scale":
+            return await self._rescale(caller, resource, namespace, name, transform)
+        if subresource == "finalize":
+            return await self._registry.update(caller, resource, namespace, name, transform, subresource="finalize", patched=patched)
+        if subresource == "approval":
+            return await self._approve(caller, resource, name, transform)
+        raise method_not_allowed()
+
+    async def bind(self, caller: Caller, namespace: str | None, name: str, body: Object) -> Object:
+        """Assigns a Pod to `body.target.name` (registry/core/pod/storage BindingREST.assignPod)."""
+        pods, target = by_name()["pods"], body.get("target") or {}
+        if target.get("kind") not in (None, "", "Node"):
+            why = f'Unsupported value: "{target["kind"]}": supported values: "Node", "<empty>"'
+            raise invalid("Binding", "", name, [FieldError("target.kind", "FieldValueNotSupported", why)])
+        node = target.get("name")
+        if not node:
+            raise invalid("Binding", "", name, [FieldError("target.name", "FieldValueRequired", "Required value")])
+        annotations = (body.get("metadata") or {}).get("annotations") or {}
+
+        def assign(pod: Object) -> Object:
+            if meta.is_deleting(pod):
+                raise conflict("pods/binding", "", name, f"pod {name} is being deleted, cannot be assigned to a host")
+            if pod["spec"].get("nodeName"):
+                why = f'pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"'
+                raise conflict("pods/binding", "", name, why)
+            if pod["spec"].get("schedulingGates"):
+                raise conflict("pods/binding", "", name, f"pod {name} has non-empty .spec.schedulingGates")
+            pod["spec"]["nodeName"] = node
+            if annotations:
+                pod["metadata"]["annotations"] = {**(pod["metadata"].get("annotations") or {}), **annotations}
+            _set_scheduled(pod)
+            return pod
+
+        await self._registry.update(caller, pods, namespace, name, assign, subresource="binding", patched=True)
+        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+    async def _rescale(self, caller: Caller, resource: Resource, namespace: str | None, name: str, transform: Transform) -> Object:
+        def rescaled(obj: Object) -> Object:
+            wanted = transform(_scale(resource, obj))
+            replicas = (wanted.get("spec") or {}).get("replicas", 0)
+            if not isinstance(replicas, int) or isinstance(replicas, bool):
+                raise bad_request('Scale in version "v1" cannot be handled as a Scale: spec.replicas must be a whole number')
+            if replicas < 0:
+                why = f"Invalid value: {replicas}: must be greater than or equal to 0"
+                raise invalid("Scale", "autoscaling", name, [FieldError("spec.replicas", "FieldValueInvalid", why)])
+            version = (wanted.get("metadata") or {}).get("resourceVersion")
+            if version:
+                obj["metadata"]["resourceVersion"] = version
+            obj["spec"]["replicas"] = replicas
+            return obj
+
+        updated = await self._registry.update(caller, resource, namespace, name, rescaled, subresource="scale", patched=True)
+        return _scale(resource, updated)
+
+    async def _approve(self, caller: Caller, resource: Resource, name: str, transform: Transform) -> Object:
+        def approved(old: Object) -> Object:
+            wanted = transform(meta.copy(old))
+            conditions = (wanted.get("status") or {}).get("conditions") or []
+            return {**old, "status": {**(old.get("status") or {}), "conditions": conditions}}
+
+        return await self._registry.update(caller, resource, None, name, approved, subresource="status", patched=True)
+
+    def _token(self, namespace: str | None, name: str, body: Object) -> Object:
+        account = self._registry.stored(by_name()["serviceaccounts"], name, namespace)
+        spec = dict(body.get("spec") or {})
+        seconds = spec.get("expirationSeconds")
+        seconds = 3600 if seconds is None else seconds
+        if not isinstance(seconds, int) or seconds < _MIN_TOKEN_SECONDS:
+            why = f"Invalid value: {json.dumps(seconds)}: may not specify a duration less than 10 minutes"
+            raise invalid("TokenRequest", "authentication.k8s.io", name, [FieldError("spec.expirationSeconds", "FieldValueInvalid", why)])
+        spec["expirationSeconds"] = seconds
+        bound = self._bound_object(namespace, spec.get("boundObjectRef"))
+        token, expires = self._issue_token(account, spec, bound)
+        return {
+            "kind": "TokenRequest",
+            "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {"name": name, "namespace": namespace, "creationTimestamp": meta.now()},
+            "spec": {"audiences": spec.get("audiences") or [DEFAULT_AUDIENCE], **spec},
+            "status": {"token": token, "expirationTimestamp": expires},
+        }
+
+    def _bound_object(self, namespace: str | None, reference: Object | None) -> Object | None:
+        if not reference:
+            return None
+        plural = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}.get(reference.get("kind", ""))
+        if plural is None:
+            raise bad_request(f"cannot bind token for serviceaccount to object of type {reference.get('kind')!r}")
+        resource = by_name()[plural]
+        found = self._registry.stored(resource, reference.get("name", ""), namespace if resource.namespaced else None)
+        if reference.get("uid") and reference["uid"] != found["metadata"]["uid"]:
+            why = f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. The object might have been deleted and then recreated"
+            raise conflict(plural, "", reference.get("name", ""), why)
+        return found
+
+
+DEFAULT_AUDIENCE = "https://kubernetes.default.svc.cluster.local"
+
+
+def _set_scheduled(pod: Object) -> None:
+    conditions = [each for each in (pod.get("status") or {}).get("conditions") or [] if each["type"] != "PodScheduled"]
+    scheduled: Object = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": meta.now()}
+    if pod["metadata"].get("generation"):
+        scheduled["observedGeneration"] = pod["metadata"]["generation"]
+    pod.setdefault("status", {})["conditions"] = [*conditions, scheduled]
+
+
+def _scale(resource: Resource, obj: Object) -> Object:
+    """autoscaling/v1 Scale of a workload."""
+    metadata, spec = obj["metadata"], obj.get("spec") or {}
+    kept = {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in metadata}
+    selector = spec.get("selector")
+    text = text_of(selector) if resource.group else ",".join(f"{key}={value}" for key, value in sorted((selector or {}).items()))
+    status: Object = {"replicas": (obj.get("status") or {}).get("replicas", 0)}
+    if text:
+        status["selector"] = text
+    replicas = spec.get("replicas", 0)
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": kept,
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": status,
+    }
+
+
+__all__ = ["DEFAULT_AUDIENCE", "OWN_UPDATE", "ApiError", "Subresources", "Transform"]

@@ -1,0 +1,90 @@
+"""Makes the certificates of a new cluster. Imported only where there are none yet: cryptography is slow to load."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+
+def issue(server_names: Sequence[str], admin: str, groups: Sequence[str], days: int) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    """PEM of (server key, server certificate, admin key, admin certificate, CA certificate).
+
+    `admin` and `groups` become the client certificate's common name and organisations, which the API server reads as user and groups.
+    """
+    now = datetime.now(UTC)
+    # A clock that is set back a little must not make the cluster's own certificates invalid.
+    since, until = now - timedelta(hours=1), now + timedelta(days=days)
+    ca_key = ec.generate_private_key(ec.SECP256R1())
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
+
+    def build(subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(ca_name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(since)
+            .not_valid_after(until)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+        )
+
+    ca = (
+        build(ca_name, ca_key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .sign(ca_key, hashes.SHA256())
+    )
+
+    def leaf(subject: x509.Name, usage: x509.ObjectIdentifier, names: Sequence[str] = ()) -> tuple[bytes, bytes]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = (
+            build(subject, key)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        )
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(each) for each in names]), critical=False)
+        return _key_pem(key), builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    server = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
+    organisations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, each) for each in groups]
+    client = x509.Name([*organisations, x509.NameAttribute(NameOID.COMMON_NAME, admin)])
+    server_key, server_pem = leaf(server, ExtendedKeyUsageOID.SERVER_AUTH, server_names)
+    admin_key, admin_pem = leaf(client, ExtendedKeyUsageOID.CLIENT_AUTH)
+    return server_key, server_pem, admin_key, admin_pem, ca.public_bytes(serialization.Encoding.PEM)
+
+
+def _general_name(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=not signs_certificates,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
