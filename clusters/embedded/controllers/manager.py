@@ -1,0 +1,50 @@
+"""kube-controller-manager: all controllers in one process, with one set of caches.
+
+Adding a controller: write its file, and name it in `CONTROLLERS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from clusters.embedded.client import Client
+from clusters.embedded.controllers.context import Context, Controller
+from clusters.embedded.controllers.daemonset import DaemonSetController
+from clusters.embedded.controllers.deployment import DeploymentController
+from clusters.embedded.controllers.endpoints import EndpointsController, EndpointSliceController
+from clusters.embedded.controllers.garbagecollector import GarbageCollector
+from clusters.embedded.controllers.namespace import NamespaceController
+from clusters.embedded.controllers.replicaset import ReplicaSetController
+from clusters.embedded.controllers.replicationcontroller import ReplicationControllerController
+from clusters.embedded.controllers.rootcacertificate import RootCACertificatePublisher
+from clusters.embedded.controllers.serviceaccount import ServiceAccountController
+from clusters.embedded.informer import InformerFactory
+
+CONTROLLERS: tuple[type[Controller], ...] = (
+    ServiceAccountController,
+    RootCACertificatePublisher,
+    DeploymentController,
+    ReplicaSetController,
+    ReplicationControllerController,
+    DaemonSetController,
+    EndpointSliceController,
+    EndpointsController,
+    NamespaceController,
+    GarbageCollector,
+)
+
+
+class ControllerManager:
+    """`await run()` runs every controller until it is cancelled. `root_ca` is the cluster's CA certificate in PEM."""
+
+    def __init__(self, client: Client, root_ca: str = ""):
+        self._informers = InformerFactory(client)
+        self._context = Context(client, self._informers, root_ca)
+
+    async def run(self) -> None:
+        controllers = [controller(self._context) for controller in CONTROLLERS]
+        async with asyncio.TaskGroup() as tasks:
+            self._informers.start(tasks)
+            await self._informers.wait_for_sync()
+            for controller in controllers:
+                tasks.create_task(controller.run(), name=controller.name)
