@@ -78,4 +78,4 @@ def prepare_for_update(new: Object, old: Object, subresource: str, context: Cont
         prepare = _UPDATE.get(identity)
         if prepare is not None and subresource != "finalize":
             prepare(new, old, context)
-    generation.advance(new, old)
+    generation.advance(new, old, subresource=subresource)

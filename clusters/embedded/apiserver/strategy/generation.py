@@ -59,8 +59,8 @@ def start(obj: Object) -> None:
         obj["metadata"].pop("generation", None)
 
 
-def advance(new: Object, old: Object) -> None:
-    """Takes the generation of `old`, one more where what it counts has changed."""
+def advance(new: Object, old: Object, *, subresource: str = "") -> None:
+    """Takes the generation of `old`, one more where what it counts has changed; metadata written with the status does not count."""
     identity = (new.get("apiVersion", ""), new.get("kind", ""))
     generation = old["metadata"].get("generation")
     if generation is None:
@@ -72,6 +72,6 @@ def advance(new: Object, old: Object) -> None:
     else:
         changed = identity in _BY_SPEC and not same(new.get("spec"), old.get("spec"))
     field = _METADATA.get(identity)
-    if field and not same(new["metadata"].get(field), old["metadata"].get(field)):
+    if field and not subresource and not same(new["metadata"].get(field), old["metadata"].get(field)):
         changed = True
     new["metadata"]["generation"] = generation + changed
