@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from clusters.embedded import selectors
 from clusters.embedded.apiserver.request import RequestInfo, User
 from clusters.embedded.errors import ApiError, qualified
 from clusters.embedded.store import Store
@@ -131,11 +132,28 @@ class Authorizer:
         binding_kind = "RoleBinding" if namespace else "ClusterRoleBinding"
         who = f'{subject["kind"]} "{subject.get("name")}{"/" + (subject.get("namespace") or "") if subject["kind"] == "ServiceAccount" else ""}"'
         reason = f'RBAC: allowed by {binding_kind} {shown} of {kind} "{name}" to {who}'
-        for rule in self._rules_of(role):
+        for rule in self.rules_of(role):
             yield Grant(rule, reason)
 
-    def _rules_of(self, role: Object) -> list[Object]:
-        return role.get("rules") or []
+    def rules_of(self, role: Object) -> list[Object]:
+        """The role's rules; of an aggregated one, those of all ClusterRoles that its selectors choose, now."""
+        gathered = list(role.get("rules") or [])
+        seen = {role["metadata"]["name"]}
+        pending = [role]
+        while pending:
+            chosen = [
+                selectors.from_object(each)
+                for each in (pending.pop().get("aggregationRule") or {}).get("clusterRoleSelectors") or []
+            ]
+            if not chosen:
+                continue
+            for other in self._store.list(f"clusterroles.{_RBAC}"):
+                name, labels = other["metadata"]["name"], other["metadata"].get("labels") or {}
+                if name not in seen and any(matches(labels) for matches in chosen):
+                    seen.add(name)
+                    gathered.extend(rule for rule in other.get("rules") or [] if rule not in gathered)
+                    pending.append(other)
+        return gathered
 
     def decide(self, user: User, attributes: Attributes) -> Decision:
         if self._is_super(user):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from clusters.embedded.apiserver.authorization import Authorizer
 from clusters.embedded.apiserver.registry import Caller, Registry
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.errors import ApiError
@@ -17,12 +18,13 @@ _FOLDER = Path(__file__).with_name("bootstrap")
 _ADDRESS = "172.18.0.2"
 
 
-async def ensure(registry: Registry, port: int) -> None:
+async def ensure(registry: Registry, authorizer: Authorizer, port: int) -> None:
     """Creates the objects of every file in `bootstrap/`, and what the kubernetes Service leads to."""
     caller = Caller(User("system:apiserver", ("system:masters",)), "kube-apiserver")
     for file in sorted(_FOLDER.glob("*.json")):
         for obj in json.loads(file.read_text()):
             await _ensure(registry, caller, obj)
+    await _aggregate(registry, authorizer, caller)
     for obj in _kubernetes_endpoints(port):
         await _ensure(registry, caller, obj, replace=True)
 
@@ -37,7 +39,16 @@ async def _ensure(registry: Registry, caller: Caller, obj: Object, *, replace: b
             if error.reason != "AlreadyExists":
                 raise
     elif replace:
-        await registry.update(caller, resource, namespace, name, lambda old: {**old, **obj, "metadata": {**old["metadata"], **obj["metadata"]}})
+        await registry.update(caller, resource, namespace, name, lambda old: {**old, **obj, "metadata": old["metadata"]})
+
+
+async def _aggregate(registry: Registry, authorizer: Authorizer, caller: Caller) -> None:
+    """Writes into aggregated roles what they come to, for those who read them; the authorizer gathers it afresh each time."""
+    resource = by_name()["clusterroles.rbac.authorization.k8s.io"]
+    for role in registry.store.list(resource.name):
+        if role.get("aggregationRule"):
+            rules = authorizer.rules_of(role)
+            await registry.update(caller, resource, None, role["metadata"]["name"], lambda old, rules=rules: {**old, "rules": rules})
 
 
 def _kubernetes_endpoints(port: int) -> list[Object]:
@@ -62,6 +73,3 @@ def _kubernetes_endpoints(port: int) -> list[Object]:
             "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
         },
     ]
-
-
-__all__ = ["by_name", "ensure"]

@@ -39,7 +39,7 @@ class Privileges:
                 return
             role = self._store.get(f"{kind}.{_RBAC}", role_name, namespace if kind == "roles" else None)
             if role is not None:
-                self._covered(user, resource, namespace, name, role.get("rules") or [])
+                self._covered(user, resource, namespace, name, self._authorizer.rules_of(role))
 
     def _covered(self, user: User, resource: Resource, namespace: str | None, name: str, rules: list[Object]) -> None:
         held = self._authorizer.all_rules(user, namespace)

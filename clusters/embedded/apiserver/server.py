@@ -91,7 +91,7 @@ class ApiServer:
 
     async def bootstrap(self) -> None:
         """Creates what every cluster has from its first moment: namespaces, roles, priority classes, the kubernetes Service."""
-        await bootstrap.ensure(self.registry, self.port or 6443)
+        await bootstrap.ensure(self.registry, self.authorizer, self.port or 6443)
 
     async def start(self, port: int = 0) -> None:
         """Listens on 127.0.0.1:`port` (0: any free one). Raises ServerError where that cannot be had."""
