@@ -28,16 +28,12 @@ def horizontal_pod_autoscaler(obj: Object) -> None:
     struct(spec, "scaleTargetRef")
     default(spec, "minReplicas", 1)
     if not spec.get("metrics"):
-        spec["metrics"] = [
-            {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}
-        ]
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]
     _metric_quantities(spec["metrics"])
     if spec.get("behavior") is not None:
         percent = {"type": "Percent", "value": 100, "periodSeconds": _PERIOD}
         pods = {"type": "Pods", "value": 4, "periodSeconds": _PERIOD}
-        _scaling_rules(
-            spec["behavior"], "scaleUp", {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": [pods, percent]}
-        )
+        _scaling_rules(spec["behavior"], "scaleUp", {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": [pods, percent]})
         _scaling_rules(spec["behavior"], "scaleDown", {"selectPolicy": "Max", "policies": [percent]})
     status = struct(obj, "status")
     default(status, "desiredReplicas", 0)

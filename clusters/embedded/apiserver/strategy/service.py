@@ -1,6 +1,6 @@
 """The Service strategy: cluster addresses and node ports (pkg/registry/core/service/storage/alloc.go).
 
-Addresses come from 10.96.0.0/16 and ports from 30000-32767. What is taken is read off the stored Services, so nothing has to be kept in step.
+Addresses come from 10.96.0.0/16 and ports from 30000-32767. What is taken is read off the stored Services: nothing has to be kept in step.
 """
 
 from __future__ import annotations

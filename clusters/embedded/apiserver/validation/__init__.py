@@ -1,4 +1,4 @@
-"""Validation: an object (and what it replaces) flows in, the list of what is wrong with it comes out, in the API server's words and order."""
+"""Validation: an object (and what it replaces) flows in, what is wrong with it comes out, in the API server's words and order."""
 
 from __future__ import annotations
 

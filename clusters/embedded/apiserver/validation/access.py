@@ -198,7 +198,7 @@ def custom_resource_definition(obj: Object) -> Errors:
     found: Errors = []
     wanted = f"{names.get('plural', '')}.{spec.get('group', '')}"
     if obj["metadata"].get("name") != wanted:
-        found.append(field.invalid(Path("metadata", "name"), obj["metadata"].get("name"), "must be spec.names.plural+\".\"+spec.group"))
+        found.append(field.invalid(Path("metadata", "name"), obj["metadata"].get("name"), 'must be spec.names.plural+"."+spec.group'))
     if not spec.get("group"):
         found.append(field.required(_SPEC.child("group")))
     elif "." not in spec["group"]:
@@ -206,7 +206,9 @@ def custom_resource_definition(obj: Object) -> Errors:
     found += values.choice(spec.get("scope"), _SPEC.child("scope"), ("Cluster", "Namespaced"))
     stored = [each for each in spec.get("versions") or [] if each.get("storage")]
     if len(stored) != 1:
-        found.append(field.invalid(_SPEC.child("versions"), spec.get("versions"), "must have exactly one version marked as storage version"))
+        found.append(
+            field.invalid(_SPEC.child("versions"), spec.get("versions"), "must have exactly one version marked as storage version")
+        )
     for index, version in enumerate(spec.get("versions") or []):
         if not (version.get("schema") or {}).get("openAPIV3Schema"):
             found.append(field.required(_SPEC.child("versions")[index].child("schema", "openAPIV3Schema"), "schemas are required"))

@@ -203,8 +203,10 @@ def cron_job(obj: Object) -> Errors:
 
 def _schedule(schedule: str, zone: str | None, path: Path) -> Errors:
     if "TZ" in schedule:
-        why = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead" if zone else (
-            "cannot use TZ or CRON_TZ in schedule, use timeZone instead"
+        why = (
+            "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+            if zone
+            else ("cannot use TZ or CRON_TZ in schedule, use timeZone instead")
         )
         return [field.invalid(path, schedule, why)]
     from clusters.embedded.apiserver.validation.cron import problem

@@ -125,9 +125,9 @@ def event(obj: Object) -> Errors:
     found: Errors = []
     namespace = (obj.get("involvedObject") or obj.get("regarding") or {}).get("namespace", "")
     own = obj["metadata"].get("namespace", "")
-    if namespace and namespace != own:
-        found.append(field.invalid(Path("involvedObject", "namespace"), namespace, "does not match event.namespace"))
-    elif not namespace and own not in ("default", "kube-system"):
+    # Events about cluster-scoped objects live in one of two namespaces.
+    fits = namespace == own if namespace else own in ("default", "kube-system")
+    if not fits:
         found.append(field.invalid(Path("involvedObject", "namespace"), namespace, "does not match event.namespace"))
     return found
 

@@ -54,7 +54,10 @@ def dns_label(value: str) -> list[str]:
         if _full(_SUBDOMAIN, value):
             found.append("must not contain dots")
         else:
-            words = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character"
+            words = (
+                "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
+                "with an alphanumeric character"
+            )
             found.append(_regex(words, _LABEL, "my-name", "123-abc"))
     return found
 
@@ -62,7 +65,10 @@ def dns_label(value: str) -> list[str]:
 def dns_subdomain(value: str) -> list[str]:
     found = [_longer_than(SUBDOMAIN_LENGTH)] if len(value) > SUBDOMAIN_LENGTH else []
     if not _full(_SUBDOMAIN, value):
-        words = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
+        words = (
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+            "and end with an alphanumeric character"
+        )
         found.append(_regex(words, _SUBDOMAIN, "example.com"))
     return found
 
@@ -70,7 +76,10 @@ def dns_subdomain(value: str) -> list[str]:
 def wildcard_subdomain(value: str) -> list[str]:
     found = [_longer_than(SUBDOMAIN_LENGTH)] if len(value) > SUBDOMAIN_LENGTH else []
     if not _full(_WILDCARD, value):
-        words = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
+        words = (
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of "
+            "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
+        )
         found.append(_regex(words, _WILDCARD, "*.example.com"))
     return found
 
@@ -78,7 +87,10 @@ def wildcard_subdomain(value: str) -> list[str]:
 def dns_1035_label(value: str) -> list[str]:
     found = [_longer_than(LABEL_LENGTH)] if len(value) > LABEL_LENGTH else []
     if not _full(_LABEL_1035, value):
-        words = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character"
+        words = (
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+            "character, and end with an alphanumeric character"
+        )
         found.append(_regex(words, _LABEL_1035, "my-name", "abc-123"))
     return found
 
@@ -103,8 +115,14 @@ def qualified_name(value: str) -> list[str]:
         else:
             found.extend(f"prefix part {each}" for each in dns_subdomain(prefix))
     elif len(parts) > 2:
-        words = "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
-        return [_regex(words, _NAME_PART, "MyName", "my.name", "123-abc") + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
+        words = (
+            "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+            "alphanumeric character"
+        )
+        return [
+            _regex(words, _NAME_PART, "MyName", "my.name", "123-abc")
+            + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        ]
     name = parts[-1]
     if not name:
         found.append("name part must be non-empty")
@@ -118,7 +136,10 @@ def qualified_name(value: str) -> list[str]:
 def label_value(value: str) -> list[str]:
     found = [_longer_than(LABEL_LENGTH)] if len(value) > LABEL_LENGTH else []
     if not _full(_LABEL_VALUE, value):
-        words = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
+        words = (
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
+            "and end with an alphanumeric character"
+        )
         found.append(_regex(words, _LABEL_VALUE, "MyValue", "my_value", "12345"))
     return found
 

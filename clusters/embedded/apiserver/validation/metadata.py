@@ -14,6 +14,7 @@ NameRule = Callable[[str], list[str]]
 _ANNOTATIONS_SIZE = 256 * 1024
 _EXISTS = ("Exists", "DoesNotExist")
 _LISTED = ("In", "NotIn")
+_METADATA = Path("metadata")
 _SYSTEM = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -29,7 +30,7 @@ def labels(values: dict[str, str] | None, path: Path) -> Errors:
     return found
 
 
-def annotations(values: dict[str, str] | None, path: Path) -> Errors:
+def annotation_map(values: dict[str, str] | None, path: Path) -> Errors:
     found: Errors = []
     size = 0
     for key, value in sorted((values or {}).items()):
@@ -98,7 +99,7 @@ def _finalizers(names: list[str], path: Path) -> Errors:
     return found
 
 
-def object_meta(metadata: Object, namespaced: bool, name_rule: NameRule, path: Path = Path("metadata")) -> Errors:
+def object_meta(metadata: Object, namespaced: bool, name_rule: NameRule, path: Path = _METADATA) -> Errors:
     """The metadata of an object that is created; `name_rule` says what is wrong with a name."""
     found: Errors = []
     name, prefix = metadata.get("name", ""), metadata.get("generateName", "")
@@ -122,12 +123,12 @@ def object_meta(metadata: Object, namespaced: bool, name_rule: NameRule, path: P
 
 def _common(metadata: Object, path: Path) -> Errors:
     found = labels(metadata.get("labels"), path.child("labels"))
-    found += annotations(metadata.get("annotations"), path.child("annotations"))
+    found += annotation_map(metadata.get("annotations"), path.child("annotations"))
     found += _owner_references(metadata.get("ownerReferences") or [], path.child("ownerReferences"))
     return found + _finalizers(metadata.get("finalizers") or [], path.child("finalizers"))
 
 
-def object_meta_update(new: Object, old: Object, path: Path = Path("metadata")) -> Errors:
+def object_meta_update(new: Object, old: Object, path: Path = _METADATA) -> Errors:
     found: Errors = []
     if old.get("deletionTimestamp"):
         extra = sorted(set(new.get("finalizers") or []) - set(old.get("finalizers") or []))

@@ -43,7 +43,9 @@ def _node_field(requirement: Object, path: Path) -> Errors:
     if operator not in ("In", "NotIn"):
         found.append(field.invalid(path.child("operator"), operator, "not a valid selector operator"))
     elif len(given) != 1:
-        found.append(field.required(path.child("values"), "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"))
+        found.append(
+            field.required(path.child("values"), "must be only one value when `operator` is 'In' or 'NotIn' for node field selector")
+        )
     if key != "metadata.name":
         found.append(field.invalid(path.child("key"), key, "not a valid field selector key"))
     else:

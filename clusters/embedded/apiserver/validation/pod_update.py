@@ -121,9 +121,13 @@ def ephemeral_containers_update(new: Object, old: Object) -> Errors:
     for each in old["spec"].get("ephemeralContainers") or []:
         name = each.get("name", "")
         if name not in now:
-            found.append(field.forbidden(_SPEC.child("ephemeralContainers"), f'existing ephemeral containers "{name}" may not be removed\n'))
+            found.append(
+                field.forbidden(_SPEC.child("ephemeralContainers"), f'existing ephemeral containers "{name}" may not be removed\n')
+            )
         elif not same(now[name], each):
-            found.append(field.forbidden(_SPEC.child("ephemeralContainers"), f'existing ephemeral containers "{name}" may not be changed\n'))
+            found.append(
+                field.forbidden(_SPEC.child("ephemeralContainers"), f'existing ephemeral containers "{name}" may not be changed\n')
+            )
     return found
 
 

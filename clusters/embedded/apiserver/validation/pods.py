@@ -212,7 +212,7 @@ def template(value: Object, path: Path) -> Errors:
     """A Pod template: labels, annotations and spec."""
     meta = value.get("metadata") or {}
     found = metadata.labels(meta.get("labels"), path.child("labels"))
-    found += metadata.annotations(meta.get("annotations"), path.child("annotations"))
+    found += metadata.annotation_map(meta.get("annotations"), path.child("annotations"))
     spec = value.get("spec") or {}
     found += pod_spec(spec, path.child("spec"), is_pod=False)
     if spec.get("ephemeralContainers"):

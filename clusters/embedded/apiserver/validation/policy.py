@@ -11,7 +11,15 @@ from clusters.embedded.apiserver.validation.field import Errors, Path
 Object = dict[str, Any]
 
 _SPEC = Path("spec")
-_SCOPES = ("BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating", "VolumeAttributesClass")
+_SCOPES = (
+    "BestEffort",
+    "CrossNamespacePodAffinity",
+    "NotBestEffort",
+    "NotTerminating",
+    "PriorityClass",
+    "Terminating",
+    "VolumeAttributesClass",
+)
 _HIGHEST_USER_PRIORITY = 1_000_000_000
 _METRIC_SOURCES = {
     "Resource": "resource", "Pods": "pods", "Object": "object", "External": "external", "ContainerResource": "containerResource",

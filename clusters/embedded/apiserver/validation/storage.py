@@ -19,9 +19,7 @@ _NOT_SOURCES = {
     "capacity", "accessModes", "claimRef", "persistentVolumeReclaimPolicy", "storageClassName", "mountOptions", "volumeMode",
     "nodeAffinity", "volumeAttributesClassName",
 }  # fmt: skip
-_CLAIM_IMMUTABLE = (
-    "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
-)
+_CLAIM_IMMUTABLE = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 
 
 def _access_modes(modes: list[str], path: Path) -> Errors:
@@ -176,4 +174,3 @@ def storage_class_update(new: Object, old: Object) -> Errors:
     if new.get("reclaimPolicy") != old.get("reclaimPolicy"):
         found.append(field.forbidden(Path("reclaimPolicy"), "updates to reclaimPolicy are forbidden."))
     return found + metadata.immutable(new.get("volumeBindingMode"), old.get("volumeBindingMode"), Path("volumeBindingMode"))
-
