@@ -65,7 +65,8 @@ def ensure(folder: Path) -> Certificates:
     )
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not all(each.exists() and each.stat().st_size for each in (paths.ca, paths.server, paths.server_key, paths.admin, paths.admin_key)):
+        issued = (paths.ca, paths.server, paths.server_key, paths.admin, paths.admin_key)
+        if not all(each.exists() and each.stat().st_size for each in issued):
             _issue(paths)
         if not paths.token_key.exists() or paths.token_key.stat().st_size < 32:
             _write(paths.token_key, secrets.token_bytes(32))

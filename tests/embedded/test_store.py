@@ -180,7 +180,7 @@ def test_a_damaged_file_is_told_with_what_to_do(tmp_path: Path) -> None:
     Store(tmp_path).close()
     (tmp_path / "state.db").write_bytes(b"not a database at all" * 500)
     (tmp_path / "state.db-wal").unlink(missing_ok=True)
-    with pytest.raises(StoreError, match="Move the folder .* away"):
+    with pytest.raises(StoreError, match=r"Move the folder .* away"):
         Store(tmp_path)
 
 

@@ -130,7 +130,8 @@ class Authorizer:
             return
         shown = f'"{binding["metadata"]["name"]}{"/" + namespace if namespace else ""}"'
         binding_kind = "RoleBinding" if namespace else "ClusterRoleBinding"
-        who = f'{subject["kind"]} "{subject.get("name")}{"/" + (subject.get("namespace") or "") if subject["kind"] == "ServiceAccount" else ""}"'
+        home = f"/{subject.get('namespace') or ''}" if subject["kind"] == "ServiceAccount" else ""
+        who = f'{subject["kind"]} "{subject.get("name")}{home}"'
         reason = f'RBAC: allowed by {binding_kind} {shown} of {kind} "{name}" to {who}'
         for rule in self.rules_of(role):
             yield Grant(rule, reason)

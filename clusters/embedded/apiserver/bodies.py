@@ -16,6 +16,8 @@ Object = dict[str, Any]
 LIMIT = 3 * 1024 * 1024
 _JSON = "application/json"
 _YAML = ("application/yaml", "application/apply-patch+yaml", "text/yaml", "application/x-yaml")
+# What every body is first read into, as Go writes the type.
+_HEAD = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 _PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
@@ -40,8 +42,9 @@ def decode(body: bytes, media: str) -> tuple[Object, list[str]]:
         from clusters.embedded.apiserver import protobuf
 
         return protobuf.decode(body), []
+    duplicates: list[str] = []
     if media in _YAML:
-        found, duplicates = _yaml(body), []
+        found = _yaml(body)
     elif media in ("", _JSON) or media.endswith("+json"):
         found, duplicates = parse_json(body)
     else:
@@ -52,7 +55,8 @@ def decode(body: bytes, media: str) -> tuple[Object, list[str]]:
             "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/cbor",
         )
     if not isinstance(found, dict):
-        raise bad_request(f"couldn't get version/kind; json parse error: json: cannot unmarshal {_go_type(found)} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}")
+        why = f"json: cannot unmarshal {_go_type(found)} into Go value of type {_HEAD}"
+        raise bad_request(f"couldn't get version/kind; json parse error: {why}")
     return found, duplicates
 
 
@@ -103,9 +107,11 @@ def _yaml(body: bytes) -> Any:
         pass
     import yaml
 
+    # libyaml's loader is many times as fast; not every build of PyYAML has it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         # A trip through JSON refuses what has no JSON form (dates become text, keys that are no text are refused).
-        return orjson.loads(json.dumps(yaml.load(body, Loader=yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader), default=str))
+        return orjson.loads(json.dumps(yaml.load(body, Loader=loader), default=str))
     except (yaml.YAMLError, TypeError, ValueError) as error:
         first = " ".join(str(error).split())
         raise bad_request(f"error converting YAML to JSON: yaml: {first}") from None

@@ -79,7 +79,10 @@ class Outcome:
 
 
 def begin(resource: Resource, old: Object, options: DeleteOptions, warnings: list[str]) -> Object | None:
-    """The object to store instead of `old`: `old` itself where nothing changes, None where it goes. Raises ApiError 409 on preconditions."""
+    """The object to store instead of `old`: `old` itself where nothing changes, None where it goes.
+
+    Raises ApiError 409 where a precondition does not hold.
+    """
     _check(old, options)
     grace = _grace_period(resource, old, options)
     finalizers = _finalizers(resource, old, options, warnings)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 _STREAMED = frozenset({"log", "exec", "attach", "portforward", "proxy"})
-_POSTED = frozenset({"binding", "eviction", "token"})
-_UPDATED = frozenset({"status", "scale", "finalize", "approval", "ephemeralcontainers", "resize"})
+# Verbs on a named object; the others are on the collection.
+_ON_ONE = ("get", "update", "patch", "delete")
 # Kinds whose use is answered with a Warning header.
 _DEPRECATED = {
     ("", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
@@ -82,7 +82,7 @@ class Handlers:
                 raise page_not_found()
             if info.verb not in found.verbs and info.subresource not in _STREAMED:
                 raise method_not_allowed()
-        elif info.verb not in resource.verbs or (info.verb == "create" and info.name_in_path):
+        elif info.verb not in resource.verbs or (info.verb != "watch" and info.name_in_path is not (info.verb in _ON_ONE)):
             raise method_not_allowed()
 
     def _caller(self, exchange: Exchange) -> Caller:

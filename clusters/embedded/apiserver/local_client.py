@@ -118,7 +118,14 @@ class LocalClient:
         return patched
 
     async def _update(
-        self, which: Resource, namespace: str | None, name: str, subresource: str, transform: subresources.Transform, *, patched: bool = False
+        self,
+        which: Resource,
+        namespace: str | None,
+        name: str,
+        subresource: str,
+        transform: subresources.Transform,
+        *,
+        patched: bool = False,
     ) -> Object:
         if subresource in subresources.OWN_UPDATE:
             return await self._handlers.update(self._caller(), which, namespace, name, subresource, transform, patched=patched)

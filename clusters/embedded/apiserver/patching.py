@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusters.embedded import resources
 from clusters.embedded.apiserver import steps
 from clusters.embedded.apiserver.registry import Transform
 from clusters.embedded.errors import ApiError, bad_request
@@ -50,6 +49,3 @@ def transform(content_type: str, patch: Any, resource: Resource, subresource: st
     if content_type == STRATEGIC:
         return lambda old: steps.strategic_merge(old, patch, api_version, kind)
     raise unsupported(content_type)
-
-
-__all__ = ["APPLY", "JSON", "MERGE", "STRATEGIC", "TYPES", "body_kind", "resources", "transform", "unsupported"]

@@ -117,14 +117,13 @@ class Registry:
         await lifecycle.admit(admission)
         await steps.mutate(admission)
         obj = conversion.to_stored(resource, _object_of(admission))
+        if not obj["metadata"].get("name"):
+            _refuse_nameless(resource, obj)
         steps.prepare_for_create(obj, Context(self.reader, caller.dry_run))
         _refuse_invalid(resource, obj, None, "")
         admission.object = obj
         await steps.admit(admission)
-        name = obj["metadata"].get("name")
-        if not name:
-            missing = FieldError("metadata.name", "FieldValueRequired", "Required value: name or generateName is required")
-            raise invalid(resource.kind, resource.group, "", [missing])
+        name = obj["metadata"]["name"]
         stored_as = conversion.stored_as(resource)
         if self.store.get(stored_as, name, namespace) is not None:
             raise already_exists(resource.plural, resource.group, name)
@@ -302,6 +301,13 @@ def _refuse_invalid(resource: Resource, obj: Object, old: Object | None, subreso
     causes = steps.validate(obj, old, subresource)
     if causes:
         raise invalid(resource.kind, resource.group, obj["metadata"].get("name") or "", causes)
+
+
+def _refuse_nameless(resource: Resource, obj: Object) -> None:
+    """Strategies need a name: an object without one is refused before them, with what else is wrong with it."""
+    missing = FieldError("metadata.name", "FieldValueRequired", "Required value: name or generateName is required")
+    others = [cause for cause in steps.validate(obj, None, "") if cause.field != missing.field]
+    raise invalid(resource.kind, resource.group, "", [missing, *others])
 
 
 def _keep_system_fields(new: Object, old: Object) -> None:

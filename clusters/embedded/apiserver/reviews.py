@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clusters.embedded import meta
 from clusters.embedded.apiserver.authorization import Attributes
 from clusters.embedded.apiserver.request import User
-from clusters.embedded.errors import ApiError, FieldError, invalid
+from clusters.embedded.errors import ApiError, FieldError, bad_request, invalid
 from clusters.embedded.resources import Resource
 
 if TYPE_CHECKING:
@@ -64,18 +64,14 @@ def _subject(resource: Resource, spec: Object) -> User:
 
 
 def _check_local(resource: Resource, namespace: str | None, spec: Object) -> None:
-    if resource.namespaced and (spec.get("resourceAttributes") or {}).get("namespace") != namespace:
-        raise ApiError(
-            400, "BadRequest", f"spec.resourceAttributes.namespace must match namespace: {(spec.get('resourceAttributes') or {}).get('namespace', '')}"
-        )
+    asked = (spec.get("resourceAttributes") or {}).get("namespace", "")
+    if resource.namespaced and asked != namespace:
+        raise bad_request(f"spec.resourceAttributes.namespace must match namespace: {asked}")
 
 
 def _access(server: ApiServer, user: User, resource: Resource, spec: Object) -> Object:
     of_resource, of_path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if (of_resource is None) == (of_path is None):
-        why = "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        raise invalid(resource.kind, resource.group, "", [FieldError("spec.resourceAttributes", "FieldValueInvalid", why)])
-    if of_resource is not None:
+    if of_resource is not None and of_path is None:
         attributes = Attributes(
             verb=of_resource.get("verb", ""),
             group=of_resource.get("group", ""),
@@ -84,8 +80,11 @@ def _access(server: ApiServer, user: User, resource: Resource, spec: Object) -> 
             namespace=of_resource.get("namespace") or None,
             name=of_resource.get("name", ""),
         )
-    else:
+    elif of_path is not None and of_resource is None:
         attributes = Attributes(verb=of_path.get("verb", ""), path=of_path.get("path", ""))
+    else:
+        why = "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        raise invalid(resource.kind, resource.group, "", [FieldError("spec.resourceAttributes", "FieldValueInvalid", why)])
     decision = server.authorizer.decide(user, attributes)
     return {"allowed": decision.allowed} | ({"reason": decision.reason} if decision.reason else {})
 
@@ -93,7 +92,7 @@ def _access(server: ApiServer, user: User, resource: Resource, spec: Object) -> 
 def _rules(server: ApiServer, user: User, resource: Resource, spec: Object) -> Object:
     namespace = spec.get("namespace")
     if not namespace:
-        raise ApiError(400, "BadRequest", "no namespace on request")
+        raise bad_request("no namespace on request")
     of_resources: list[Object] = []
     of_paths: list[Object] = []
     for rule in server.authorizer.all_rules(user, namespace):

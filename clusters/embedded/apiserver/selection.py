@@ -41,7 +41,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
         "status.nominatedNodeName",
     ),
     "events": _EVENT,
-    "events.events.k8s.io": tuple(each.replace("involvedObject", "regarding") for each in _EVENT) + ("reportingController",),
+    "events.events.k8s.io": (*(each.replace("involvedObject", "regarding") for each in _EVENT), "reportingController"),
     "nodes": ("spec.unschedulable",),
     "namespaces": ("status.phase",),
     "secrets": ("type",),

@@ -9,7 +9,19 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from clusters.embedded.apiserver import admission, defaulting, strategy, validation
+
 Object = dict[str, Any]
+
+default = defaulting.apply
+prepare_for_create = strategy.prepare_for_create
+prepare_for_update = strategy.prepare_for_update
+mutate = admission.mutate
+admit = admission.validate
+
+
+def validate(obj: Object, old: Object | None, subresource: str) -> list[Any]:
+    return validation.validate(obj, old, subresource)
 
 
 def _find(module: str, name: str) -> Callable[..., Any] | None:
@@ -25,36 +37,6 @@ _BASE = "clusters.embedded.apiserver"
 def decode(body: Object, api_version: str, kind: str, strict: bool) -> tuple[Object, list[str]]:
     get = _find("clusters.embedded.schema", "get")
     return get().decode(body, api_version, kind, strict) if get else (body, [])
-
-
-def default(obj: Object) -> None:
-    if step := _find(f"{_BASE}.defaulting", "apply"):
-        step(obj)
-
-
-def prepare_for_create(obj: Object, context: Any) -> None:
-    if step := _find(f"{_BASE}.strategy", "prepare_for_create"):
-        step(obj, context)
-
-
-def prepare_for_update(new: Object, old: Object, subresource: str, context: Any) -> None:
-    if step := _find(f"{_BASE}.strategy", "prepare_for_update"):
-        step(new, old, subresource, context)
-
-
-def validate(obj: Object, old: Object | None, subresource: str) -> list[Any]:
-    step = _find(f"{_BASE}.validation", "validate")
-    return step(obj, old=old, subresource=subresource) if step else []
-
-
-async def mutate(request: Any) -> None:
-    if step := _find(f"{_BASE}.admission", "mutate"):
-        await step(request)
-
-
-async def admit(request: Any) -> None:
-    if step := _find(f"{_BASE}.admission", "validate"):
-        await step(request)
 
 
 def manage_fields(old: Object | None, new: Object, manager: str, subresource: str, time: str) -> Object:

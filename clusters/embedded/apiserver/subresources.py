@@ -12,7 +12,7 @@ from typing import Any
 from clusters.embedded import meta
 from clusters.embedded.apiserver import eviction
 from clusters.embedded.apiserver.registry import Caller, Registry
-from clusters.embedded.errors import ApiError, FieldError, bad_request, conflict, invalid, method_not_allowed
+from clusters.embedded.errors import FieldError, bad_request, conflict, invalid, method_not_allowed
 from clusters.embedded.resources import Resource, by_name
 from clusters.embedded.selectors import text_of
 
@@ -148,7 +148,10 @@ class Subresources:
         resource = by_name()[plural]
         found = self._registry.stored(resource, reference.get("name", ""), namespace if resource.namespaced else None)
         if reference.get("uid") and reference["uid"] != found["metadata"]["uid"]:
-            why = f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. The object might have been deleted and then recreated"
+            why = (
+                f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
+                "The object might have been deleted and then recreated"
+            )
             raise conflict(plural, "", reference.get("name", ""), why)
         return found
 
@@ -183,4 +186,4 @@ def _scale(resource: Resource, obj: Object) -> Object:
     }
 
 
-__all__ = ["DEFAULT_AUDIENCE", "OWN_UPDATE", "ApiError", "Subresources", "Transform"]
+__all__ = ["DEFAULT_AUDIENCE", "OWN_UPDATE", "Subresources", "Transform"]

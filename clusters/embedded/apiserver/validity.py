@@ -48,7 +48,8 @@ def check_kind(body: Object, api_version: str, kind: str) -> None:
     """Raises ApiError 400 where the body says that it is something else; fills in what it does not say."""
     for name in ("apiVersion", "kind"):
         if name in body and not isinstance(body[name], str):
-            raise bad_request(f"couldn't get version/kind; json parse error: json: cannot unmarshal into Go struct field .{name} of type string")
+            why = f"json: cannot unmarshal into Go struct field .{name} of type string"
+            raise bad_request(f"couldn't get version/kind; json parse error: {why}")
     if not isinstance(body.get("metadata") or {}, dict):
         raise bad_request(
             f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {kind}: json: cannot unmarshal '
@@ -61,9 +62,8 @@ def check_kind(body: Object, api_version: str, kind: str) -> None:
         raise bad_request(f"the API version in the data ({actual_version}) does not match the expected API version ({api_version})")
     if actual_kind != kind:
         version = api_version.rpartition("/")[2]
-        raise bad_request(
-            f'{actual_kind} in version "{version}" cannot be handled as a {kind}: converting ({actual_kind}) to ({kind}): unknown conversion'
-        )
+        why = f"converting ({actual_kind}) to ({kind}): unknown conversion"
+        raise bad_request(f'{actual_kind} in version "{version}" cannot be handled as a {kind}: {why}')
 
 
 def _mode(query: Mapping[str, str]) -> str:

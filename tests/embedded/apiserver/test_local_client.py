@@ -29,7 +29,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 async def client(store: Store, tmp_path: Path) -> LocalClient:
     server = ApiServer(store, tmp_path, NodeConnections())
     await server.bootstrap()
-    return LocalClient(server, "system:kube-controller-manager")
+    found = LocalClient(server, "system:kube-controller-manager")
+    await found.create("serviceaccounts", {"metadata": {"name": "default", "namespace": "default"}})
+    return found
 
 
 def config_map(name: str, **data: str) -> Object:
@@ -206,7 +208,7 @@ async def test_events_are_one_thing_in_both_api_groups(client: LocalClient) -> N
 
 
 async def test_fields_that_cannot_be_selected_by_are_refused(client: LocalClient) -> None:
-    with pytest.raises(ApiError, match="field label not supported: spec.color"):
+    with pytest.raises(ApiError, match=r"field label not supported: spec.color"):
         await client.list("pods", field_selector="spec.color=red")
-    with pytest.raises(ApiError, match='"spec.color" is not a known field selector: only "metadata.name", "metadata.namespace"'):
+    with pytest.raises(ApiError, match=r'"spec.color" is not a known field selector: only "metadata.name", "metadata.namespace"'):
         await client.list("configmaps", field_selector="spec.color=red")
