@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from clusters.embedded import quantity
-from clusters.embedded.apiserver import pod_resources
+from clusters.embedded import podresources, quantity
 from clusters.embedded.apiserver.admission.request import AdmissionRequest, Object
 from clusters.embedded.errors import ApiError
 
@@ -77,8 +76,7 @@ def validate(request: AdmissionRequest) -> None:
                     resources = container.get("resources") or {}
                     found += _bounds(item, "Container", resources.get("requests") or {}, resources.get("limits") or {})
         elif item.get("type") == "Pod":
-            spec = request.object["spec"]
-            found += _bounds(item, "Pod", pod_resources.requests(spec), pod_resources.limits(spec))
+            found += _bounds(item, "Pod", podresources.requests(request.object), podresources.limits(request.object))
     if found:
         raise _refusal(request, found)
 

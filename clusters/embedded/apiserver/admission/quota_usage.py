@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from clusters.embedded import meta, resources
-from clusters.embedded.apiserver import pod_resources
+from clusters.embedded import meta, podresources, resources
+from clusters.embedded.apiserver import qos
 from clusters.embedded.apiserver.validation.resources import is_extended, is_huge_page, is_native
 
 Object = dict[str, Any]
@@ -54,7 +54,7 @@ def of(resource: str, obj: Object) -> Amounts:
     used: Amounts = {f"count/{resource}": "1"}
     if resource == "pods":
         if not _has_ended(obj):
-            used |= _of_amounts(pod_resources.requests(obj["spec"]), pod_resources.limits(obj["spec"])) | {"pods": "1"}
+            used |= _of_amounts(podresources.requests(obj), podresources.limits(obj)) | {"pods": "1"}
     elif resource == "services":
         used |= _of_service(obj.get("spec") or {})
     elif resource == "persistentvolumeclaims":
@@ -147,7 +147,7 @@ def _matches(selector: Object, pod: Object) -> bool:
     if scope in ("Terminating", "NotTerminating"):
         return (spec.get("activeDeadlineSeconds") is not None) == (scope == "Terminating")
     if scope in ("BestEffort", "NotBestEffort"):
-        return (pod_resources.qos_class(spec) == "BestEffort") == (scope == "BestEffort")
+        return (qos.qos_class(spec) == "BestEffort") == (scope == "BestEffort")
     if scope == "PriorityClass":
         name, values = spec.get("priorityClassName") or "", selector.get("values") or []
         operator = selector.get("operator")

@@ -27,8 +27,8 @@ class Reader(Protocol):
 class AdmissionRequest:
     """One write on its way to the store.
 
-    `operation` is CREATE, UPDATE or DELETE. `object` is None for DELETE and is changed in place by mutating plugins; `old` is what is stored
-    (UPDATE, DELETE).
+    `operation` is CREATE, UPDATE or DELETE. `object` is None for DELETE and is changed in place by mutating plugins; `old` is what is
+    stored (UPDATE, DELETE).
     `updates` is filled by admission: (resource name, object) pairs that the server stores together with a request that succeeds
     (a ResourceQuota with its new `status.used`).
     """

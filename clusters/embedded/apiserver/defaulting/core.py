@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
-from clusters.embedded.apiserver import pod_resources
+from clusters.embedded.apiserver import qos
 from clusters.embedded.apiserver.defaulting import pod as pods
 from clusters.embedded.apiserver.defaulting.common import (
     Object,
@@ -28,7 +28,7 @@ def _pod_level_requests(spec: Object) -> None:
     if not resources or not resources.get("limits"):
         return
     requests = struct(resources, "requests")
-    for name, amount in pod_resources.requests_of_containers(spec).items():
+    for name, amount in qos.requests_of_containers(spec).items():
         if name in _OVERCOMMITTED:
             requests.setdefault(name, amount)
     for name, amount in resources["limits"].items():

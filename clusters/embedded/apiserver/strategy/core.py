@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clusters.embedded import meta
-from clusters.embedded.apiserver import pod_resources
+from clusters.embedded.apiserver import qos
 from clusters.embedded.apiserver.strategy import generation
 from clusters.embedded.apiserver.strategy.context import Context
 
@@ -30,7 +30,7 @@ def keep_all_but_status(new: Object, old: Object) -> None:
             new["metadata"][kept] = old["metadata"][kept]
     if new["kind"] == "Pod":
         status = new.setdefault("status", {})
-        status.setdefault("qosClass", (old.get("status") or {}).get("qosClass") or pod_resources.qos_class(new["spec"]))
+        status.setdefault("qosClass", (old.get("status") or {}).get("qosClass") or qos.qos_class(new["spec"]))
 
 
 def keep_all_but_part(new: Object, old: Object, subresource: str) -> None:
@@ -55,7 +55,7 @@ def keep_all_but_part(new: Object, old: Object, subresource: str) -> None:
 
 def create_pod(obj: Object, _: Context) -> None:
     spec = obj["spec"]
-    obj["status"] = {"phase": "Pending", "qosClass": pod_resources.qos_class(spec)}
+    obj["status"] = {"phase": "Pending", "qosClass": qos.qos_class(spec)}
     if spec.get("schedulingGates"):
         obj["status"]["conditions"] = [
             {

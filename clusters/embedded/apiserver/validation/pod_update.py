@@ -133,11 +133,11 @@ def ephemeral_containers_update(new: Object, old: Object) -> Errors:
 
 def resize(new: Object, old: Object) -> Errors:
     """CPU and memory of running containers may change; the Pod's QoS class may not."""
-    from clusters.embedded.apiserver import pod_resources
+    from clusters.embedded.apiserver import qos
 
     found = metadata.object_meta_update(new["metadata"], old["metadata"]) + pods.metadata_and_spec(new)
-    if pod_resources.qos_class(new["spec"]) != pod_resources.qos_class(old["spec"]):
-        found.append(field.invalid(_SPEC, pod_resources.qos_class(new["spec"]), "Pod QOS Class may not change as a result of resizing"))
+    if qos.qos_class(new["spec"]) != qos.qos_class(old["spec"]):
+        found.append(field.invalid(_SPEC, qos.qos_class(new["spec"]), "Pod QOS Class may not change as a result of resizing"))
     for name in ("containers", "initContainers"):
         for index, (container, before) in enumerate(zip(new["spec"].get(name) or [], old["spec"].get(name) or [], strict=False)):
             where = _SPEC.child(name)[index].child("resources")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusters.embedded.apiserver import pod_resources
+from clusters.embedded.apiserver import qos
 from clusters.embedded.apiserver.validation import (
     containers,
     content,
@@ -101,7 +101,7 @@ def _pod_level_resources(spec: Object, path: Path) -> Errors:
     if whole.get("claims"):
         found.append(field.forbidden(path.child("claims"), "claims cannot be set for Resources at pod-level"))
     found += resources.requirements(whole, path)
-    for name, needed in sorted(pod_resources.requests_of_containers(spec).items()):
+    for name, needed in sorted(qos.requests_of_containers(spec).items()):
         given = (whole.get("requests") or {}).get(name)
         need, have = values.amount(needed), values.amount(given or "0")
         if (given is not None or name in ("cpu", "memory")) and need is not None and have is not None and need > have:
