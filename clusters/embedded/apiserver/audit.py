@@ -197,6 +197,8 @@ class LocalRequest:
         ref = object_ref(resource.group, resource.version, resource.plural, subresource, self._namespace, self._name)
         record = Record(self._verb, uri, self._user, user_agent=self._agent, object_ref=ref)
         record.annotations = {"authorization.k8s.io/decision": "allow", "authorization.k8s.io/reason": ""}
-        failed = error if isinstance(error, ApiError) else None
+        if error is not None and not isinstance(error, ApiError):
+            return
+        failed = error
         code = failed.code if failed else 201 if self._verb == "create" else 200
         self._log.write(record, "ResponseComplete", code, failed)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clusters.embedded.apiserver.authorization import Authorizer
-from clusters.embedded.apiserver.registry import Caller, Registry
+from clusters.embedded.apiserver.registry import Caller, Registry, Transform
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import by_kind, by_name
@@ -47,8 +47,11 @@ async def _aggregate(registry: Registry, authorizer: Authorizer, caller: Caller)
     resource = by_name()["clusterroles.rbac.authorization.k8s.io"]
     for role in registry.store.list(resource.name):
         if role.get("aggregationRule"):
-            rules = authorizer.rules_of(role)
-            await registry.update(caller, resource, None, role["metadata"]["name"], lambda old, rules=rules: {**old, "rules": rules})
+            await registry.update(caller, resource, None, role["metadata"]["name"], _with_rules(authorizer.rules_of(role)))
+
+
+def _with_rules(rules: list[Object]) -> Transform:
+    return lambda old: {**old, "rules": rules}
 
 
 def _kubernetes_endpoints(port: int) -> list[Object]:

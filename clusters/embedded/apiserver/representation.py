@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from clusters.embedded.apiserver import conversion
 from clusters.embedded.resources import Resource
 
 Object = dict[str, Any]
@@ -59,6 +60,11 @@ def _metadata_only(obj: Object) -> Object:
     return {"kind": "PartialObjectMetadata", "apiVersion": f"{_META}/v1", "metadata": obj["metadata"]}
 
 
+def _rows(resource: Resource, items: list[Object]) -> list[Object]:
+    """What a Table is made of: autoscalers in their newer form, which its cells are read from."""
+    return [conversion.to_stored(resource, each) for each in items] if resource.group == "autoscaling" else items
+
+
 def one(form: Form, resource: Resource, obj: Object) -> Object:
     """A single object in the form that was asked for; a Status stays what it is."""
     if obj.get("kind") == "Status":
@@ -66,7 +72,7 @@ def one(form: Form, resource: Resource, obj: Object) -> Object:
     if form.kind == "Table":
         from clusters.embedded.apiserver import tables
 
-        return tables.table(resource, [obj], form.include_object, obj["metadata"].get("resourceVersion", ""))
+        return tables.table(resource, _rows(resource, [obj]), form.include_object, obj["metadata"].get("resourceVersion", ""))
     if form.kind.startswith("PartialObjectMetadata"):
         return _metadata_only(obj)
     return obj
@@ -77,7 +83,7 @@ def many(form: Form, resource: Resource, items: list[Object], list_metadata: Obj
     if form.kind == "Table":
         from clusters.embedded.apiserver import tables
 
-        table = tables.table(resource, items, form.include_object, list_metadata["resourceVersion"])
+        table = tables.table(resource, _rows(resource, items), form.include_object, list_metadata["resourceVersion"])
         table["metadata"] = list_metadata
         return table
     if form.kind.startswith("PartialObjectMetadata"):

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from clusters.embedded import kubeconfig, pki
-from clusters.embedded.apiserver import authentication, authorization, bootstrap, representation, request
+from clusters.embedded.apiserver import authentication, authorization, bootstrap, expiry, representation, request
 from clusters.embedded.apiserver.audit import AuditLog, Record, object_ref
 from clusters.embedded.apiserver.endpoints import Endpoints
 from clusters.embedded.apiserver.handlers import Handlers
@@ -33,7 +33,11 @@ log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 
-_SHUTDOWN_SECONDS = 2.0
+_CLIENT_GONE = 499
+# Watches never end by themselves; whatever else is under way takes milliseconds.
+_SHUTDOWN_SECONDS = 0.25
+# Selectors and tokens can make lines longer than aiohttp's own limit.
+_LINE_BYTES = 65536
 
 
 class ServerError(Exception):
@@ -84,6 +88,7 @@ class ApiServer:
         self._handlers = Handlers(self)
         self._endpoints = Endpoints(self)
         self._runner: web.ServerRunner | None = None
+        self._expiry: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
@@ -100,7 +105,9 @@ class ApiServer:
         context.load_verify_locations(self.certificates.ca)
         # A client may come with a certificate or a token; a certificate that is given must be ours.
         context.verify_mode = ssl.CERT_OPTIONAL
-        server = web.Server(self._serve, access_log=None, handler_cancellation=True)
+        server = web.Server(
+            self._serve, access_log=None, handler_cancellation=True, max_line_size=_LINE_BYTES, max_field_size=_LINE_BYTES
+        )
         self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context, reuse_address=True)
@@ -114,8 +121,12 @@ class ApiServer:
             ) from None
         self.port = self._runner.addresses[0][1]
         await self.bootstrap()
+        self._expiry = asyncio.create_task(expiry.run(self.store), name="event expiry")
 
     async def stop(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -143,7 +154,7 @@ class ApiServer:
         except (asyncio.CancelledError, ConnectionError):
             # The client has gone: that is how watches usually end.
             started = exchange.response is not None and exchange.response.prepared
-            self.audit.write(record, "ResponseComplete" if started else "Panic", 200 if started else 499)
+            self.audit.write(record, "ResponseComplete", 200 if started else _CLIENT_GONE)
             raise
         except Exception as error:
             log.exception("%s %s", http.method, http.path_qs)
