@@ -11,13 +11,26 @@ from clusters.embedded.client import Client
 from clusters.embedded.controllers.context import Context, Controller
 from clusters.embedded.controllers.daemonset import DaemonSetController
 from clusters.embedded.controllers.deployment import DeploymentController
+from clusters.embedded.controllers.disruption import DisruptionController
 from clusters.embedded.controllers.endpoints import EndpointsController, EndpointSliceController
 from clusters.embedded.controllers.garbagecollector import GarbageCollector
+from clusters.embedded.controllers.job import CronJobController, JobController, TTLAfterFinishedController
 from clusters.embedded.controllers.namespace import NamespaceController
+from clusters.embedded.controllers.nodelifecycle import NodeLifecycleController
+from clusters.embedded.controllers.podgc import PodGCController
+from clusters.embedded.controllers.quota import ResourceQuotaController
 from clusters.embedded.controllers.replicaset import ReplicaSetController
 from clusters.embedded.controllers.replicationcontroller import ReplicationControllerController
 from clusters.embedded.controllers.rootcacertificate import RootCACertificatePublisher
 from clusters.embedded.controllers.serviceaccount import ServiceAccountController
+from clusters.embedded.controllers.statefulset import StatefulSetController
+from clusters.embedded.controllers.tainteviction import TaintEvictionController
+from clusters.embedded.controllers.volume import (
+    ClaimProtectionController,
+    LocalPathProvisioner,
+    PersistentVolumeController,
+    VolumeProtectionController,
+)
 from clusters.embedded.informer import InformerFactory
 
 CONTROLLERS: tuple[type[Controller], ...] = (
@@ -27,8 +40,21 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     ReplicaSetController,
     ReplicationControllerController,
     DaemonSetController,
+    StatefulSetController,
+    JobController,
+    CronJobController,
+    TTLAfterFinishedController,
     EndpointSliceController,
     EndpointsController,
+    NodeLifecycleController,
+    TaintEvictionController,
+    PodGCController,
+    DisruptionController,
+    ResourceQuotaController,
+    PersistentVolumeController,
+    LocalPathProvisioner,
+    ClaimProtectionController,
+    VolumeProtectionController,
     NamespaceController,
     GarbageCollector,
 )

@@ -47,7 +47,13 @@ class Scheduler:
             for resource in WATCHED:
                 self._informers(resource).on_change(lambda old, new, resource=resource: self._changed(resource, old, new))  # type: ignore[misc]
             while True:
-                await self._schedule_one(await self._queue.pop())
+                queued = await self._queue.pop()
+                try:
+                    await self._schedule_one(queued)
+                except Exception as error:
+                    # One Pod's trouble is not the others': it is tried again after its back-off.
+                    log.log(logging.INFO if isinstance(error, ApiError) else logging.ERROR, "%s", meta.key(queued.pod), exc_info=error)
+                    self._queue.retry(queued)
 
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
         before = old is not None and bool(old["spec"].get("nodeName")) and not is_done(old)
@@ -87,11 +93,7 @@ class Scheduler:
         snapshot = self._cache.snapshot()
         result = algorithm.schedule(self._cache.info(pod), snapshot, self._cache.nominated())
         if result.node is None:
-            try:
-                await self._refuse(queued, result)
-            except ApiError as error:
-                log.info("%s: %s", key, error.message)
-                self._queue.retry(queued)
+            await self._refuse(queued, result)
             return
         self._cache.assume(pod, result.node)
         binding = volumebinding.binding_for(result.cycle, result.node)
