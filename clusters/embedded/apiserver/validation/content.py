@@ -43,9 +43,9 @@ def between(low: int, high: int) -> str:
 def _regex(words: str, pattern: str, *examples: str) -> str:
     if not examples:
         return f"{words} (regex used for validation is '{pattern}')"
-    # The original puts a comma after each example, also before "or".
-    given = " or ".join(f"'{example}'," for example in examples)
-    return f"{words} (e.g. {given} regex used for validation is '{pattern}')"
+    # The original writes a comma and a space after each example, and then " or ".
+    given = " or ".join(f"'{example}', " for example in examples)
+    return f"{words} (e.g. {given}regex used for validation is '{pattern}')"
 
 
 def dns_label(value: str) -> list[str]:
