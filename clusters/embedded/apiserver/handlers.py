@@ -259,8 +259,7 @@ class Handlers:
         options, dry_run = await self._delete_options(exchange)
         caller.dry_run = caller.dry_run or dry_run
         outcome = await self._registry.delete(caller, resource, _namespace(exchange, resource), info.name, options)
-        status = 202 if not outcome.removed and options.propagation_policy in ("Background", "Foreground") else 200
-        return self._reply(exchange, resource, outcome.reply(resource), status)
+        return self._reply(exchange, resource, outcome.reply(resource))
 
     async def _delete_collection(self, exchange: Exchange, resource: Resource) -> web.Response:
         caller, namespace = self._caller(exchange), _namespace(exchange, resource)
