@@ -62,10 +62,14 @@ def prepare_for_create(obj: Object, context: Context) -> None:
 def prepare_for_update(new: Object, old: Object, subresource: str, context: Context) -> None:
     """Changes `new` in place: puts back what this request may not write, and counts `metadata.generation`.
 
-    `subresource` is "" for the object itself; status, ephemeralcontainers, resize and finalize are known beside it. Raises ApiError 422 as
-    `prepare_for_create` does.
+    `subresource` is "" for the object itself; status, binding, ephemeralcontainers, resize, scale and finalize are known beside it. Raises
+    ApiError 422 as `prepare_for_create` does.
     """
     identity = _identity(new)
+    if subresource == "binding":
+        # The server itself wrote the node's name and the condition; neither is a change that counts.
+        new["metadata"]["generation"] = old["metadata"].get("generation", 1)
+        return
     if subresource == "status":
         core.keep_all_but_status(new, old)
     elif subresource in core.PARTS_OF_POD:

@@ -89,6 +89,7 @@ _POD_UPDATES: dict[str, Callable[[Object, Object], Errors]] = {
     "status": pod_update.status_update,
     "ephemeralcontainers": pod_update.ephemeral_containers_update,
     "resize": pod_update.resize,
+    "binding": pod_update.binding,
 }
 # Most names are DNS subdomains; these are not.
 _NAMES: dict[Identity, metadata.NameRule] = {

@@ -115,6 +115,11 @@ def _transitions(new: list[Object], old: list[Object], policy: str | None, free:
     return found
 
 
+def binding(new: Object, old: Object) -> Errors:
+    """The node's name is set once, by the server: only metadata is the client's."""
+    return metadata.object_meta_update(new["metadata"], old["metadata"])
+
+
 def ephemeral_containers_update(new: Object, old: Object) -> Errors:
     found = metadata.object_meta_update(new["metadata"], old["metadata"]) + pods.metadata_and_spec(new)
     now = {each.get("name"): each for each in new["spec"].get("ephemeralContainers") or []}

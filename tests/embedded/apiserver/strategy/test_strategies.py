@@ -48,6 +48,17 @@ async def test_an_update_of_the_object_keeps_the_stored_status() -> None:
     assert claimed["status"] == {"phase": "Running", "qosClass": "BestEffort"}
 
 
+async def test_binding_a_pod_to_a_node_is_no_change_of_its_spec() -> None:
+    cluster = lab()
+    made = await cluster.create(pod())
+    scheduled = {"type": "PodScheduled", "status": "True"}
+
+    bound = cluster.update(made, {"spec": {"nodeName": "ai-lab-worker"}, "status": {"conditions": [scheduled]}}, "binding")
+
+    assert (bound["spec"]["nodeName"], bound["metadata"]["generation"]) == ("ai-lab-worker", 1)
+    assert bound["status"]["conditions"] == [scheduled]
+
+
 @pytest.mark.parametrize(
     ("resources", "expected"),
     [

@@ -76,8 +76,8 @@ async def test_a_mistake_in_a_container_is_named_with_its_field(fields: Object, 
         ),
         (
             {"tolerations": [{"operator": "Equal", "value": "x"}]},
-            'spec.tolerations[0].operator: Invalid value: "Equal": operator must be Exists when `key` is empty, which means "match all values '
-            'and all keys"',
+            'spec.tolerations[0].operator: Invalid value: "Equal": operator must be Exists when `key` is empty, which means "match all '
+            'values and all keys"',
         ),
         (
             {"tolerations": [{"key": "a", "operator": "Exists", "effect": "NoRun"}]},
@@ -85,8 +85,8 @@ async def test_a_mistake_in_a_container_is_named_with_its_field(fields: Object, 
         ),
         (
             {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}},
-            "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: Required value: must have at least "
-            "one node selector term",
+            "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: Required value: must have at "
+            "least one node selector term",
         ),
         ({"serviceAccountName": "default", "priorityClassName": ""}, None),
         ({"nodeSelector": {"gpu product": "x"}}, 'spec.nodeSelector: Invalid value: "gpu product": name part must consist of'),
