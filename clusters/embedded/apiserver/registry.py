@@ -87,6 +87,8 @@ class Registry:
 
     async def create(self, caller: Caller, resource: Resource, namespace: str | None, obj: Object, *, applied: bool = False) -> Object:
         """Stores `obj`, which becomes the registry's own. `applied` says that it carries its managedFields already."""
+        if resource.namespaced and not namespace:
+            raise bad_request("an empty namespace may not be set during creation")
         metadata = check_metadata(obj, resource, namespace)
         if metadata.get("resourceVersion") not in (None, "", "0"):
             raise bad_request("resourceVersion should not be set on objects to be created")
@@ -159,13 +161,15 @@ class Registry:
             old = self.stored(resource, name, namespace)
             served = conversion.to_served(resource, old)
             new = transform(meta.copy(served))
-            check_metadata(new, resource, namespace)
+            metadata = check_metadata(new, resource, namespace)
+            if metadata.setdefault("name", name) != name:
+                why = f'Invalid value: "{metadata["name"]}": field is immutable'
+                raise invalid(resource.kind, resource.group, name, [FieldError("metadata.name", "FieldValueInvalid", why)])
             conditional = self._check_preconditions(resource, new, old, patched)
-            if self.store.get(conversion.stored_as(resource), name, namespace) is not old:
-                continue
             steps.default(new)
             _keep_system_fields(new, old)
-            if not applied:
+            # Bindings are the API server's own doing and are tracked for nobody.
+            if not applied and subresource != "binding":
                 new = self._manage_fields(caller, served, new, subresource)
             admission = self._admission("UPDATE", caller, resource, namespace, new, old, subresource)
             admission.name = name

@@ -74,7 +74,7 @@ async def test_a_delete_that_waits_sees_the_end(kubectl: Kubectl, client: LocalC
     await client.create("pods", {**pod("held"), "metadata": {"name": "held", "namespace": "default", "finalizers": ["example.com/x"]}})
     deleting = asyncio.create_task(kubectl("delete", "pod", "held"))
     async with asyncio.timeout(10):
-        while "deletionTimestamp" not in (await client.get("pods", "held", "default"))["metadata"]:
+        while "deletionTimestamp" not in (await client.get("pods", "held", "default"))["metadata"]:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await client.patch("pods", "held", {"metadata": {"finalizers": None}}, "default")
     assert (await deleting).code == 0

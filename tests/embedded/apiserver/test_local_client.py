@@ -212,3 +212,21 @@ async def test_fields_that_cannot_be_selected_by_are_refused(client: LocalClient
         await client.list("pods", field_selector="spec.color=red")
     with pytest.raises(ApiError, match=r'"spec.color" is not a known field selector: only "metadata.name", "metadata.namespace"'):
         await client.list("configmaps", field_selector="spec.color=red")
+
+
+async def test_an_object_keeps_its_name(client: LocalClient) -> None:
+    await client.create("configmaps", config_map("a"))
+    with pytest.raises(ApiError, match=r'metadata.name: Invalid value: "b": field is immutable'):
+        await client.patch("configmaps", "a", {"metadata": {"name": "b"}}, "default")
+
+
+async def test_a_namespaced_object_needs_a_namespace(client: LocalClient) -> None:
+    with pytest.raises(ApiError, match="an empty namespace may not be set during creation"):
+        await client.create("configmaps", {"metadata": {"name": "a"}})
+
+
+async def test_deleting_a_job_without_a_word_about_its_pods_keeps_them(client: LocalClient) -> None:
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "python:3.12-slim"}]}}
+    await client.create("jobs.batch", {"metadata": {"name": "j", "namespace": "default"}, "spec": {"template": template}})
+    await client.delete("jobs.batch", "j", "default")
+    assert "orphan" in (await client.get("jobs.batch", "j", "default"))["metadata"]["finalizers"]
