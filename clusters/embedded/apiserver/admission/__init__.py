@@ -23,6 +23,7 @@ __all__ = ["AdmissionRequest", "mutate", "validate"]
 
 async def mutate(request: AdmissionRequest) -> None:
     """Changes `request.object` in place. Raises ApiError 403 (or 400, 404) where the request cannot be completed."""
+    request.mutating = True
     limit_ranger.admit(request)
     await service_account.admit(request)
     priority.admit(request)
@@ -30,6 +31,7 @@ async def mutate(request: AdmissionRequest) -> None:
     storage.admit(request)
     runtime_class.admit(request)
     ingress_class.admit(request)
+    request.mutating = False
 
 
 async def validate(request: AdmissionRequest) -> None:

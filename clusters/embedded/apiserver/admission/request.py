@@ -10,6 +10,9 @@ from clusters.embedded.resources import Resource
 
 Object = dict[str, Any]
 
+# Characters that the server adds to `generateName`.
+_GENERATED = 5
+
 
 class Reader(Protocol):
     """The stored objects, answered from memory without awaiting. They are shared: never changed."""
@@ -30,7 +33,7 @@ class AdmissionRequest:
     `operation` is CREATE, UPDATE or DELETE. `object` is None for DELETE and is changed in place by mutating plugins; `old` is what is
     stored (UPDATE, DELETE).
     `updates` is filled by admission: (resource name, object) pairs that the server stores together with a request that succeeds
-    (a ResourceQuota with its new `status.used`).
+    (a ResourceQuota with its new `status.used`). `mutating` is true while mutating plugins run.
     """
 
     operation: str
@@ -45,6 +48,7 @@ class AdmissionRequest:
     groups: tuple[str, ...] = ()
     dry_run: bool = False
     updates: list[tuple[str, Object]] = field(default_factory=list)
+    mutating: bool = False
 
     @property
     def metadata(self) -> Object:
@@ -52,8 +56,13 @@ class AdmissionRequest:
 
     @property
     def display_name(self) -> str:
-        """The name that messages show: the object's own, or the start of the one to be generated."""
-        return self.metadata.get("name") or self.metadata.get("generateName") or self.name
+        """The name that messages show: the object's own, or the prefix where it is not yet final.
+
+        A real server generates names after mutating admission, so that its refusals show the prefix alone.
+        """
+        name, prefix = self.metadata.get("name") or "", self.metadata.get("generateName") or ""
+        generated = prefix and name.startswith(prefix) and len(name) == len(prefix) + _GENERATED
+        return prefix if self.mutating and generated else name or prefix or self.name
 
     def forbid(self, why: str) -> ApiError:
         """403 with `why` after `pods "x" is forbidden: `."""

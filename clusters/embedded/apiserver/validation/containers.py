@@ -26,7 +26,7 @@ class PodContext:
         self.volumes = known_volumes
         self.restart_policy = spec.get("restartPolicy", "")
         self.grace = spec.get("terminationGracePeriodSeconds")
-        self.claims = {claim.get("name") for claim in spec.get("resourceClaims") or []}
+        self.claims = {claim.get("name", "") for claim in spec.get("resourceClaims") or []} - {""}
         self.is_pod = is_pod
 
 
@@ -90,7 +90,8 @@ def _claims(container: Object, context: PodContext, path: Path) -> Errors:
         if not name:
             found.append(field.required(where))
         elif name not in context.claims:
-            found.append(field.not_found(where, name))
+            known = f": {', '.join(sorted(context.claims))}" if context.claims else " which is empty"
+            found.append(field.not_found(where, name, f"must be one of the names in pod.spec.resourceClaims{known}"))
     return found
 
 

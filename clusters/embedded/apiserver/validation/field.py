@@ -72,8 +72,8 @@ def duplicate(path: Path, value: Any) -> FieldError:
     return _error(path, "FieldValueDuplicate", f"Duplicate value: {render(value)}", "")
 
 
-def not_found(path: Path, value: Any) -> FieldError:
-    return _error(path, "FieldValueNotFound", f"Not found: {render(value)}", "")
+def not_found(path: Path, value: Any, detail: str = "") -> FieldError:
+    return _error(path, "FieldValueNotFound", f"Not found: {render(value)}", detail)
 
 
 def not_supported(path: Path, value: Any, supported: Iterable[str]) -> FieldError:

@@ -91,15 +91,23 @@ def requirements(resources: Object, path: Path) -> Errors:
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     for name, value in sorted(limits.items()):
         where = path.child("limits").key(name)
-        found += container_resource_name(name, where) + amount(name, value, where)
+        found += container_resource_name(name, where) + amount(name, value, where) + _huge_pages(name, value, where)
     for name, value in sorted(requests.items()):
         where = path.child("requests").key(name)
         found += container_resource_name(name, where) + amount(name, value, where)
-        found += _request_against_limit(name, value, limits, path)
+        found += _request_against_limit(name, value, limits, path) + _huge_pages(name, value, where)
     named = limits.keys() | requests.keys()
     if any(map(is_huge_page, named)) and not named & {"cpu", "memory"}:
         found.append(field.forbidden(path, "HugePages require cpu or memory"))
     return found
+
+
+def _huge_pages(name: str, value: Any, path: Path) -> Errors:
+    """Huge pages come in whole pages: the size is in the name."""
+    have, page = values.amount(value), values.amount(name.removeprefix(_HUGE_PAGES))
+    if not is_huge_page(name) or have is None or not page or (have > 0 and have % page == 0):
+        return []
+    return [field.invalid(path, str(value), f"{value} is not positive integer multiple of {name}")]
 
 
 def _request_against_limit(name: str, value: Any, limits: Object, path: Path) -> Errors:

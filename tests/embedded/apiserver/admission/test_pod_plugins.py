@@ -44,6 +44,14 @@ async def test_a_pod_of_an_account_that_is_missing_is_refused() -> None:
     )
 
 
+async def test_a_refusal_shows_the_prefix_of_a_generated_name() -> None:
+    made = pod(priorityClassName="urgent")
+    made["metadata"] = {"name": "web-7c9d-x2x4z", "generateName": "web-7c9d-"}
+
+    with pytest.raises(ApiError, match='^pods "web-7c9d-" is forbidden: no PriorityClass with name urgent was found$'):
+        await lab().create(made)
+
+
 async def test_no_token_is_mounted_where_the_account_says_so() -> None:
     cluster = lab()
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "shy", "namespace": "lab"}}

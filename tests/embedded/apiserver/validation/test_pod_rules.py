@@ -35,6 +35,14 @@ async def causes(obj: Object) -> list[str]:
             {"resources": {"limits": {"memory": "-1Gi"}}},
             'resources.limits[memory]: Invalid value: "-1Gi": must be greater than or equal to 0',
         ),
+        (
+            {"resources": {"limits": {"hugepages-2Mi": "3Mi", "memory": "1Gi"}}},
+            'resources.limits[hugepages-2Mi]: Invalid value: "3Mi": 3Mi is not positive integer multiple of hugepages-2Mi',
+        ),
+        (
+            {"resources": {"claims": [{"name": "gpu"}]}},
+            'resources.claims[0]: Not found: "gpu": must be one of the names in pod.spec.resourceClaims which is empty',
+        ),
         ({"env": [{"name": "A=B"}]}, 'env[0].name: Invalid value: "A=B": a valid environment variable name must consist only of printable'),
         ({"env": [{"name": "A", "valueFrom": {}}]}, 'env[0].valueFrom: Invalid value: "": must specify one of'),
         ({"volumeMounts": [{"name": "weights", "mountPath": "/w"}]}, 'volumeMounts[0].name: Not found: "weights"'),
