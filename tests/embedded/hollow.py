@@ -58,7 +58,9 @@ class HollowKubelets:
                 "status": {
                     "capacity": amounts,
                     "allocatable": amounts,
-                    "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"}],
+                    "conditions": [
+                        {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"}
+                    ],
                 },
             }
             await self._client.create("nodes", node)
@@ -78,7 +80,9 @@ class HollowKubelets:
             if meta.is_deleting(pod):
                 await self._client.delete("pods", metadata["name"], metadata["namespace"], grace_period_seconds=0, uid=metadata["uid"])
             elif status.get("phase") == "Pending" and "startTime" not in status:
-                await self._client.patch("pods", metadata["name"], {"status": self._started(pod)}, metadata["namespace"], subresource="status")
+                await self._client.patch(
+                    "pods", metadata["name"], {"status": self._started(pod)}, metadata["namespace"], subresource="status"
+                )
         except ApiError as error:
             if error.code not in (404, 409):
                 raise
@@ -95,7 +99,9 @@ class HollowKubelets:
             phase = "Succeeded" if exit_code == "0" else "Failed"
         state: Object = {"running": {"startedAt": meta.now()}}
         if exit_code is not None:
-            state = {"terminated": {"exitCode": int(exit_code), "reason": "Completed" if exit_code == "0" else "Error", "finishedAt": meta.now()}}
+            state = {
+                "terminated": {"exitCode": int(exit_code), "reason": "Completed" if exit_code == "0" else "Error", "finishedAt": meta.now()}
+            }
         elif missing:
             state = {"waiting": {"reason": "ImagePullBackOff"}}
         conditions = [
@@ -134,9 +140,7 @@ class HollowCluster:
 
     async def events(self, reason: str = "", about: str = "") -> list[str]:
         found = [
-            each
-            for each in await self.list("events")
-            if reason in ("", each["reason"]) and about in ("", each["involvedObject"]["name"])
+            each for each in await self.list("events") if reason in ("", each["reason"]) and about in ("", each["involvedObject"]["name"])
         ]
         return [each["message"] for each in found]
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from hollow import HollowCluster, hollow_cluster  # noqa: E402
+from hollow import HollowCluster, hollow_cluster
 
 
 @pytest_asyncio.fixture

@@ -93,7 +93,10 @@ async def test_a_second_template_makes_a_second_revision_and_empties_the_first(c
     await change(cluster, set_image("python:3.13-slim"))
     done = await rolled_out(cluster)
     assert done["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "2"
-    sizes = {each["metadata"]["annotations"]["deployment.kubernetes.io/revision"]: each["spec"]["replicas"] for each in await cluster.list("replicasets.apps")}
+    sizes = {
+        each["metadata"]["annotations"]["deployment.kubernetes.io/revision"]: each["spec"]["replicas"]
+        for each in await cluster.list("replicasets.apps")
+    }
     assert sizes == {"1": 0, "2": 3}
     images = {pod["spec"]["containers"][0]["image"] for pod in await cluster.list("pods") if "deletionTimestamp" not in pod["metadata"]}
     assert images == {"python:3.13-slim"}
@@ -126,7 +129,11 @@ async def test_a_rollout_that_cannot_finish_keeps_the_old_pods_and_says_so(clust
         return found if conditions(found)["Progressing"][0] == "False" else None
 
     stuck = await cluster.eventually(timed_out)
-    (new,) = [each for each in await cluster.list("replicasets.apps") if each["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "2"]
+    (new,) = [
+        each
+        for each in await cluster.list("replicasets.apps")
+        if each["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "2"
+    ]
     assert conditions(stuck) == {
         "Available": ("True", "MinimumReplicasAvailable", "Deployment has minimum availability."),
         "Progressing": ("False", "ProgressDeadlineExceeded", f'ReplicaSet "{new["metadata"]["name"]}" has timed out progressing.'),

@@ -34,24 +34,27 @@ class ScheduleError(ValueError):
     """A schedule or a time zone that cannot be understood."""
 
 
-def times(cronjob: Object, after: datetime, until: datetime) -> tuple[list[datetime], datetime]:
-    """(times of the schedule in (after, until], at most a hundred and one, and the first time later than `until`)."""
+def times(cronjob: Object, after: datetime, now: datetime) -> tuple[list[datetime], datetime]:
+    """(times of the schedule in (after, now], the latest first and a hundred and one at most, and the first time later than `now`).
+
+    Raises ScheduleError.
+    """
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     from cronsim import CronSim, CronSimError
 
     expression = _MACROS.get(cronjob["spec"]["schedule"], cronjob["spec"]["schedule"]).replace("?", "*")
+    due: list[datetime] = []
     try:
-        zone = ZoneInfo(cronjob["spec"].get("timeZone") or "Etc/UTC")
-        upcoming = CronSim(expression, after.astimezone(zone))
-        due: list[datetime] = []
-        for moment in upcoming:
-            if moment > until:
-                return due, moment
-            due = [*due[-_MANY:], moment]
-    except (CronSimError, ZoneInfoNotFoundError, ValueError) as error:
+        here = now.astimezone(ZoneInfo(cronjob["spec"].get("timeZone") or "Etc/UTC"))
+        # Backwards from now: a schedule that was not looked at for a year has missed too many times to walk through.
+        for moment in CronSim(expression, here + timedelta(seconds=1), reverse=True):
+            if moment <= after or len(due) > _MANY:
+                break
+            due.append(moment)
+        return due, next(CronSim(expression, here))
+    except (CronSimError, ZoneInfoNotFoundError, ValueError, StopIteration) as error:
         raise ScheduleError(str(error)) from None
-    raise ScheduleError("the schedule has no further time")
 
 
 def job_for(cronjob: Object, scheduled: datetime) -> Object:
@@ -153,7 +156,7 @@ class CronJobController(Controller):
         if len(due) > _MANY:
             message = f"too many missed start times: {len(due)}. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
             await self.events.event(cronjob, "Warning", "TooManyMissedTimes", message)
-        scheduled = due[-1]
+        scheduled = due[0]
         active = [job for job in mine if not is_finished(job)]
         policy = cronjob["spec"].get("concurrencyPolicy", "Allow")
         if policy == "Forbid" and active:
