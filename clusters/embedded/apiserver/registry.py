@@ -176,10 +176,8 @@ class Registry:
             await lifecycle.admit(admission)
             await steps.mutate(admission)
             new = conversion.to_stored(resource, _object_of(admission))
-            # A binding writes fields that no other update may: it has been checked by then.
-            if subresource != "binding":
-                steps.prepare_for_update(new, old, subresource, Context(self.reader, caller.dry_run))
-                _refuse_invalid(resource, new, old, subresource)
+            steps.prepare_for_update(new, old, subresource, Context(self.reader, caller.dry_run))
+            _refuse_invalid(resource, new, old, subresource)
             admission.object = new
             await steps.admit(admission)
             _keep_system_fields(new, old)
