@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clusters.embedded.apiserver.defaulting import batch, cluster, core, extension, policy, workloads
+from clusters.embedded.apiserver.defaulting.common import metadata
 
 Object = dict[str, Any]
 
@@ -24,7 +25,8 @@ _BY_KIND: dict[tuple[str, str], Callable[[Object], None]] = {
 
 
 def apply(obj: Object) -> None:
-    """Fills `obj` in place, by its apiVersion and kind; a kind without defaults is left as it is."""
+    """Fills `obj` in place, by its apiVersion and kind; a kind without defaults keeps everything but empty metadata."""
+    metadata(obj)
     default = _BY_KIND.get((obj.get("apiVersion", ""), obj.get("kind", "")))
     if default is not None:
         default(obj)

@@ -37,6 +37,12 @@ def drop_empty(obj: Object, *names: str) -> None:
             del obj[name]
 
 
+def metadata(owner: Object) -> None:
+    """`metadata` of an object or a template: always there, without its empty fields."""
+    fields = struct(owner, "metadata")
+    drop_empty(fields, "labels", "annotations", "finalizers", "ownerReferences", "generateName", "creationTimestamp", "namespace")
+
+
 def canonical(value: Any) -> Any:
     """A quantity as the API server writes it, rounded up to thousandths; what is no quantity is left for validation."""
     try:

@@ -11,6 +11,7 @@ from clusters.embedded.apiserver.defaulting.common import (
     default,
     default_empty,
     drop_empty,
+    metadata,
     quantity_field,
     resource_list,
     struct,
@@ -155,5 +156,5 @@ def all_containers(spec: Object) -> list[Object]:
 def template(owner: Object, name: str = "template") -> None:
     """The Pod template in a workload's spec."""
     each = struct(owner, name)
-    struct(each, "metadata")
+    metadata(each)
     pod_spec(struct(each, "spec"))

@@ -48,7 +48,7 @@ async def test_a_refusal_shows_the_prefix_of_a_generated_name() -> None:
     made = pod(priorityClassName="urgent")
     made["metadata"] = {"name": "web-7c9d-x2x4z", "generateName": "web-7c9d-"}
 
-    with pytest.raises(ApiError, match='^pods "web-7c9d-" is forbidden: no PriorityClass with name urgent was found$'):
+    with pytest.raises(ApiError, match=r'^pods "web-7c9d-" is forbidden: no PriorityClass with name urgent was found$'):
         await lab().create(made)
 
 

@@ -85,6 +85,13 @@ def test_probes_and_volumes_are_filled_in() -> None:
     ]
 
 
+def test_empty_metadata_is_not_stored() -> None:
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "labels": {}, "creationTimestamp": None}, "data": {}}
+    defaulting.apply(obj)
+
+    assert obj == {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+
+
 def test_text_in_a_secret_is_encoded() -> None:
     obj = defaulted({"apiVersion": "v1", "kind": "Secret", "stringData": {"key": "s3cret"}})
 

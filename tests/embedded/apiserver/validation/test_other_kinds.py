@@ -161,3 +161,32 @@ async def test_a_stateful_set_tells_which_fields_may_change() -> None:
     cluster.update(stored, {"spec": {"replicas": 3}})
     with pytest.raises(ApiError, match="updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template'"):
         cluster.update(stored, {"spec": {"serviceName": "b"}})
+
+
+async def test_a_claim_is_bound_once_and_can_then_ask_for_more() -> None:
+    cluster = lab()
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    stored = await cluster.create(made("v1", "PersistentVolumeClaim", spec=spec))
+
+    bound = cluster.update(stored, {"spec": {"volumeName": "pv-1", "storageClassName": "late"}})
+    ready = cluster.update(bound, {"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}}, "status")
+    grown = cluster.update(ready, {"spec": {"resources": {"requests": {"storage": "2Gi"}}}})
+
+    assert (grown["spec"]["volumeName"], grown["spec"]["resources"]["requests"]) == ("pv-1", {"storage": "2Gi"})
+    with pytest.raises(ApiError, match="spec is immutable after creation"):
+        cluster.update(grown, {"spec": {"volumeName": "pv-2"}})
+    with pytest.raises(ApiError, match=r"field can not be less than status\.capacity"):
+        cluster.update(grown, {"spec": {"resources": {"requests": {"storage": "1Gi"}}}})
+
+
+async def test_a_volume_is_claimed_and_keeps_its_source() -> None:
+    cluster = lab()
+    spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/data"}}
+    stored = await cluster.create(made("v1", "PersistentVolume", spec=spec))
+
+    claimed = cluster.update(stored, {"spec": {"claimRef": {"name": "weights", "namespace": "lab"}}})
+
+    assert claimed["spec"]["claimRef"]["kind"] == "PersistentVolumeClaim"
+    assert claimed["metadata"]["finalizers"] == ["kubernetes.io/pv-protection"]
+    with pytest.raises(ApiError, match=r"spec\.persistentvolumesource is immutable after creation"):
+        cluster.update(claimed, {"spec": {"hostPath": {"path": "/other"}}})
