@@ -1,0 +1,1 @@
+"""The four kinds of PATCH, and who owns which field afterwards."""
