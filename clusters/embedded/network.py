@@ -22,6 +22,10 @@ class Network(Protocol):
         """Variables that the shim needs inside the Pod (not visible as the learner's own: the kubelet adds them last)."""
         ...
 
-    async def dial(self, ip: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to a Pod's or a Service's address and port. Raises ConnectionRefusedError where nothing listens."""
+    async def dial(self, ip: str, port: int, *, loopback: bool = False) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to a Pod's or a Service's address and port. Raises ConnectionRefusedError where nothing listens.
+
+        With `loopback`, `ip` is a Pod's and the connection is made inside it to its localhost, as port-forward does; a server that is
+        bound to 127.0.0.1 is reached that way and no other.
+        """
         ...

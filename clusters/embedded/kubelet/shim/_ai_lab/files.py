@@ -1,0 +1,251 @@
+"""The file functions of `os`, `io` and `builtins`, with paths translated by the container's table.
+
+Everything written in Python goes through these: pathlib, shutil, glob, tempfile, zipfile, logging. An error names the path that the program
+gave. What opens files in C is patched when it is imported: sqlite3, ssl, subprocess.
+"""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+import sys
+
+from . import late
+from .paths import Table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_ONE_PATH = (
+    *("open", "stat", "lstat", "listdir", "mkdir", "rmdir", "remove", "unlink", "access", "chmod", "lchmod", "chown", "lchown", "utime"),
+    *("statvfs", "truncate", "mkfifo", "mknod", "pathconf", "chflags", "lchflags", "getxattr", "setxattr", "listxattr", "removexattr"),
+)
+_TWO_PATHS = ("rename", "replace", "link")
+_SETS = ("supports_dir_fd", "supports_fd", "supports_effective_ids", "supports_follow_symlinks")
+
+_table = Table({})
+
+
+def table() -> Table:
+    """The container's table, empty where it has a root of its own."""
+    return _table
+
+
+def restore(error: OSError, *pairs: tuple[Any, Any]) -> None:
+    """Puts the program's own paths (second of each pair) back into an error that names the translated ones."""
+    for real, given in pairs:
+        if real is not given:
+            if error.filename == real:
+                error.filename = given
+            if error.filename2 == real:
+                error.filename2 = given
+
+
+class _Function:
+    """A patched function. An object and not a function, so that a class that keeps it as an attribute does not make a method of it."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+        self.__name__ = real.__name__
+        self.__doc__ = real.__doc__
+        self.__wrapped__ = real
+
+    def __repr__(self) -> str:
+        return repr(self._real)
+
+
+class OnePath(_Function):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        name = "file" if self.__name__ == "open" and "file" in kwargs else "path"
+        if args:
+            given = args[0]
+            real = _table.any_outside(given)
+            args = (real, *args[1:])
+        elif name in kwargs:
+            given = kwargs[name]
+            kwargs[name] = real = _table.any_outside(given)
+        else:
+            given = real = None
+        if "dir_fd" in kwargs and kwargs["dir_fd"] is not None and args and not str(given).startswith("/"):
+            # Relative to a folder that is open already: nothing to translate.
+            args = (given, *args[1:])
+        try:
+            return self._real(*args, **kwargs)
+        except OSError as error:
+            restore(error, (real, given))
+            raise
+
+
+class TwoPaths(_Function):
+    def __call__(self, src: Any, dst: Any, **kwargs: Any) -> Any:
+        source = src if kwargs.get("src_dir_fd") is not None else _table.any_outside(src)
+        target = dst if kwargs.get("dst_dir_fd") is not None else _table.any_outside(dst)
+        try:
+            return self._real(source, target, **kwargs)
+        except OSError as error:
+            restore(error, (source, src), (target, dst))
+            raise
+
+
+class _Symlink(_Function):
+    def __call__(self, src: Any, dst: Any, target_is_directory: bool = False, **kwargs: Any) -> Any:
+        # An absolute target is written as this machine finds it; readlink turns it back.
+        absolute = os.fspath(src)[:1] in ("/", b"/")
+        source, target = (_table.any_outside(src) if absolute else src), _table.any_outside(dst)
+        try:
+            return self._real(source, target, target_is_directory, **kwargs)
+        except OSError as error:
+            restore(error, (source, src), (target, dst))
+            raise
+
+
+class _Readlink(OnePath):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        found = super().__call__(*args, **kwargs)
+        if isinstance(found, bytes):
+            return _table.inside(os.fsdecode(found)).encode()
+        return _table.inside(found)
+
+
+class _Chdir(OnePath):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        super().__call__(*args, **kwargs)
+        _table.moved()
+
+
+class _Entry:
+    """os.DirEntry of a translated folder: its path begins as the program named the folder."""
+
+    def __init__(self, entry: Any, folder: str) -> None:
+        self._entry = entry
+        self.name = entry.name
+        self.path = os.path.join(folder, entry.name)
+        self.is_dir, self.is_file, self.is_symlink = entry.is_dir, entry.is_file, entry.is_symlink
+        self.stat, self.inode = entry.stat, entry.inode
+        self.is_junction = getattr(entry, "is_junction", lambda: False)
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __repr__(self) -> str:
+        return f"<DirEntry {self.name!r}>"
+
+
+class _Entries:
+    def __init__(self, entries: Any, folder: str) -> None:
+        self._entries = entries
+        self._folder = folder
+        self.close = entries.close
+
+    def __iter__(self) -> _Entries:
+        return self
+
+    def __next__(self) -> _Entry:
+        return _Entry(next(self._entries), self._folder)
+
+    def __enter__(self) -> _Entries:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class _Scandir(_Function):
+    def __call__(self, path: Any = ".") -> Any:
+        real = _table.any_outside(path)
+        try:
+            entries = self._real(real)
+        except OSError as error:
+            restore(error, (real, path))
+            raise
+        if isinstance(path, int) or path is None or real == path:
+            return entries
+        return _Entries(entries, os.fspath(path))
+
+
+class _Getcwd(_Function):
+    def __call__(self) -> Any:
+        found = self._real()
+        if isinstance(found, bytes):
+            return os.fsencode(_table.inside(os.fsdecode(found)))
+        return _table.inside(found)
+
+
+def _patch(name: str, kind: type[_Function]) -> None:
+    real = getattr(os, name, None)
+    if real is None:
+        return
+    patched = kind(real)
+    setattr(os, name, patched)
+    for each in _SETS:
+        functions = getattr(os, each)
+        if real in functions:
+            functions.add(patched)
+
+
+def install(entries: Table) -> None:
+    global _table
+    _table = entries
+    for name in _ONE_PATH:
+        _patch(name, OnePath)
+    for name in _TWO_PATHS:
+        _patch(name, TwoPaths)
+    _patch("symlink", _Symlink)
+    _patch("readlink", _Readlink)
+    _patch("scandir", _Scandir)
+    _patch("getcwd", _Getcwd)
+    _patch("getcwdb", _Getcwd)
+    _patch("chdir", _Chdir)
+    _patch("fchdir", _Chdir)
+    builtins.open = io.open = OnePath(io.open)  # type: ignore[assignment]
+    # The import system reads source through this one.
+    io.open_code = sys.modules["_io"].open_code = OnePath(io.open_code)  # type: ignore[attr-defined,assignment]
+    sys.path_hooks.insert(0, _path_hook)
+    late.on_import("sqlite3", _sqlite3)
+    late.on_import("ssl", _ssl)
+    from . import programs
+
+    programs.install(entries)
+
+
+def _path_hook(entry: str) -> Any:
+    """Imports from folders on sys.path that the program named as the container does."""
+    real = _table.outside(entry)
+    if real == entry:
+        raise ImportError
+    for hook in sys.path_hooks:
+        if hook is not _path_hook:
+            try:
+                return hook(real)
+            except ImportError:
+                continue
+    raise ImportError
+
+
+def _sqlite3(module: Any) -> None:
+    real = module.connect
+
+    def connect(database: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("uri") and isinstance(database, str) and database.startswith("file:/"):
+            path, mark, query = database[5:].partition("?")
+            return real("file:" + _table.outside(path) + mark + query, *args, **kwargs)
+        if database == ":memory:" or database == "":
+            return real(database, *args, **kwargs)
+        return real(_table.any_outside(database), *args, **kwargs)
+
+    module.connect = module.dbapi2.connect = connect
+
+
+def _ssl(module: Any) -> None:
+    context = module.SSLContext
+    load_verify_locations, load_cert_chain = context.load_verify_locations, context.load_cert_chain
+
+    def verify(self: Any, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        load_verify_locations(self, _table.any_outside(cafile), _table.any_outside(capath), cadata)
+
+    def chain(self: Any, certfile: Any, keyfile: Any = None, password: Any = None) -> None:
+        load_cert_chain(self, _table.any_outside(certfile), _table.any_outside(keyfile), password)
+
+    context.load_verify_locations, context.load_cert_chain = verify, chain
