@@ -13,10 +13,12 @@ from clusters.embedded.controllers.daemonset import DaemonSetController
 from clusters.embedded.controllers.deployment import DeploymentController
 from clusters.embedded.controllers.disruption import DisruptionController
 from clusters.embedded.controllers.endpoints import EndpointsController, EndpointSliceController
+from clusters.embedded.controllers.ephemeralvolume import EphemeralVolumeController
 from clusters.embedded.controllers.garbagecollector import GarbageCollector
 from clusters.embedded.controllers.job import CronJobController, JobController, TTLAfterFinishedController
 from clusters.embedded.controllers.namespace import NamespaceController
 from clusters.embedded.controllers.nodelifecycle import NodeLifecycleController
+from clusters.embedded.controllers.podautoscaler import HorizontalPodAutoscalerController
 from clusters.embedded.controllers.podgc import PodGCController
 from clusters.embedded.controllers.quota import ResourceQuotaController
 from clusters.embedded.controllers.replicaset import ReplicaSetController
@@ -53,8 +55,10 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     ResourceQuotaController,
     PersistentVolumeController,
     LocalPathProvisioner,
+    EphemeralVolumeController,
     ClaimProtectionController,
     VolumeProtectionController,
+    HorizontalPodAutoscalerController,
     NamespaceController,
     GarbageCollector,
 )
