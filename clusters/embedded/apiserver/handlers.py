@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from clusters.embedded import meta
-from clusters.embedded.apiserver import bodies, listing, patching, representation, reviews, steps, streams, validity
+from clusters.embedded.apiserver import bodies, listing, patching, representation, reviews, streams, validity
 from clusters.embedded.apiserver.audit import loggable
 from clusters.embedded.apiserver.deletion import DeleteOptions
+from clusters.embedded.apiserver.patch import apply as server_side
 from clusters.embedded.apiserver.registry import Caller
 from clusters.embedded.apiserver.request import is_true
 from clusters.embedded.apiserver.subresources import OWN_UPDATE
@@ -218,7 +219,7 @@ class Handlers:
         force = is_true(query.get("force"))
 
         def merge(live: Object | None) -> Object:
-            merged = steps.apply(live, meta.copy(applied), caller.manager, force, info.subresource, meta.now())
+            merged = server_side.apply(live, meta.copy(applied), caller.manager, force, info.subresource, meta.now())
             self._server.privileges.check(exchange.user, resource, namespace, merged)
             return merged
 

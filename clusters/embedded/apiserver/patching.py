@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusters.embedded.apiserver import steps
+from clusters.embedded.apiserver.patch import strategic
 from clusters.embedded.apiserver.registry import Transform
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.resources import Resource
@@ -41,11 +41,27 @@ def transform(content_type: str, patch: Any, resource: Resource, subresource: st
     if content_type == JSON:
         if not isinstance(patch, list):
             raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
-        return lambda old: steps.json_patch(old, patch)
+        # The library is imported where it is needed: only a few commands send such patches.
+        from clusters.embedded.apiserver.patch import json_patch
+
+        return lambda old: json_patch.apply(old, patch)
     if not isinstance(patch, dict):
         raise bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")
     if content_type == MERGE:
-        return lambda old: steps.merge_patch(old, patch)
+        return lambda old: merge(old, patch)
     if content_type == STRATEGIC:
-        return lambda old: steps.strategic_merge(old, patch, api_version, kind)
+        return lambda old: strategic.merge(old, patch, api_version, kind)
     raise unsupported(content_type)
+
+
+def merge(original: Any, patch: Any) -> Any:
+    """JSON merge patch (RFC 7386): maps merge, null removes, everything else replaces. Neither argument is changed."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(original) if isinstance(original, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge(result.get(key), value)
+    return result

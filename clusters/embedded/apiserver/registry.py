@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clusters.embedded import meta
-from clusters.embedded.apiserver import conversion, deletion, lifecycle, steps
+from clusters.embedded.apiserver import admission as plugins
+from clusters.embedded.apiserver import conversion, defaulting, deletion, lifecycle, strategy, validation
 from clusters.embedded.apiserver.admission.request import AdmissionRequest
+from clusters.embedded.apiserver.patch import managed_fields
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.apiserver.strategy.context import Context
 from clusters.embedded.errors import (
@@ -109,22 +111,22 @@ class Registry:
         metadata = obj["metadata"]
         for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"):
             metadata.pop(name, None)
-        steps.default(obj)
+        defaulting.apply(obj)
         metadata["uid"] = str(uuid.uuid4())
         metadata["creationTimestamp"] = meta.now()
         if not applied:
             metadata.pop("managedFields", None)
-            obj = steps.manage_fields(None, obj, caller.manager, "", metadata["creationTimestamp"])
+            _own_fields(resource, None, obj, caller.manager, "", metadata["creationTimestamp"])
         admission = self._admission("CREATE", caller, resource, namespace, obj)
         await lifecycle.admit(admission)
-        await steps.mutate(admission)
+        await plugins.mutate(admission)
         obj = conversion.to_stored(resource, _object_of(admission))
         if not obj["metadata"].get("name"):
             _refuse_nameless(resource, obj)
-        steps.prepare_for_create(obj, Context(self.reader, caller.dry_run))
+        strategy.prepare_for_create(obj, Context(self.reader, caller.dry_run))
         _refuse_invalid(resource, obj, None, "")
         admission.object = obj
-        await steps.admit(admission)
+        await plugins.validate(admission)
         name = obj["metadata"]["name"]
         stored_as = conversion.stored_as(resource)
         if self.store.get(stored_as, name, namespace) is not None:
@@ -166,20 +168,21 @@ class Registry:
                 why = f'Invalid value: "{metadata["name"]}": field is immutable'
                 raise invalid(resource.kind, resource.group, name, [FieldError("metadata.name", "FieldValueInvalid", why)])
             conditional = self._check_preconditions(resource, new, old, patched)
-            steps.default(new)
+            defaulting.apply(new)
             _keep_system_fields(new, old)
             # Bindings are the API server's own doing and are tracked for nobody.
             if not applied and subresource != "binding":
-                new = self._manage_fields(caller, served, new, subresource)
+                new["metadata"].setdefault("managedFields", served["metadata"].get("managedFields") or [])
+                _own_fields(resource, served, new, caller.manager, subresource, meta.now())
             admission = self._admission("UPDATE", caller, resource, namespace, new, old, subresource)
             admission.name = name
             await lifecycle.admit(admission)
-            await steps.mutate(admission)
+            await plugins.mutate(admission)
             new = conversion.to_stored(resource, _object_of(admission))
-            steps.prepare_for_update(new, old, subresource, Context(self.reader, caller.dry_run))
+            strategy.prepare_for_update(new, old, subresource, Context(self.reader, caller.dry_run))
             _refuse_invalid(resource, new, old, subresource)
             admission.object = new
-            await steps.admit(admission)
+            await plugins.validate(admission)
             _keep_system_fields(new, old)
             if _unchanged(new, old):
                 return served
@@ -214,11 +217,6 @@ class Registry:
             raise conflict(resource.plural, resource.group, name, why)
         return bool(version)
 
-    def _manage_fields(self, caller: Caller, old: Object, new: Object, subresource: str) -> Object:
-        if "managedFields" not in new["metadata"] and "managedFields" in old["metadata"]:
-            new["metadata"]["managedFields"] = old["metadata"]["managedFields"]
-        return steps.manage_fields(old, new, caller.manager, subresource, meta.now())
-
     # Delete
 
     async def delete(
@@ -230,7 +228,7 @@ class Registry:
             admission = self._admission("DELETE", caller, resource, namespace, None, old)
             admission.name = name
             await lifecycle.admit(admission)
-            await steps.admit(admission)
+            await plugins.validate(admission)
             new = deletion.begin(resource, old, options, caller.warnings)
             if new is old:
                 return deletion.Outcome(conversion.to_served(resource, old), removed=False)
@@ -300,15 +298,31 @@ def _object_of(admission: AdmissionRequest) -> Object:
 
 
 def _refuse_invalid(resource: Resource, obj: Object, old: Object | None, subresource: str) -> None:
-    causes = steps.validate(obj, old, subresource)
+    causes = validation.validate(obj, old, subresource)
     if causes:
         raise invalid(resource.kind, resource.group, obj["metadata"].get("name") or "", causes)
+
+
+def _own_fields(resource: Resource, old: Object | None, new: Object, manager: str, subresource: str, time: str) -> None:
+    """Writes into `new` who owns which field. What this request may not write (status, or all but status) changes no owner."""
+    writable = new
+    if subresource == "status":
+        writable = {**(old or {}), "metadata": new["metadata"], "status": new.get("status", {})}
+    elif resource.subresource("status") is not None:
+        writable = {key: value for key, value in new.items() if key != "status"}
+        if old is not None and "status" in old:
+            writable["status"] = old["status"]
+    owned = managed_fields.update(old, writable, manager, subresource, time)["metadata"].get("managedFields")
+    if owned:
+        new["metadata"]["managedFields"] = owned
+    else:
+        new["metadata"].pop("managedFields", None)
 
 
 def _refuse_nameless(resource: Resource, obj: Object) -> None:
     """Strategies need a name: an object without one is refused before them, with what else is wrong with it."""
     missing = FieldError("metadata.name", "FieldValueRequired", "Required value: name or generateName is required")
-    others = [cause for cause in steps.validate(obj, None, "") if cause.field != missing.field]
+    others = [cause for cause in validation.validate(obj) if cause.field != missing.field]
     raise invalid(resource.kind, resource.group, "", [missing, *others])
 
 
