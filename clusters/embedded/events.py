@@ -1,6 +1,7 @@
 """Events that components write about objects: core/v1, aggregated by count (client-go tools/record).
 
-A repeated event (same object, type, reason, message, source) raises `count` and `lastTimestamp` of the stored one.
+A repeated event (same object, type, reason, message, source) raises `count` and `lastTimestamp` of the stored one. What is too much of
+the same is combined or left out, as `event_correlation.py` decides.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from clusters.embedded import meta
 from clusters.embedded.client import Client, Object
 from clusters.embedded.errors import ApiError
+from clusters.embedded.event_correlation import Correlator, Recent
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +27,8 @@ class EventRecorder:
         self._client = client
         self._component = component
         self._host = host
-        self._seen: dict[tuple[str, ...], tuple[str, str, int, float]] = {}
+        self._correlator = Correlator()
+        self._seen: Recent[tuple[str, str, int, float]] = Recent()
 
     async def event(self, obj: Object, type: str, reason: str, message: str, *, field_path: str = "") -> None:
         """Records `reason` and `message` on `obj`; `type` is Normal or Warning, `field_path` as in `spec.containers{main}`.
@@ -35,21 +38,26 @@ class EventRecorder:
         metadata = obj["metadata"]
         # Events about cluster-scoped objects live in the default namespace.
         namespace = metadata.get("namespace") or "default"
-        identity = (metadata.get("uid", ""), type, reason, message, field_path, metadata["name"])
+        about = (metadata.get("uid", ""), obj["kind"], namespace, metadata["name"])
+        message, combined = self._correlator.combine((*about, type, reason), message)
+        # A combined event is one event, whatever it said last.
+        identity = (*about, type, reason) if combined else (*about, type, reason, message, field_path)
+        if not self._correlator.admits(about):
+            return
         seen = self._seen.get(identity)
         stamp = meta.now()
         try:
             if seen is not None and time.monotonic() - seen[3] < _REMEMBERED:
                 where, name, count, _ = seen
                 try:
-                    await self._client.patch("events", name, {"count": count + 1, "lastTimestamp": stamp}, where)
-                    self._seen[identity] = (where, name, count + 1, time.monotonic())
+                    await self._client.patch("events", name, {"count": count + 1, "lastTimestamp": stamp, "message": message}, where)
+                    self._seen.put(identity, (where, name, count + 1, time.monotonic()))
                     return
                 except ApiError as error:
                     if error.code != 404:
                         raise
             name = f"{metadata['name']}.{time.time_ns():x}"
-            self._seen[identity] = (namespace, name, 1, time.monotonic())
+            self._seen.put(identity, (namespace, name, 1, time.monotonic()))
             reference: Object = {
                 "kind": obj["kind"],
                 "apiVersion": obj["apiVersion"],
