@@ -21,7 +21,13 @@ except ImportError:  # run by hand, outside a build
 TARGET = Path("clusters/embedded/schema.zip")
 SOURCE = "kubernetes-json-schema/v1.37.0-local/_definitions.json"
 _REFERENCE = "#/$defs/"
-_KEPT = ("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type", "x-kubernetes-patch-strategy", "x-kubernetes-patch-merge-key")
+_KEPT = (
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-map-type",
+    "x-kubernetes-patch-strategy",
+    "x-kubernetes-patch-merge-key",
+)
 
 
 def _definitions() -> dict[str, Any]:
@@ -69,7 +75,11 @@ def _reduced(node: dict[str, Any]) -> dict[str, Any]:
 
 def _texts(node: dict[str, Any]) -> dict[str, Any]:
     fields = {name: each["description"] for name, each in node.get("properties", {}).items() if each.get("description")}
-    enums = {name: [value for value in each["enum"] if value is not None] for name, each in node.get("properties", {}).items() if each.get("enum")}
+    enums = {
+        name: [value for value in each["enum"] if value is not None]
+        for name, each in node.get("properties", {}).items()
+        if each.get("enum")
+    }
     return {"d": node.get("description", ""), "f": fields} | ({"e": enums} if enums else {})
 
 

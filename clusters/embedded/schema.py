@@ -132,7 +132,9 @@ class Schema:
             with zipfile.ZipFile(archive) as opened:
                 loaded = orjson.loads(opened.read("types.json"))
         except (OSError, zipfile.BadZipFile, KeyError) as error:
-            raise SchemaError(f"{archive} cannot be read ({error}); make it with: python hatch_build.py, or install the package again") from None
+            raise SchemaError(
+                f"{archive} cannot be read ({error}); make it with: python hatch_build.py, or install the package again"
+            ) from None
         self._types: dict[str, Object] = loaded["types"]
         self._kinds: dict[str, str] = loaded["kinds"]
 
@@ -234,7 +236,10 @@ def _value(wanted: Type, value: Any, path: str, owner: Type, decoding: _Decoding
         inner = wanted.items
         if inner is None:
             return value
-        return [each if each is None else _value(inner, each, f"{path}[{position}]", owner if not inner.is_struct else inner, decoding) for position, each in enumerate(value)]
+        return [
+            each if each is None else _value(inner, each, f"{path}[{position}]", owner if not inner.is_struct else inner, decoding)
+            for position, each in enumerate(value)
+        ]
     if kind == "object":
         if not isinstance(value, dict):
             raise _mismatch(wanted, value, path, owner, decoding)

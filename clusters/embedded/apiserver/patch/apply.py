@@ -138,7 +138,9 @@ def _refuse_conflicts(found: list[tuple[Object, list[Path]]]) -> None:
             for name, contested in sorted(by_manager.items())
         ]
         message = f"Apply failed with {count} conflicts: " + "\n".join(parts)
-    causes = [{"reason": "FieldManagerConflict", "message": f"conflict with {name}", "field": fieldset.spoken(path)} for name, path in conflicts]
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f"conflict with {name}", "field": fieldset.spoken(path)} for name, path in conflicts
+    ]
     raise ApiError(409, "Conflict", message, {"causes": causes})
 
 

@@ -19,7 +19,9 @@ Path = tuple[str, ...]
 _KEY_DEFAULTS = {"protocol": "TCP"}
 
 # Struct fields that every object of a kind has, be it empty: in Go they are values and not pointers, so nobody ever adds them.
-_ALWAYS_THERE = frozenset({"metadata", "spec", "status", "template", "strategy", "updateStrategy", "jobTemplate", "containers", "resources"})
+_ALWAYS_THERE = frozenset(
+    {"metadata", "spec", "status", "template", "strategy", "updateStrategy", "jobTemplate", "containers", "resources"}
+)
 
 
 class _Inside:
@@ -53,7 +55,9 @@ def element(item: Any, wanted: Type) -> str:
 def is_leaf(value: Any, wanted: Type | None) -> bool:
     """Whether a value is owned as a whole: scalars, atomic lists and maps, anything without a schema below it, empty containers."""
     if isinstance(value, dict):
-        return not value or (wanted is not None and (wanted.atomic or (not wanted.is_struct and wanted.values is None and wanted.kind == "any")))
+        return not value or (
+            wanted is not None and (wanted.atomic or (not wanted.is_struct and wanted.values is None and wanted.kind == "any"))
+        )
     if isinstance(value, list):
         return not value or wanted is None or wanted.list_type not in ("map", "set")
     return True
@@ -76,7 +80,11 @@ def paths(value: Any, wanted: Type | None) -> dict[Path, Any]:
             if at:
                 found[at] = each
             return
-        if at and (through_list or at[-1].partition(":")[2] not in _ALWAYS_THERE or (kind is not None and not kind.is_struct and isinstance(each, dict))):
+        if at and (
+            through_list
+            or at[-1].partition(":")[2] not in _ALWAYS_THERE
+            or (kind is not None and not kind.is_struct and isinstance(each, dict))
+        ):
             found[at] = INSIDE
         for part, below, below_kind in children(each, kind):
             walk(below, below_kind, (*at, part), through_list or not part.startswith("f:"))

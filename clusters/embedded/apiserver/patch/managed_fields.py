@@ -12,7 +12,17 @@ Object = dict[str, Any]
 
 # Nobody owns an object's identity, nor what the server itself writes down about it (stripMeta).
 _UNOWNED_ROOT = ("apiVersion", "kind")
-_UNOWNED_META = ("name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields", "resourceVersion")
+_UNOWNED_META = (
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "clusterName",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+)
 
 
 def ownable(obj: Object) -> Object:

@@ -83,7 +83,9 @@ def _without_directives(value: Any) -> Any:
     """A value that goes in whole: what is new has nothing to delete from."""
     if isinstance(value, dict):
         return {
-            key: _without_directives(each) for key, each in value.items() if each is not None and key != _RETAIN and not key.startswith((_PATCH, _ORDER, _DELETE_FROM))
+            key: _without_directives(each)
+            for key, each in value.items()
+            if each is not None and key != _RETAIN and not key.startswith((_PATCH, _ORDER, _DELETE_FROM))
         }
     if isinstance(value, list):
         return [_without_directives(each) for each in value if not (isinstance(each, dict) and each.get(_PATCH) == "delete")]
