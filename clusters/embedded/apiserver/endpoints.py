@@ -14,6 +14,7 @@ from clusters.embedded.errors import method_not_allowed
 if TYPE_CHECKING:
     from clusters.embedded.apiserver.server import ApiServer, Exchange
 
+_PROTOBUF_V2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 _HEALTH = ("/healthz", "/livez", "/readyz")
 _CHECKS = ("ping", "log", "etcd", "poststarthook/start-apiserver-admission-initializer", "poststarthook/rbac/bootstrap-roles")
 # A document under its hash never changes: kubectl keeps it and asks no more.
@@ -38,6 +39,8 @@ class Endpoints:
             return self._json(exchange, orjson.dumps(discovery.version()))
         if path in ("/api", "/apis"):
             return self._roots(exchange, path)
+        if path == "/openapi/v2":
+            return self._openapi_v2(exchange)
         if path == "/openapi/v3" or path.startswith("/openapi/v3/"):
             return self._openapi(exchange, path)
         if path == "/":
@@ -55,11 +58,11 @@ class Endpoints:
         return self._json(exchange, orjson.dumps(found))
 
     def _is_known(self, path: str) -> bool:
-        return path.startswith((*_HEALTH, "/version", "/api", "/openapi/v3"))
+        return path.startswith((*_HEALTH, "/version", "/api", "/openapi/v2", "/openapi/v3"))
 
     def _paths(self) -> list[str]:
         groups = [each["name"] for each in discovery.group_list()["groups"]]
-        return ["/api", "/api/v1", "/apis", *(f"/apis/{name}" for name in groups), *_HEALTH, "/openapi/v3", "/version"]
+        return ["/api", "/api/v1", "/apis", *(f"/apis/{name}" for name in groups), *_HEALTH, "/openapi/v2", "/openapi/v3", "/version"]
 
     def _roots(self, exchange: Exchange, path: str) -> web.Response:
         accept = exchange.http.headers.get("Accept", "")
@@ -79,6 +82,16 @@ class Endpoints:
         except KeyError:
             raise page_not_found() from None
         return self._json(exchange, body, headers=_FOREVER)
+
+    def _openapi_v2(self, exchange: Exchange) -> web.Response:
+        """A document that describes nothing. kubectl asks for it where version 3 does not know a kind,
+        and then leaves the kind to discovery."""
+        if _PROTOBUF_V2 in exchange.http.headers.get("Accept", ""):
+            # Field 1 of the message is the text `swagger`.
+            # The "@" of the question is no part of a media type, and a dot in the answer.
+            return self._json(exchange, b"\x0a\x032.0", _PROTOBUF_V2.replace("@", "."))
+        info = {"title": "Kubernetes", "version": discovery.version()["gitVersion"]}
+        return self._json(exchange, orjson.dumps({"swagger": "2.0", "info": info, "paths": {}}))
 
     def _health(self, exchange: Exchange, path: str) -> web.Response:
         endpoint, _, check = path.strip("/").partition("/")

@@ -220,6 +220,7 @@ class Handlers:
 
         def merge(live: Object | None) -> Object:
             merged = server_side.apply(live, meta.copy(applied), caller.manager, force, info.subresource, meta.now())
+            patching.keep_last_applied(merged, applied, caller.manager)
             self._server.privileges.check(exchange.user, resource, namespace, merged)
             return merged
 

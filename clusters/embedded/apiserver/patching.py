@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from clusters.embedded.apiserver.patch import strategic
 from clusters.embedded.apiserver.registry import Transform
 from clusters.embedded.errors import ApiError, bad_request
@@ -14,6 +16,7 @@ Object = dict[str, Any]
 JSON = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 APPLY = "application/apply-patch+yaml"
 TYPES = (JSON, MERGE, STRATEGIC, APPLY)
 
@@ -65,3 +68,21 @@ def merge(original: Any, patch: Any) -> Any:
         else:
             result[key] = merge(result.get(key), value)
     return result
+
+
+def keep_last_applied(merged: Object, applied: Object, manager: str) -> None:
+    """After kubectl's server-side apply the annotation of its client-side apply says what was applied now (lastappliedupdater.go).
+
+    Only where there is such an annotation already: who changes back to client-side apply then finds it true.
+    """
+    annotations = merged["metadata"].get("annotations") or {}
+    if manager != "kubectl" or _LAST_APPLIED not in annotations:
+        return
+    metadata = {key: value for key, value in applied["metadata"].items() if key != "managedFields"}
+    if metadata.get("annotations"):
+        metadata["annotations"] = {key: value for key, value in metadata["annotations"].items() if key != _LAST_APPLIED}
+    text = orjson.dumps({**applied, "metadata": metadata}, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE).decode()
+    for character in "<>&":
+        # Go's encoder writes what has a meaning in HTML as escapes.
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    merged["metadata"]["annotations"] = {**annotations, _LAST_APPLIED: text}

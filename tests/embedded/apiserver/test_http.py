@@ -78,7 +78,7 @@ async def test_a_merge_patch_changes_what_it_names(http: Http) -> None:
         ("GET", "/nonsense", None, 404, "could not find the requested resource"),
         ("POST", "/version", b"{}", 405, "does not allow this method"),
         ("GET", MAPS + "/a/status", None, 404, "could not find the requested resource"),
-        ("GET", "/openapi/v2", None, 404, "could not find the requested resource"),
+        ("GET", "/openapi/v3/apis/nonsense/v1", None, 404, "could not find the requested resource"),
         ("DELETE", "/api/v1/namespaces/default", None, 403, "this namespace may not be deleted"),
     ],
 )
