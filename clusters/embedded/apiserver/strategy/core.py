@@ -63,7 +63,8 @@ def create_pod(obj: Object, _: Context) -> None:
                 "status": "False",
                 "reason": "SchedulingGated",
                 "message": "Scheduling is blocked due to non-empty scheduling gates",
-                "observedGeneration": 1,
+                "lastProbeTime": None,
+                "lastTransitionTime": meta.now(),
             }
         ]
 
