@@ -1,0 +1,125 @@
+"""From a container of a Pod to what a launcher is told: command, environment, working directory, user and mounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clusters.embedded.images import Image
+from clusters.embedded.kubelet.environment import ConfigError, Environment, expand
+from clusters.embedded.kubelet.node_services import NodeServices
+from clusters.embedded.kubelet.runtime import ContainerConfig, Mount
+from clusters.embedded.kubelet.volumes import PodVolumes
+
+Object = dict[str, Any]
+
+_HOSTS = """# Kubernetes-managed hosts file.
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::0\tip6-localnet
+fe00::0\tip6-mcastprefix
+fe00::1\tip6-allnodes
+fe00::2\tip6-allrouters
+"""
+_CLUSTER_DNS = "10.96.0.10"
+
+
+def hostname(pod: Object) -> str:
+    return pod["spec"].get("hostname") or pod["metadata"]["name"][:63].rstrip("-.")
+
+
+def argv(container: Object, image: Image, env: Mapping[str, str]) -> list[str]:
+    """`command` replaces the image's entry point and its arguments, `args` the arguments alone. Raises ConfigError."""
+    command = [expand(word, env) for word in container.get("command") or []]
+    args = [expand(word, env) for word in container.get("args") or []]
+    whole = [*command, *args] if command else [*image.entrypoint, *(args or image.cmd)]
+    if not whole:
+        raise ConfigError("no command specified")
+    return whole
+
+
+def user(pod: Object, container: Object, image: Image) -> Object:
+    """Who the container runs as, as its status shows it. Raises ConfigError where runAsNonRoot is not kept."""
+    metadata = pod["metadata"]
+    of_pod, own = pod["spec"].get("securityContext") or {}, container.get("securityContext") or {}
+    context = of_pod | {name: value for name, value in own.items() if value is not None}
+    uid = context.get("runAsUser")
+    if context.get("runAsNonRoot"):
+        where = f'(pod: "{metadata["name"]}_{metadata["namespace"]}({metadata["uid"]})", container: {container["name"]})'
+        if uid == 0:
+            raise ConfigError(f"container's runAsUser breaks non-root policy {where}")
+        if uid is None and image.uid is None:
+            raise ConfigError(
+                f"container has runAsNonRoot and image has non-numeric user ({image.user}), cannot verify user is non-root {where}"
+            )
+        if uid is None and image.uid == 0:
+            raise ConfigError(f"container has runAsNonRoot and image will run as root {where}")
+    uid = uid if uid is not None else image.uid or 0
+    gid = context.get("runAsGroup")
+    gid = gid if gid is not None else 0
+    groups = [gid, *(of_pod.get("supplementalGroups") or []), *([of_pod["fsGroup"]] if of_pod.get("fsGroup") is not None else [])]
+    return {"linux": {"gid": gid, "supplementalGroups": sorted(set(groups)), "uid": uid}}
+
+
+def prepare_pod_files(services: NodeServices, pod: Object, ip: str) -> None:
+    """/etc/hosts, /etc/hostname and /etc/resolv.conf of the Pod, once for all its containers."""
+    folder = services.folder.pod(pod["metadata"]["uid"])
+    folder.mkdir(parents=True, exist_ok=True)
+    aliases = "".join(f"{alias['ip']}\t{' '.join(alias.get('hostnames') or [])}\n" for alias in pod["spec"].get("hostAliases") or [])
+    (folder / "etc-hosts").write_text(_HOSTS + f"{ip}\t{hostname(pod)}\n" + aliases)
+    (folder / "hostname").write_text(hostname(pod) + "\n")
+    namespace = pod["metadata"]["namespace"]
+    search = f"{namespace}.svc.cluster.local svc.cluster.local cluster.local"
+    (folder / "resolv.conf").write_text(f"search {search}\nnameserver {_CLUSTER_DNS}\noptions ndots:5\n")
+
+
+class ConfigMaker:
+    """Makes the configurations of one Pod's containers; `addresses` has podIP and hostIP."""
+
+    def __init__(self, services: NodeServices, volumes: PodVolumes, addresses: Mapping[str, str]):
+        self._services = services
+        self._volumes = volumes
+        self._addresses = addresses
+
+    def environment(self, pod: Object, container: Object) -> dict[str, str]:
+        """The container's own variables. Raises ConfigError."""
+        namespace = pod["metadata"]["namespace"]
+        return Environment(
+            pod,
+            config_map=lambda name: self._services.config_map(namespace, name),
+            secret=lambda name: self._services.secret(namespace, name),
+            services=self._services.services(),
+            addresses=self._addresses,
+            allocatable=self._services.allocatable,
+        ).of(container)
+
+    def make(
+        self, pod: Object, container: Object, image: Image, env: Mapping[str, str], container_id: str, message_file: Path
+    ) -> ContainerConfig:
+        """All of it for one instance. Raises ConfigError."""
+        services, uid = self._services, pod["metadata"]["uid"]
+        folder = services.folder.container(container_id)
+        device = services.devices.options(uid, container["name"])
+        own = services.folder.pod(uid)
+        mounts = [
+            Mount("/etc/hosts", own / "etc-hosts"),
+            Mount("/etc/hostname", own / "hostname"),
+            Mount("/etc/resolv.conf", own / "resolv.conf"),
+            Mount(container.get("terminationMessagePath") or "/dev/termination-log", message_file),
+            *device.mounts,
+            *self._volumes.mounts(container, env, folder / "subpaths"),
+        ]
+        return ContainerConfig(
+            id=container_id,
+            argv=argv(container, image, env),
+            env={**image.env, "HOSTNAME": hostname(pod), **device.env, **env},
+            cwd=container.get("workingDir") or image.working_dir,
+            mounts=mounts,
+            image=image,
+            folder=folder,
+            hostname=hostname(pod),
+            hidden_env=services.network.environment(self._addresses.get("podIP", ""), pod["metadata"]["namespace"]),
+            stdin=bool(container.get("stdin")),
+            tty=bool(container.get("tty")),
+        )

@@ -1,0 +1,357 @@
+"""One container of one Pod, through all its instances: started, watched, stopped, started again.
+
+`PodContainer` owns the process; the Pod's worker decides when it starts and what its ending means. `PodContainer.view()` is what status
+is made of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from clusters.embedded import quantity
+from clusters.embedded.images import Image
+from clusters.embedded.kubelet.logs import LogWriter
+from clusters.embedded.kubelet.memory import MemoryManager, Watched
+from clusters.embedded.kubelet.runtime import Container, ContainerConfig, Launcher, Process, StartError
+from clusters.embedded.kubelet.status import ContainerView
+
+log = logging.getLogger(__name__)
+
+Object = dict[str, Any]
+
+_NOT_STARTED = "1970-01-01T00:00:00Z"
+_TASK_FAILED = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+_INIT_FAILED = "unable to start container process: error during container init: "
+# Limits of pkg/kubelet/kuberuntime for what a container leaves as its last words.
+_MESSAGE_BYTES = 4096
+_FALLBACK_BYTES = 2048
+_FALLBACK_LINES = 80
+# A preStop hook may eat the grace period, but SIGTERM always comes this long before SIGKILL.
+_LEAST_GRACE = 2.0
+
+
+def rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class Instance:
+    """One run of a container's program."""
+
+    id: str
+    attempt: int
+    image: Image
+    log: LogWriter
+    message_file: Path
+    started: float
+    container: Container | None = None
+    execs: set[Process] = field(default_factory=set)
+    attached: set[asyncio.Queue[tuple[int, bytes] | None]] = field(default_factory=set)
+    stdin_once: bool = False
+    out_of_memory: bool = False
+    exit_code: int = 0
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    # Held here because the event loop keeps weak references only.
+    watcher: asyncio.Task[None] | None = None
+
+    @property
+    def process(self) -> Process | None:
+        return self.container.process if self.container else None
+
+    def output(self, stream: int, data: bytes) -> None:
+        """What the program wrote: into the log, and to those who are attached."""
+        self.log.write(stream, data)
+        for queue in self.attached:
+            queue.put_nowait((stream, data))
+
+
+class PodContainer:
+    """`changed` is called whenever the container's state is another: the worker looks at all of them then."""
+
+    def __init__(self, spec: Object, kind: str, pod_folder: Path, log_folder: Path, changed: Callable[[], None]):
+        self.spec = spec
+        self.kind = kind
+        self._pod_folder = pod_folder
+        self._log_folder = log_folder
+        self._changed = changed
+        self.instance: Instance | None = None
+        self.terminated: Object | None = None
+        self.last: Object | None = None
+        self.waiting: tuple[str, str] | None = None
+        self.restart_count = 0
+        self.next_attempt = 0
+        self.finished_at = 0.0
+        self.startup_passed = False
+        self.readiness_passed = False
+        self.hook_done = False
+        self.user: Object | None = None
+        # The look at which the worker found that it must wait before the next start.
+        self.waits_since = 0
+        self._stopping: asyncio.Task[None] | None = None
+        self._kill_at = 0.0
+        self._shortened = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        return self.spec["name"]
+
+    @property
+    def field_path(self) -> str:
+        """How events name it: `spec.containers{main}`."""
+        field_name = {"init": "initContainers", "container": "containers", "ephemeral": "ephemeralContainers"}[self.kind]
+        return f"spec.{field_name}{{{self.name}}}"
+
+    @property
+    def running(self) -> bool:
+        return self.instance is not None and self.instance.container is not None and self.terminated is None
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping is not None and not self._stopping.done()
+
+    @property
+    def started(self) -> bool:
+        return self.running and self.hook_done and (not self.spec.get("startupProbe") or self.startup_passed)
+
+    @property
+    def ready(self) -> bool:
+        if self.kind == "init" and self.spec.get("restartPolicy") != "Always":
+            return self.terminated is not None and self.terminated["exitCode"] == 0
+        return self.started and (not self.spec.get("readinessProbe") or self.readiness_passed)
+
+    def view(self) -> ContainerView:
+        instance = self.instance
+        return ContainerView(
+            spec=self.spec,
+            kind=self.kind,
+            running=rfc3339(instance.started) if instance and self.running else None,
+            terminated=self.terminated,
+            waiting=self.waiting,
+            last=self.last,
+            restart_count=self.restart_count,
+            ready=self.ready,
+            started=self.started,
+            container_id=f"containerd://{instance.id}" if instance else "",
+            image=instance.image.name if instance else "",
+            image_id=instance.image.id if instance else "",
+            user=self.user,
+        )
+
+    def resume(self, old: Object | None, now: float) -> None:
+        """Takes over what the API says of a container of an earlier kubelet: it ended when the node went down."""
+        if not old or not old.get("containerID"):
+            return
+        self.restart_count = old.get("restartCount", 0)
+        self.next_attempt = self.restart_count + 1
+        state = old.get("state") or {}
+        ended = state.get("terminated") or (old.get("lastState") or {}).get("terminated")
+        if running := state.get("running"):
+            ended = {
+                "exitCode": 255,
+                "reason": "Unknown",
+                "startedAt": running.get("startedAt"),
+                "finishedAt": rfc3339(now),
+                "containerID": old["containerID"],
+            }
+        self.last = ended
+
+    # Starting
+
+    def start(self, launcher: Launcher, image: Image, config: Callable[[str, Path], ContainerConfig], memory: MemoryManager) -> None:
+        """Runs the program anew. `config` gets the new id and the file for the last words. Raises StartError."""
+        self._retire()
+        container_id = secrets.token_hex(32)
+        attempt = self.next_attempt
+        self.restart_count = attempt
+        self.next_attempt = attempt + 1
+        message_file = self._pod_folder / "containers" / self.name / container_id[:8]
+        message_file.parent.mkdir(parents=True, exist_ok=True)
+        message_file.touch(mode=0o666)
+        writer = LogWriter(self._log_folder / self.name / f"{attempt}.log")
+        instance = Instance(container_id, attempt, image, writer, message_file, time.time(), stdin_once=bool(self.spec.get("stdinOnce")))
+        self.instance = instance
+        self.terminated = self.waiting = None
+        self.startup_passed = self.readiness_passed = self.hook_done = False
+        self._stopping = None
+        try:
+            instance.container = launcher.start(config(container_id, message_file), instance.output)
+        except StartError as error:
+            self._fail_start(instance, str(error))
+            raise StartError(self.terminated["message"] if self.terminated else str(error)) from None
+        self._remember_process(instance)
+        limit = ((self.spec.get("resources") or {}).get("limits") or {}).get("memory")
+        memory.watch(
+            container_id,
+            Watched(
+                pids=lambda: [process.pid for process in (instance.process, *instance.execs) if process is not None],
+                limit=quantity.whole(limit) if limit else None,
+                out_of_memory=lambda: self._out_of_memory(instance),
+            ),
+        )
+        instance.watcher = asyncio.get_running_loop().create_task(self._watch(instance, memory), name=f"container {self.name}")
+
+    def _retire(self) -> None:
+        """The instance before becomes the previous one; the one before that is forgotten, with its log."""
+        if self.instance is None:
+            return
+        self.last = self.terminated
+        old = self._log_folder / self.name / f"{self.instance.attempt - 1}.log"
+        for path in (old, old.with_name(old.name + ".1")):
+            path.unlink(missing_ok=True)
+        if self.instance.container:
+            self.instance.container.remove()
+        self.instance.message_file.unlink(missing_ok=True)
+
+    def _fail_start(self, instance: Instance, why: str) -> None:
+        self.finished_at = time.time()
+        instance.log.close()
+        instance.ended.set()
+        self.terminated = {
+            "exitCode": 128,
+            "reason": "StartError",
+            "message": _TASK_FAILED + _INIT_FAILED + why,
+            "startedAt": _NOT_STARTED,
+            "finishedAt": rfc3339(self.finished_at),
+            "containerID": f"containerd://{instance.id}",
+        }
+
+    def _remember_process(self, instance: Instance) -> None:
+        """Writes down which process this is, so that a later kubelet finds what a killed one left behind."""
+        if instance.process is None:
+            return
+        with contextlib.suppress(psutil.Error):
+            born = psutil.Process(instance.process.pid).create_time()
+            (self._pod_folder / "containers" / self.name / "pid").write_text(f"{instance.process.pid} {born}")
+
+    # Ending
+
+    def _out_of_memory(self, instance: Instance) -> None:
+        instance.out_of_memory = True
+        for process in (instance.process, *instance.execs):
+            if process is not None:
+                process.kill()
+
+    async def _watch(self, instance: Instance, memory: MemoryManager) -> None:
+        assert instance.process is not None
+        code = await instance.process.wait()
+        instance.exit_code = code
+        memory.forget(instance.id)
+        for each in list(instance.execs):
+            each.kill()
+        instance.log.close()
+        self.finished_at = time.time()
+        reason = "OOMKilled" if instance.out_of_memory else "Completed" if code == 0 else "Error"
+        ended: Object = {"exitCode": code, "reason": reason}
+        if message := self._last_words(instance, code):
+            ended["message"] = message
+        ended |= {
+            "startedAt": rfc3339(instance.started),
+            "finishedAt": rfc3339(self.finished_at),
+            "containerID": f"containerd://{instance.id}",
+        }
+        self.terminated = ended
+        (self._pod_folder / "containers" / self.name / "pid").unlink(missing_ok=True)
+        instance.ended.set()
+        for queue in instance.attached:
+            queue.put_nowait(None)
+        self._changed()
+
+    def _last_words(self, instance: Instance, code: int) -> str:
+        with contextlib.suppress(OSError):
+            text = instance.message_file.read_bytes()[-_MESSAGE_BYTES:].decode(errors="replace")
+            if text:
+                return text
+        if code != 0 and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
+            with contextlib.suppress(OSError):
+                data = instance.log.path.read_bytes()[-_FALLBACK_BYTES * 4 :]
+                lines = [line.split(b" ", 3) for line in data.split(b"\n")[-_FALLBACK_LINES - 1 :]]
+                tail = b"".join(parts[3] + (b"\n" if parts[2] == b"F" else b"") for parts in lines if len(parts) == 4)
+                return tail[-_FALLBACK_BYTES:].decode(errors="replace")
+        return ""
+
+    def stop(self, grace: float, pre_stop: Callable[[], Awaitable[None]] | None) -> None:
+        """Ends the container in `grace` seconds at most: the preStop hook, SIGTERM, SIGKILL. A shorter grace later on counts."""
+        if not self.running or self.instance is None:
+            return
+        kill_at = time.monotonic() + grace
+        if self.is_stopping:
+            if kill_at < self._kill_at:
+                self._kill_at = kill_at
+                self._shortened.set()
+            return
+        self._kill_at = kill_at
+        self._shortened.clear()
+        self._stopping = asyncio.get_running_loop().create_task(self._stop(self.instance, pre_stop), name=f"stop {self.name}")
+
+    async def _stop(self, instance: Instance, pre_stop: Callable[[], Awaitable[None]] | None) -> None:
+        process = instance.process
+        assert process is not None
+        if self._kill_at > time.monotonic():
+            if pre_stop is not None:
+                hook = asyncio.ensure_future(pre_stop())
+                await self._wait_for(hook)
+                hook.cancel()
+                self._kill_at = max(self._kill_at, time.monotonic() + _LEAST_GRACE)
+            process.terminate()
+            await self._wait_for(asyncio.ensure_future(instance.ended.wait()))
+        process.kill()
+        await instance.ended.wait()
+
+    async def _wait_for(self, what: asyncio.Future[Any]) -> None:
+        """Returns when `what` is done or the time to kill has come, which may move nearer meanwhile."""
+        while not what.done():
+            left = self._kill_at - time.monotonic()
+            if left <= 0:
+                what.cancel()
+                return
+            sooner = asyncio.ensure_future(self._shortened.wait())
+            await asyncio.wait([what, sooner], timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            sooner.cancel()
+            self._shortened.clear()
+
+    async def ended(self) -> None:
+        """Returns when nothing runs."""
+        if self.running and self.instance is not None:
+            await self.instance.ended.wait()
+
+    def kill(self) -> None:
+        """Ends everything at once: the node goes down."""
+        if self.instance is not None and self.instance.process is not None:
+            for process in (self.instance.process, *self.instance.execs):
+                process.kill()
+
+    def log_path(self, previous: bool) -> Path | None:
+        """The log of the instance that runs or ran last, or of the one before; None where there is none."""
+        attempt = (self.instance.attempt if self.instance else self.next_attempt) - (1 if previous else 0)
+        path = self._log_folder / self.name / f"{attempt}.log"
+        return path if path.exists() or (not previous and self.instance) else None
+
+
+def kill_leftovers(pods_folder: Path) -> int:
+    """Ends the containers that a killed kubelet left behind, known by process id and start time; returns how many there were."""
+    count = 0
+    for path in pods_folder.glob("*/containers/*/pid"):
+        try:
+            pid, born = path.read_text().split()
+            process = psutil.Process(int(pid))
+            if abs(process.create_time() - float(born)) < 0.01:
+                tree = [process, *process.children(recursive=True)]
+                count += 1
+                for each in tree:
+                    with contextlib.suppress(psutil.Error):
+                        each.kill()
+        except (OSError, ValueError, psutil.Error):
+            pass
+        path.unlink(missing_ok=True)
+    return count

@@ -1,0 +1,1 @@
+"""The device plugin API between kubelet and plugins, by version."""

@@ -1,0 +1,26 @@
+"""Events in the order in which they were told, written in the background: starting a container does not wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from clusters.embedded.events import EventRecorder
+
+Object = dict[str, Any]
+
+
+class EventSink:
+    """`emit` never waits; `run` writes."""
+
+    def __init__(self, recorder: EventRecorder):
+        self._recorder = recorder
+        self._waiting: asyncio.Queue[tuple[Object, str, str, str, str]] = asyncio.Queue()
+
+    def emit(self, obj: Object, type: str, reason: str, message: str, field_path: str = "") -> None:
+        self._waiting.put_nowait((obj, type, reason, message, field_path))
+
+    async def run(self) -> None:
+        while True:
+            obj, type, reason, message, field_path = await self._waiting.get()
+            await self._recorder.event(obj, type, reason, message, field_path=field_path)

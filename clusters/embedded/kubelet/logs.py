@@ -1,0 +1,211 @@
+"""Container logs in the format of the container runtime interface, one file for each instance of a container.
+
+A line is `2026-11-23T05:16:13.123456789Z stdout F text`; `P` instead of `F` marks a piece of a line that goes on in the next.
+`LogWriter` is fed by the process, `read` serves `kubectl logs`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from clusters.embedded import meta
+from clusters.embedded.nodes import LogOptions
+
+# The kubelet's containerLogMaxSize: a larger file is put aside once.
+MAX_BYTES = 10 * 1024 * 1024
+# A longer line is cut into pieces (containerd's maxContainerLogLineSize).
+_LONGEST_LINE = 16 * 1024
+_NAMES = {1: b" stdout ", 2: b" stderr "}
+_BLOCK = 65536
+
+
+def _stamp() -> bytes:
+    nanoseconds = time.time_ns()
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode() + b".%09dZ" % rest
+
+
+class LogWriter:
+    """Appends to one log file and wakes those who follow it."""
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self._size = os.fstat(self._file).st_size
+        self._rest = {1: b"", 2: b""}
+        self._followers: set[asyncio.Future[None]] = set()
+        self.closed = False
+
+    def write(self, stream: int, data: bytes) -> None:
+        """What the program wrote to stdout (1) or stderr (2); unfinished lines wait for their end."""
+        *lines, rest = (self._rest[stream] + data).split(b"\n")
+        head = _stamp() + _NAMES[stream]
+        out: list[bytes] = []
+        for line in lines:
+            while len(line) > _LONGEST_LINE:
+                out.append(head + b"P " + line[:_LONGEST_LINE] + b"\n")
+                line = line[_LONGEST_LINE:]
+            out.append(head + b"F " + line + b"\n")
+        while len(rest) > _LONGEST_LINE:
+            out.append(head + b"P " + rest[:_LONGEST_LINE] + b"\n")
+            rest = rest[_LONGEST_LINE:]
+        self._rest[stream] = rest
+        if out:
+            self._append(b"".join(out))
+
+    def _append(self, text: bytes) -> None:
+        if self._size + len(text) > MAX_BYTES:
+            self._rotate()
+        os.write(self._file, text)
+        self._size += len(text)
+        self._wake()
+
+    def _rotate(self) -> None:
+        os.close(self._file)
+        os.replace(self.path, self.path.with_name(self.path.name + ".1"))
+        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self._size = 0
+
+    def close(self) -> None:
+        """The program is over: a last line without an end is kept as a piece."""
+        for stream, rest in self._rest.items():
+            if rest:
+                self._rest[stream] = b""
+                self._append(_stamp() + _NAMES[stream] + b"P " + rest + b"\n")
+        if not self.closed:
+            self.closed = True
+            os.close(self._file)
+            self._wake()
+
+    def _wake(self) -> None:
+        for follower in self._followers:
+            if not follower.done():
+                follower.set_result(None)
+        self._followers.clear()
+
+    async def changed(self) -> None:
+        """Returns when more was written or the log was closed."""
+        if self.closed:
+            return
+        follower = asyncio.get_running_loop().create_future()
+        self._followers.add(follower)
+        try:
+            await follower
+        finally:
+            self._followers.discard(follower)
+
+
+def tail_offset(file: int, lines: int) -> int:
+    """Where the last `lines` whole lines of an open log begin."""
+    position = os.fstat(file).st_size
+    after = b""
+    # The end of the last line is not the end of a line before it.
+    wanted = lines + 1
+    while position > 0:
+        size = min(_BLOCK, position)
+        position -= size
+        block = os.pread(file, size, position) + after
+        starts = [index + 1 for index in range(len(block) - 1) if block[index] == 10] + ([0] if position == 0 else [])
+        full = sum(1 for start in starts if _is_full(block, start))
+        if full >= wanted or position == 0:
+            return _nth_from_end(block, position, lines)
+        after = block
+    return 0
+
+
+def _entries(block: bytes) -> Iterator[tuple[int, bool]]:
+    """(offset, whole) of each entry that begins in `block`."""
+    start = 0
+    while start < len(block):
+        end = block.find(b"\n", start)
+        yield start, _is_full(block, start)
+        if end < 0:
+            return
+        start = end + 1
+
+
+def _is_full(block: bytes, start: int) -> bool:
+    return block[start : start + 64].split(b" ", 3)[2:3] == [b"F"]
+
+
+def _nth_from_end(block: bytes, position: int, lines: int) -> int:
+    if lines <= 0:
+        return position + len(block)
+    entries = list(_entries(block))
+    seen = 0
+    for index in range(len(entries) - 1, -1, -1):
+        _, whole = entries[index]
+        # A piece at the very end is a line of its own; any other piece belongs to the whole entry after it.
+        if whole or index == len(entries) - 1:
+            seen += 1
+        if seen > lines:
+            return position + entries[index + 1][0]
+    return position
+
+
+def _since(options: LogOptions) -> str:
+    if options.since_time:
+        return meta.parse_time(options.since_time).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    if options.since_seconds is not None:
+        return (datetime.now(UTC) - timedelta(seconds=options.since_seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    return ""
+
+
+def _shown(entry: bytes, since: bytes, timestamps: bool) -> bytes:
+    """What `kubectl logs` prints of one entry."""
+    stamp, _, rest = entry.partition(b" ")
+    if since and stamp < since:
+        return b""
+    _, _, rest = rest.partition(b" ")
+    kind, _, text = rest.partition(b" ")
+    ending = b"\n" if kind == b"F" else b""
+    return (stamp + b" " if timestamps else b"") + text + ending
+
+
+def _is_rotated(file: int, path: Path) -> bool:
+    """Whether the open file is no longer the one at `path`."""
+    return path.exists() and not os.path.samestat(os.fstat(file), os.stat(path))
+
+
+async def read(path: Path, options: LogOptions, writer: LogWriter | None) -> AsyncIterator[bytes]:
+    """The log at `path` as asked; follows it until `writer` is closed. A file that is not there is an empty log."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    left = options.limit_bytes
+    since = _since(options).encode()
+    try:
+        if options.tail_lines is not None:
+            os.lseek(file, tail_offset(file, options.tail_lines), os.SEEK_SET)
+        rest = b""
+        while True:
+            data = os.read(file, _BLOCK)
+            if not data:
+                if not options.follow or writer is None or writer.closed:
+                    return
+                await writer.changed()
+                if _is_rotated(file, path):
+                    # What is left of the old file comes first.
+                    remaining = os.read(file, MAX_BYTES)
+                    rest += remaining
+                    os.close(file)
+                    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                continue
+            *entries, rest = (rest + data).split(b"\n")
+            out = b"".join(_shown(entry, since, options.timestamps) for entry in entries)
+            if left is not None:
+                out, left = out[:left], left - len(out)
+            if out:
+                yield out
+            if left is not None and left <= 0:
+                return
+            await asyncio.sleep(0)
+    finally:
+        os.close(file)

@@ -1,0 +1,108 @@
+"""Holds containers to their memory limits, and measures what they use.
+
+Every 50 ms the memory of each limited container's processes is added up; over the limit, the whole tree is killed and the container
+told that it ran out of memory. CPU time is read only when somebody asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psutil
+
+from clusters.embedded.kubelet.process import descendants
+
+_INTERVAL = 0.05
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PROC = os.path.exists("/proc/self/statm")
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that are the process's own; 0 for one that is gone. Pages of shared files count where they cannot be told apart."""
+    try:
+        if _PROC:
+            with open(f"/proc/{pid}/statm", "rb") as file:
+                _, total, shared, *_ = file.read().split()
+            return (int(total) - int(shared)) * _PAGE
+        return psutil.Process(pid).memory_info().rss
+    except (OSError, psutil.Error):
+        return 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of the process so far."""
+    try:
+        if _PROC:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / _TICKS
+        times = psutil.Process(pid).cpu_times()
+        return times.user + times.system
+    except (OSError, psutil.Error):
+        return 0.0
+
+
+@dataclass
+class Watched:
+    """One running container: its process trees begin at `pids` (the first process and what was exec'd)."""
+
+    pids: Callable[[], list[int]]
+    limit: int | None
+    out_of_memory: Callable[[], None]
+    cpu: float = 0.0
+    measured: float = field(default_factory=time.monotonic)
+    millicores: int = 0
+
+    def tree(self) -> list[int]:
+        return [pid for root in self.pids() for pid in (root, *descendants(root))]
+
+    def memory(self) -> int:
+        return sum(resident(pid) for pid in self.tree())
+
+
+class MemoryManager:
+    """One for a node; `run` does the looking."""
+
+    def __init__(self) -> None:
+        self._watched: dict[str, Watched] = {}
+        self._limited: dict[str, Watched] = {}
+        self._wake = asyncio.Event()
+
+    def watch(self, container_id: str, watched: Watched) -> None:
+        self._watched[container_id] = watched
+        if watched.limit is not None:
+            self._limited[container_id] = watched
+            self._wake.set()
+
+    def forget(self, container_id: str) -> None:
+        self._watched.pop(container_id, None)
+        self._limited.pop(container_id, None)
+
+    async def run(self) -> None:
+        while True:
+            if not self._limited:
+                self._wake.clear()
+                await self._wake.wait()
+            for container_id, watched in list(self._limited.items()):
+                if watched.limit is not None and watched.memory() > watched.limit:
+                    self._limited.pop(container_id, None)
+                    watched.out_of_memory()
+            await asyncio.sleep(_INTERVAL)
+
+    def usage(self, container_id: str) -> dict[str, int]:
+        """{"cpu": millicores since the last question, "memory": bytes}; empty for a container that does not run."""
+        watched = self._watched.get(container_id)
+        if watched is None:
+            return {}
+        tree = watched.tree()
+        now, spent = time.monotonic(), sum(cpu_seconds(pid) for pid in tree)
+        # Two questions in a row get the same answer: a rate needs some time to be one.
+        if now - watched.measured >= 1.0:
+            watched.millicores = max(0, round((spent - watched.cpu) / (now - watched.measured) * 1000))
+            watched.cpu, watched.measured = spent, now
+        return {"cpu": watched.millicores, "memory": sum(resident(pid) for pid in tree)}

@@ -1,0 +1,75 @@
+"""What the workers of one node share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from clusters.embedded.client import Client
+from clusters.embedded.informer import InformerFactory
+from clusters.embedded.kubelet.backoff import Backoff
+from clusters.embedded.kubelet.event_sink import EventSink
+from clusters.embedded.kubelet.image_manager import ImageManager
+from clusters.embedded.kubelet.layout import NodeFolder
+from clusters.embedded.kubelet.memory import MemoryManager
+from clusters.embedded.kubelet.node_spec import NodeSpec
+from clusters.embedded.kubelet.runtime import Launcher, Mount
+from clusters.embedded.network import Network
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DeviceOptions:
+    """What device plugins want a container to have."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+
+
+class Devices(Protocol):
+    """The device manager as a Pod's worker uses it."""
+
+    async def allocate(self, pod: Object) -> None:
+        """Sets devices aside for all containers of the Pod. Raises `admission.Rejection`."""
+        ...
+
+    async def pre_start(self, pod_uid: str, container: str) -> None:
+        """Raises device_state.AllocationError."""
+        ...
+
+    def options(self, pod_uid: str, container: str) -> DeviceOptions: ...
+
+    def in_use(self, pod_uid: str, container: str) -> dict[str, list[tuple[str, str]]]:
+        """Resource name → (device id, Healthy or Unhealthy) of what the container holds."""
+        ...
+
+    def release(self, pod_uid: str) -> None: ...
+
+
+@dataclass
+class NodeServices:
+    """One for a node, handed to each Pod's worker. `allocatable` is the node's, as it is now."""
+
+    node: NodeSpec
+    client: Client
+    informers: InformerFactory
+    network: Network
+    folder: NodeFolder
+    launcher: Launcher
+    images: ImageManager
+    memory: MemoryManager
+    devices: Devices
+    events: EventSink
+    restarts: Backoff
+    allocatable: dict[str, str]
+
+    def config_map(self, namespace: str, name: str) -> Object | None:
+        return self.informers("configmaps").get(name, namespace)
+
+    def secret(self, namespace: str, name: str) -> Object | None:
+        return self.informers("secrets").get(name, namespace)
+
+    def services(self) -> list[Object]:
+        return self.informers("services").list()

@@ -1,0 +1,44 @@
+"""What a node is before its kubelet starts: name, addresses, labels and taints, read from the topology of the cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node. `index` is its place in the topology and the third number of its Pods' addresses.
+
+    `cpu` and `memory` (quantities) replace what the machine has, where they are given.
+    """
+
+    name: str
+    index: int
+    address: str
+    pod_cidr: str
+    labels: dict[str, str] = field(default_factory=dict)
+    taints: tuple[dict[str, str], ...] = ()
+    cpu: str | None = None
+    memory: str | None = None
+
+
+def load_topology(path: Path) -> list[NodeSpec]:
+    """The nodes of a topology file (`{"nodes": [{"name", "address", "podCIDR", "labels", "taints"}, …]}`), in its order."""
+    rows: list[dict[str, Any]] = orjson.loads(path.read_bytes())["nodes"]
+    return [
+        NodeSpec(
+            name=row["name"],
+            index=index,
+            address=row["address"],
+            pod_cidr=row["podCIDR"],
+            labels=row.get("labels") or {},
+            taints=tuple(row.get("taints") or ()),
+            cpu=row.get("cpu"),
+            memory=row.get("memory"),
+        )
+        for index, row in enumerate(rows)
+    ]

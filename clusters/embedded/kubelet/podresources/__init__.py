@@ -1,0 +1,1 @@
+"""The pod resources API between kubelet and monitoring agents, by version."""

@@ -1,0 +1,1 @@
+"""Pod resources API v1: `podresources.proto` and what protoc makes of it."""

@@ -1,0 +1,265 @@
+"""A child process in a session of its own, watched by the event loop without a thread.
+
+The standard library's asyncio keeps a thread for each child on some platforms and versions; here a pidfd (Linux) or a look every
+50 ms tells that a child has ended, and pipes are read by the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from clusters.embedded.kubelet.runtime import Output
+
+_CHUNK = 65536
+_POLL_SECONDS = 0.05
+_PROC = Path("/proc/self/task").is_dir()
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that `pid` and its children started and that still hang on them; not `pid` itself."""
+    found: list[int] = []
+    if not _PROC:
+        with contextlib.suppress(psutil.Error):
+            found = [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        return found
+    waiting = [pid]
+    while waiting:
+        each = waiting.pop()
+        try:
+            threads = os.listdir(f"/proc/{each}/task")
+            for thread in threads:
+                with open(f"/proc/{each}/task/{thread}/children", "rb") as file:
+                    children = [int(word) for word in file.read().split()]
+                found += children
+                waiting += children
+        except OSError:
+            continue
+    return found
+
+
+def _handles(pid: int, number: int) -> bool:
+    """Whether the process has a handler for the signal. Where this cannot be seen (no /proc): yes."""
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            for line in file:
+                if line.startswith("SigCgt:"):
+                    return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    except OSError:
+        return True
+    return True
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+class ChildProcess:
+    """Implements `runtime.Process`. `output` is called with what the program writes, on the loop that started it."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        executable: str | None = None,
+        env: Mapping[str, str],
+        cwd: str,
+        output: Output,
+        stdin: bool = False,
+        tty: bool = False,
+        pass_fds: Sequence[int] = (),
+    ):
+        """Raises OSError where the program cannot be executed."""
+        self._loop = asyncio.get_running_loop()
+        self._output = output
+        self._streams: dict[int, int] = {}
+        self._drained = asyncio.Event()
+        self._exited: asyncio.Future[int] = self._loop.create_future()
+        self._input: int | None = None
+        self._terminal: int | None = None
+        child_ends: list[int] = []
+        try:
+            if tty:
+                master, slave = pty.openpty()
+                self._terminal = self._input = master
+                self._streams[master] = 1
+                child_ends = [slave]
+                ends = (slave, slave, slave)
+            else:
+                out_read, out_write = os.pipe()
+                err_read, err_write = os.pipe()
+                self._streams = {out_read: 1, err_read: 2}
+                child_ends = [out_write, err_write]
+                in_read = subprocess.DEVNULL
+                if stdin:
+                    in_read, self._input = os.pipe()
+                    child_ends.append(in_read)
+                ends = (in_read, out_write, err_write)
+            self._child = subprocess.Popen(
+                argv,
+                executable=executable,
+                env=dict(env),
+                cwd=cwd,
+                stdin=ends[0],
+                stdout=ends[1],
+                stderr=ends[2],
+                start_new_session=True,
+                pass_fds=tuple(pass_fds),
+                preexec_fn=_take_terminal if tty else None,
+            )
+        except BaseException:
+            for end in [*self._streams, *([self._input] if self._input not in (None, self._terminal) else [])]:
+                os.close(end)  # type: ignore[arg-type]
+            raise
+        finally:
+            for end in child_ends:
+                os.close(end)
+        self.pid = self._child.pid
+        self.started = time.time()
+        for end in list(self._streams):
+            os.set_blocking(end, False)
+            self._loop.add_reader(end, self._read, end)
+        if self._input is not None:
+            os.set_blocking(self._input, False)
+        self._watch()
+
+    def _watch(self) -> None:
+        self._pidfd: int | None = None
+        if hasattr(os, "pidfd_open"):
+            with contextlib.suppress(OSError):
+                self._pidfd = os.pidfd_open(self.pid)
+        if self._pidfd is not None:
+            self._loop.add_reader(self._pidfd, self._reap)
+        else:
+            self._loop.call_later(_POLL_SECONDS, self._poll)
+
+    def _poll(self) -> None:
+        # waitid with WNOWAIT looks without reaping: the pid stays ours until the group has been killed.
+        if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            self._loop.call_later(_POLL_SECONDS, self._poll)
+        else:
+            self._reap()
+
+    def _reap(self) -> None:
+        """The first process is over: what it left behind ends with it, as in a container."""
+        if self._pidfd is not None:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+        self._signal_group(signal.SIGKILL)
+        code = self._child.wait()
+        if not self._exited.done():
+            self._exited.set_result(code if code >= 0 else 128 - code)
+        # A process that left the session may hold the pipe for ever; what had been written by now is read.
+        self._loop.call_later(0.2, self._close_streams)
+
+    def _signal_group(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def _read(self, end: int) -> None:
+        try:
+            data = os.read(end, _CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            # A terminal whose other side is closed answers EIO.
+            if error.errno != errno.EIO:
+                raise
+            data = b""
+        if data:
+            self._output(self._streams[end], data)
+        else:
+            self._close(end)
+
+    def _close(self, end: int) -> None:
+        if end not in self._streams:
+            return
+        self._loop.remove_reader(end)
+        del self._streams[end]
+        if end != self._terminal:
+            os.close(end)
+        if not self._streams:
+            self._drained.set()
+
+    def _close_streams(self) -> None:
+        for end in list(self._streams):
+            with contextlib.suppress(OSError):
+                while data := os.read(end, _CHUNK):
+                    self._output(self._streams[end], data)
+            self._close(end)
+
+    @property
+    def running(self) -> bool:
+        return not self._exited.done()
+
+    async def wait(self) -> int:
+        code = await asyncio.shield(self._exited)
+        await self._drained.wait()
+        self.close_stdin()
+        if self._terminal is not None:
+            os.close(self._terminal)
+            self._terminal = None
+        return code
+
+    def terminate(self) -> None:
+        if self.running and _handles(self.pid, signal.SIGTERM):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        if not self.running:
+            return
+        left = descendants(self.pid)
+        self._signal_group(signal.SIGKILL)
+        for pid in (self.pid, *left):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+    async def write_stdin(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view and self._input is not None:
+            try:
+                view = view[os.write(self._input, view) :]
+            except BlockingIOError:
+                await self._writable(self._input)
+            except OSError:
+                # The program has closed its input: what comes after is lost, as in a shell's pipe.
+                return
+
+    async def _writable(self, end: int) -> None:
+        ready: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_writer(end, _settle, ready)
+        try:
+            waiting: list[asyncio.Future[Any]] = [ready, self._exited]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._loop.remove_writer(end)
+
+    def close_stdin(self) -> None:
+        if self._input is not None and self._input != self._terminal:
+            os.close(self._input)
+        self._input = None
+
+    def resize(self, columns: int, rows: int) -> None:
+        if self._terminal is not None:
+            fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

@@ -1,0 +1,94 @@
+"""Launching containers: the small interface between the kubelet and the way in which this platform runs a process.
+
+A `ContainerConfig` goes in, a running `Process` comes out, or a `StartError` with the words of runc. The kubelet knows nothing of how a
+launcher gives a container its files: `portable.py` rewrites paths and works everywhere, a stricter launcher may use namespaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from clusters.embedded.images import Image
+
+# Called with 1 (stdout) or 2 (stderr) and what was written.
+Output = Callable[[int, bytes], None]
+
+
+class StartError(Exception):
+    """A container's or an exec's program that cannot be started; the text is runc's."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """`host_path` (a file or a folder of this machine) seen at `container_path`."""
+
+    container_path: str
+    host_path: Path
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class ContainerConfig:
+    """All that a launcher needs. `argv`, `env`, `cwd` and mounts are what the container sees; `folder` is for the launcher's own use.
+
+    `hidden_env` is for the shim and never rewritten.
+    """
+
+    id: str
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str
+    mounts: list[Mount]
+    image: Image
+    folder: Path
+    hostname: str
+    hidden_env: dict[str, str] = field(default_factory=dict)
+    stdin: bool = False
+    tty: bool = False
+
+
+class Process(Protocol):
+    """A program that was started, with everything it started itself."""
+
+    pid: int
+
+    async def wait(self) -> int:
+        """The exit code, once it is over and its output has been read; 128 + signal for one that a signal ended."""
+        ...
+
+    def terminate(self) -> None:
+        """SIGTERM as the first process of a container gets it: ignored by a program that has no handler for it."""
+        ...
+
+    def kill(self) -> None:
+        """SIGKILL for the whole tree."""
+        ...
+
+    async def write_stdin(self, data: bytes) -> None: ...
+
+    def close_stdin(self) -> None: ...
+
+    def resize(self, columns: int, rows: int) -> None: ...
+
+
+class Container(Protocol):
+    """A started container: its first process, and more processes inside it."""
+
+    process: Process
+
+    def exec(self, argv: list[str], output: Output, *, stdin: bool = False, tty: bool = False) -> Process:
+        """Raises StartError."""
+        ...
+
+    def remove(self) -> None:
+        """Frees what the launcher keeps for it; the container has ended."""
+        ...
+
+
+class Launcher(Protocol):
+    def start(self, config: ContainerConfig, output: Output) -> Container:
+        """Raises StartError where the program cannot be started."""
+        ...

@@ -1,0 +1,260 @@
+"""The volumes of one Pod: set up before its containers start, kept up to date while they run, removed with the Pod.
+
+`PodVolumes.mount` makes each volume a folder (or a file) of this machine and raises `MountFailure` with the words of the kubelet's
+FailedMount event; `PodVolumes.mounts` says what a container sees where.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from clusters.embedded import meta
+from clusters.embedded.client import Client
+from clusters.embedded.errors import ApiError
+from clusters.embedded.kubelet import atomic_writer, volume_payload
+from clusters.embedded.kubelet.environment import expand
+from clusters.embedded.kubelet.layout import NodeFolder
+from clusters.embedded.kubelet.runtime import Mount
+from clusters.embedded.kubelet.volume_payload import VolumeError
+
+Object = dict[str, Any]
+
+# A token is replaced when this part of its life is over (pkg/kubelet/token).
+_TOKEN_RENEWAL = 0.8
+_PVC_NOT_FOUND = (
+    "Unable to attach or mount volumes: unmounted volumes=[{name}], unattached volumes=[], failed to process volumes=[{name}]: "
+    "error processing PVC {namespace}/{claim}: failed to fetch PVC from API server: {error}"
+)
+
+
+class ObjectReader(Protocol):
+    """ConfigMaps and Secrets as the kubelet last saw them."""
+
+    def config_map(self, namespace: str, name: str) -> Object | None: ...
+
+    def secret(self, namespace: str, name: str) -> Object | None: ...
+
+
+class MountFailure(Exception):
+    """The message of the FailedMount event."""
+
+
+class PodVolumes:
+    """Holds what is mounted for one Pod. `addresses` (podIP, hostIP) may be filled later: it is read at each use."""
+
+    def __init__(
+        self,
+        pod: Object,
+        *,
+        client: Client,
+        reader: ObjectReader,
+        folder: NodeFolder,
+        addresses: Mapping[str, str],
+        allocatable: Mapping[str, str],
+    ):
+        self._client = client
+        self._reader = reader
+        self._folder = folder
+        self._addresses = addresses
+        self._allocatable = allocatable
+        self._uid: str = pod["metadata"]["uid"]
+        self._pod = pod
+        self._hosts: dict[str, Path] = {}
+        self._tokens: dict[str, tuple[str, float]] = {}
+
+    def update(self, pod: Object) -> None:
+        """The Pod as it is now: labels and annotations may be shown by downward API volumes."""
+        self._pod = pod
+
+    # Setting up
+
+    async def mount(self) -> None:
+        """Sets up every volume that is not yet. Raises MountFailure for the first that cannot be."""
+        for volume in self._pod["spec"].get("volumes") or []:
+            if volume["name"] in self._hosts:
+                continue
+            try:
+                self._hosts[volume["name"]] = await self._set_up(volume)
+            except VolumeError as failure:
+                raise MountFailure(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {failure}') from None
+
+    def unmounted(self) -> list[str]:
+        return [volume["name"] for volume in self._pod["spec"].get("volumes") or [] if volume["name"] not in self._hosts]
+
+    async def refresh(self) -> None:
+        """Writes what has changed in ConfigMaps, Secrets, tokens and labels; what has gone missing keeps its old content."""
+        for volume in self._pod["spec"].get("volumes") or []:
+            kind = next((kind for kind in volume_payload.KINDS if kind in volume), None)
+            if kind is None or volume["name"] not in self._hosts:
+                continue
+            try:
+                await self._set_up(volume)
+            except VolumeError:
+                continue
+
+    async def _set_up(self, volume: Object) -> Path:
+        name = volume["name"]
+        for kind, (plugin, _) in volume_payload.KINDS.items():
+            if (source := volume.get(kind)) is not None:
+                await self._fetch_tokens(source)
+                payload = volume_payload.payload(kind, source, self._sources())
+                target = self._folder.volume(self._uid, plugin, name)
+                atomic_writer.write(target, payload)
+                return target
+        if (source := volume.get("emptyDir")) is not None or not set(volume) - {"name"}:
+            target = self._folder.volume(self._uid, "kubernetes.io~empty-dir", name)
+            target.mkdir(parents=True, exist_ok=True)
+            target.chmod(0o777)
+            return target
+        if source := volume.get("hostPath"):
+            return self._host_path(source["path"], source.get("type") or "")
+        if source := volume.get("persistentVolumeClaim"):
+            return await self._claimed(name, source["claimName"])
+        if "ephemeral" in volume:
+            return await self._claimed(name, f"{self._pod['metadata']['name']}-{name}")
+        raise VolumeError(f"no volume plugin matched: {next(iter(set(volume) - {'name'}))} volumes are not served by this node")
+
+    def _sources(self) -> volume_payload.Sources:
+        namespace = self._pod["metadata"]["namespace"]
+        return volume_payload.Sources(
+            pod=self._pod,
+            config_map=lambda name: self._reader.config_map(namespace, name),
+            secret=lambda name: self._reader.secret(namespace, name),
+            token=lambda source: self._tokens[_token_key(source)][0],
+            addresses=self._addresses,
+            allocatable=self._allocatable,
+        )
+
+    async def _fetch_tokens(self, source: Object) -> None:
+        for each in source.get("sources") or []:
+            wanted = each.get("serviceAccountToken")
+            if not wanted:
+                continue
+            known = self._tokens.get(_token_key(wanted))
+            if known is None or time.time() >= known[1]:
+                self._tokens[_token_key(wanted)] = await self._request_token(wanted)
+
+    async def _request_token(self, wanted: Object) -> tuple[str, float]:
+        metadata = self._pod["metadata"]
+        account = self._pod["spec"].get("serviceAccountName") or "default"
+        seconds = wanted.get("expirationSeconds") or 3600
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {
+                "audiences": [wanted["audience"]] if wanted.get("audience") else [],
+                "expirationSeconds": seconds,
+                "boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": metadata["name"], "uid": metadata["uid"]},
+            },
+        }
+        try:
+            answer = await self._client.create("serviceaccounts", body, metadata["namespace"], subresource="token", name=account)
+        except ApiError as error:
+            raise VolumeError(f"failed to fetch token: {error.message}") from None
+        return answer["status"]["token"], time.time() + seconds * _TOKEN_RENEWAL
+
+    def _host_path(self, path: str, kind: str) -> Path:
+        """The file or folder of the node, checked or made as the type says; without a type a missing folder is made by the runtime."""
+        target = Path(os.path.realpath(self._folder.host_path(path)))
+        if kind in ("", "DirectoryOrCreate") and not target.exists():
+            target.mkdir(parents=True, mode=0o755)
+        elif kind == "FileOrCreate" and not target.exists():
+            target.touch(mode=0o644)
+        checks = {
+            "Directory": (stat.S_ISDIR, "a directory"),
+            "DirectoryOrCreate": (stat.S_ISDIR, "a directory"),
+            "File": (stat.S_ISREG, "a file"),
+            "FileOrCreate": (stat.S_ISREG, "a file"),
+            "Socket": (stat.S_ISSOCK, "a socket file"),
+            "CharDevice": (stat.S_ISCHR, "a character device"),
+            "BlockDevice": (stat.S_ISBLK, "a block device"),
+        }
+        if kind in checks:
+            check, noun = checks[kind]
+            if not target.exists() or not check(target.stat().st_mode):
+                raise VolumeError(f"hostPath type check failed: {path} is not {noun}")
+        return target
+
+    def _local_path(self, path: str) -> Path:
+        target = Path(os.path.realpath(self._folder.host_path(path)))
+        if not target.exists():
+            raise VolumeError(f'MapVolume.MapPodDevice failed: path "{path}" does not exist')
+        return target
+
+    async def _claimed(self, volume: str, claim: str) -> Path:
+        namespace = self._pod["metadata"]["namespace"]
+        try:
+            found = await self._client.get("persistentvolumeclaims", claim, namespace)
+            bound = found["spec"].get("volumeName")
+            if not bound or (found.get("status") or {}).get("phase") != "Bound":
+                raise MountFailure(
+                    _PVC_NOT_FOUND.format(name=volume, namespace=namespace, claim=claim, error="PVC is not bound").replace(
+                        "failed to fetch PVC from API server: ", ""
+                    )
+                )
+            spec = (await self._client.get("persistentvolumes", bound))["spec"]
+        except ApiError as error:
+            raise MountFailure(_PVC_NOT_FOUND.format(name=volume, namespace=namespace, claim=claim, error=error.message)) from None
+        if source := spec.get("hostPath"):
+            return self._host_path(source["path"], source.get("type") or "DirectoryOrCreate")
+        if source := spec.get("local"):
+            return self._local_path(source["path"])
+        raise VolumeError(f"volume {bound} has no source that this node serves")
+
+    # Using
+
+    def mounts(self, container: Object, env: Mapping[str, str], container_folder: Path) -> list[Mount]:
+        """What `container` sees. A `subPath` of a ConfigMap is a copy: it does not change any more, as on a real node."""
+        found = []
+        kinds = {volume["name"]: volume for volume in self._pod["spec"].get("volumes") or []}
+        for number, mount in enumerate(container.get("volumeMounts") or []):
+            host = self._hosts[mount["name"]]
+            below = expand(mount["subPathExpr"], env) if mount.get("subPathExpr") else mount.get("subPath")
+            if below:
+                host = self._sub_path(
+                    host, below, any(kind in kinds[mount["name"]] for kind in volume_payload.KINDS), container_folder / str(number)
+                )
+            found.append(Mount(mount["mountPath"], host, bool(mount.get("readOnly"))))
+        return found
+
+    def _sub_path(self, host: Path, below: str, written_by_kubelet: bool, copy: Path) -> Path:
+        target = host / os.path.normpath("/" + below).lstrip("/")
+        if not written_by_kubelet:
+            if not target.exists():
+                target.mkdir(parents=True)
+            return target
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            shutil.copytree(target, copy, dirs_exist_ok=True)
+        elif target.exists():
+            shutil.copy2(target, copy)
+        else:
+            copy.mkdir(exist_ok=True)
+        return copy
+
+    def host(self, name: str) -> Path | None:
+        return self._hosts.get(name)
+
+    def unmount(self) -> None:
+        """Removes what the Pod had for itself; what hostPath and claims point to stays."""
+        self._hosts.clear()
+        shutil.rmtree(self._folder.pod(self._uid), ignore_errors=True)
+
+
+def _token_key(source: Object) -> str:
+    return f"{source.get('audience', '')}/{source['path']}"
+
+
+def empty_dir_limits(pod: Object) -> dict[str, str]:
+    """Volume name → sizeLimit of the Pod's emptyDirs that have one."""
+    return {
+        volume["name"]: volume["emptyDir"]["sizeLimit"]
+        for volume in meta.copy(pod["spec"]).get("volumes") or []
+        if (volume.get("emptyDir") or {}).get("sizeLimit")
+    }
