@@ -47,12 +47,18 @@ def script_position(argv: list[str]) -> int | None:
     index = 1
     while index < len(argv):
         word = argv[index]
-        if word in ("-c", "-m", "-") or (word.startswith(("-c", "-m")) and not word.startswith("--")):
-            return None
-        if word in ("-W", "-X", "--check-hash-based-pycs"):
-            index += 2
-        elif word.startswith("-"):
-            index += 1
-        else:
+        if not word.startswith("-"):
             return index
+        if word == "-":
+            return None
+        if word == "--check-hash-based-pycs":
+            index += 1
+        elif not word.startswith("--"):
+            # Short options may stand together (`-uc`); the first that takes a value ends the word.
+            valued = next((letter for letter in word[1:] if letter in "cmWX"), "")
+            if valued and valued in "cm":
+                return None
+            if valued and word.endswith(valued):
+                index += 1
+        index += 1
     return None

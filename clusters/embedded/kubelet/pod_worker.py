@@ -283,12 +283,13 @@ class PodWorker:
         await self._publish()
         self._next_look = 0.0
         failed = False
-        for name in restarts.to_start(self.pod, self._views()):
-            container = self.container(name)
+        tried: set[str] = set()
+        # What has been started may let the next one start, as a sidecar does.
+        while due := [name for name in restarts.to_start(self.pod, self._views()) if name not in tried]:
+            tried.add(due[0])
+            container = self.container(due[0])
             if container is not None and not container.running and not await self._start(container):
                 failed = True
-                if container.kind == "init":
-                    break
         if failed:
             self._looks += 1
             self._next_look = time.monotonic() + (_FIRST_RESYNC_SECONDS if self._looks == 1 else RESYNC_SECONDS)
