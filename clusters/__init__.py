@@ -1,1 +1,72 @@
-"""Where labs run: an embedded cluster, a kind cluster, or an existing context."""
+"""Where labs run: an embedded cluster, a kind cluster, or an existing context.
+
+`get` makes a cluster by name, `choose` decides for those who do not, `current` finds the one that is in use.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clusters.base import Cluster, ClusterError, ClusterStatus, Progress, state_folder
+
+NAMES = ("embedded", "kind", "current")
+
+# The file in the state folder that says which cluster the last `up` brought up.
+_CHOSEN = "cluster"
+
+__all__ = ["NAMES", "Cluster", "ClusterError", "ClusterStatus", "Progress", "choose", "get", "in_use", "remember", "state_folder"]
+
+
+def get(name: str, state: Path | None = None) -> Cluster:
+    """The cluster called `name`, up or not. Raises ClusterError for a name that is none."""
+    folder = state or state_folder()
+    # Imported one by one: starting the embedded cluster must not wait for what kind needs.
+    if name == "embedded":
+        from clusters.embedded.provider import EmbeddedCluster
+
+        return EmbeddedCluster(folder)
+    if name == "kind":
+        from clusters.kind.provider import KindCluster
+
+        return KindCluster(folder)
+    if name == "current":
+        from clusters.current import CurrentCluster
+
+        return CurrentCluster(folder)
+    raise ClusterError(f'there is no cluster called "{name}"', next=f"one of: auto, {', '.join(NAMES)}")
+
+
+def choose(state: Path | None = None) -> tuple[Cluster, str]:
+    """(cluster, why): what `auto` takes. Kind where it could start at once, else embedded with one line on what kind would take."""
+    import shutil
+
+    folder = state or state_folder()
+    before = in_use(folder)
+    if before is not None and before.status().state in ("ready", "starting"):
+        return before, ""
+    if shutil.which("kind") is None:
+        return get("embedded", folder), ""
+    from clusters.kind.provider import KindCluster
+
+    kind = KindCluster(folder)
+    hindrance = kind.can_start_at_once()
+    if not hindrance:
+        return kind, ""
+    return get("embedded", folder), f"Taking the embedded cluster. For kind: {hindrance}; ai-lab up --cluster kind"
+
+
+def remember(cluster: Cluster, state: Path | None = None) -> None:
+    """Notes that `cluster` is the one in use."""
+    folder = state or state_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _CHOSEN).write_text(cluster.name + "\n")
+
+
+def in_use(state: Path | None = None) -> Cluster | None:
+    """The cluster that the last `up` brought up, be it running or not; None where there was none."""
+    folder = state or state_folder()
+    try:
+        name = (folder / _CHOSEN).read_text().strip()
+    except OSError:
+        return None
+    return get(name, folder) if name in NAMES else None

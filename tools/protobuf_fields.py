@@ -3,8 +3,8 @@
 
     python tools/protobuf_fields.py FOLDER > clusters/embedded/apiserver/protobuf_fields.json
 
-FOLDER is the `k8s.io` folder of Debian's golang-k8s-api-dev and golang-k8s-apimachinery-dev (usr/share/gocode/src/k8s.io): the numbers are in
-the .proto files, and which fields are pointers or inlined is in the Go types beside them.
+FOLDER is the `k8s.io` folder of Debian's golang-k8s-api-dev and golang-k8s-apimachinery-dev (usr/share/gocode/src/k8s.io):
+the numbers are in the .proto files, and which fields are pointers or inlined is in the Go types beside them.
 One message a line: {name: {number: [JSON name, type, flags]}}; flags are a letter each: l list, m map, p pointer, i inlined.
 """
 

@@ -1,7 +1,7 @@
 """The types of every kind: from the definitions in `schema.zip` to decoding and merging by field.
 
-A body comes in as plain JSON; `Schema.decode` gives it back as the API server would hold it after decoding: unknown fields and nulls dropped,
-quantities in their canonical form, wrong types refused in the words of Go's decoder (sigs.k8s.io/json).
+A body comes in as plain JSON; `Schema.decode` gives it back as the API server would hold it after decoding: unknown fields and
+nulls dropped, quantities in their canonical form, wrong types refused in the words of Go's decoder (sigs.k8s.io/json).
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _RAW = ("io.k8s.apimachinery.pkg.runtime.RawExtension", "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1")
 _ROOT_FIELDS = ("apiVersion", "kind")
+# Times that Go holds by value: the zero time is written as null.
+_WRITTEN_WHEN_ZERO = frozenset({("PodCondition", "lastProbeTime"), ("Event", "eventTime")})
 _INTEGER_RANGE = {"int32": 2**31, "int64": 2**63}
 
 
@@ -206,6 +208,8 @@ def _struct(wanted: Type, value: Any, path: str, decoding: _Decoding) -> Any:
             decoding.strict.append(f'unknown field "{below}"')
             continue
         if each is None:
+            if (wanted.name, name) in _WRITTEN_WHEN_ZERO:
+                result[name] = None
             continue
         result[name] = _value(field, each, below, wanted, decoding)
     return result

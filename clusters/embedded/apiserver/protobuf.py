@@ -1,7 +1,8 @@
-"""Bodies in `application/vnd.kubernetes.protobuf`, which kubectl sends from `create <generator>`, `autoscale` and `auth can-i`: bytes to objects.
+"""Bodies in `application/vnd.kubernetes.protobuf`: bytes in, objects out.
 
-The body is the magic `k8s\\0` and a `runtime.Unknown` that carries apiVersion, kind and the object's own message. Field numbers are in
-`protobuf_fields.json`. Go writes plain fields even when they are zero and pointers only when they are set, so a zero is kept for a pointer only.
+kubectl sends them from `create <generator>`, `autoscale` and `auth can-i`. A body is the magic and a `runtime.Unknown` that carries
+apiVersion, kind and the object's own message; field numbers are in `protobuf_fields.json`. Go writes plain fields even when they are zero,
+and pointers only when they are set, so a zero is kept for a pointer only.
 """
 
 from __future__ import annotations

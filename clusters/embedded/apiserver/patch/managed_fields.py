@@ -30,6 +30,8 @@ def ownable(obj: Object) -> Object:
     result = {key: value for key, value in obj.items() if key not in _UNOWNED_ROOT}
     if "metadata" in result:
         result["metadata"] = {key: value for key, value in result["metadata"].items() if key not in _UNOWNED_META}
+        if not result["metadata"]:
+            del result["metadata"]
     return result
 
 
@@ -59,18 +61,18 @@ def _identity(each: Object) -> tuple[str, str, str, str]:
 def update(old: Object | None, new: Object, manager: str, subresource: str, time: str) -> Object:
     """`new` with managedFields in which `manager` owns what differs from `old`; others lose what it changed.
 
-    `time` is RFC 3339. An update that changes nothing leaves them as they were. A client that sends an empty list of managedFields
-    resets them.
+    `time` is RFC 3339. An update that changes nothing leaves them as they were. A client may edit the entries themselves (kubectl does so when
+    an object moves from client-side to server-side apply); one that sends an empty list resets them, one that sends none keeps the stored ones.
     """
     wanted = schema.get().find(new["apiVersion"], new["kind"])
     before = fieldset.paths(ownable(old), wanted) if old is not None else {}
     after = fieldset.paths(ownable(new), wanted)
     sent = new["metadata"].get("managedFields")
-    present = [] if sent == [] else (old or new)["metadata"].get("managedFields") or []
+    present = sent if sent is not None else (old or new)["metadata"].get("managedFields") or []
     changed = {path for path, value in after.items() if path not in before or before[path] != value}
     removed = {path for path in before if path not in after}
     if old is not None and not changed and not removed:
-        return _with(new, present)
+        return _with(new, sorted(present, key=order))
     mine = (manager, "Update", new["apiVersion"], subresource)
     contested = {path for path in changed if after[path] is not INSIDE} | removed
     kept: list[Object] = []

@@ -99,7 +99,7 @@ def _merge_list(original: list[Any], patch: list[Any], field: Type, order: list[
         for each in patch:
             if each not in merged:
                 merged.append(each)
-        return _ordered(merged, [each for each in patch if each not in original], order, "")
+        return _ordered(merged, [each for each in patch if each not in original], patch if order is None else order, "")
     if any(isinstance(each, dict) and each.get(_PATCH) == "replace" for each in patch):
         return [_without_directives(each) for each in patch if each.get(_PATCH) != "replace" or len(each) > 1]
     merged = list(original)
@@ -121,23 +121,20 @@ def _merge_list(original: list[Any], patch: list[Any], field: Type, order: list[
             merged.append(new)
         else:
             merged[place] = _merge_map(merged[place], each, field.items)
+    if order is None:
+        order = [each for each in patch if each.get(_PATCH) != "delete"]
     return _ordered(merged, added, order, key)
 
 
-def _ordered(merged: list[Any], added: list[Any], order: list[Any] | None, key: str) -> list[Any]:
+def _ordered(merged: list[Any], added: list[Any], order: list[Any], key: str) -> list[Any]:
     """The merged list in the order that the patch asks for.
 
-    With `$setElementOrder` the items it names come in its order and the server's own keep their place among them; without it what the
-    patch adds comes first.
+    The items that the patch names (by `$setElementOrder`, or by being in it) come in its order; the server's own keep their place among them.
     """
 
     def identity(item: Any) -> Any:
         return item.get(key) if key and isinstance(item, dict) else item
 
-    if order is None:
-        if not added:
-            return merged
-        return added + [item for item in merged if not any(item is new for new in added)]
     wanted = [identity(item) for item in order]
     named = sorted((item for item in merged if identity(item) in wanted), key=lambda item: wanted.index(identity(item)))
     others = [(number, item) for number, item in enumerate(merged) if identity(item) not in wanted]

@@ -1,0 +1,97 @@
+"""The lab's own images as they are built for real nodes: from `images/*/Dockerfile`, one row of `image.toml` a tag.
+
+`build` takes a row to an image in the engine, with progress; BASE_IMAGE, PIP_INDEX_URL and their like are handed on from the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clusters.base import ClusterError
+
+if TYPE_CHECKING:
+    from clusters.kind.engine import Engine
+
+ROOT = Path(__file__).resolve().parent.parent / "images"
+
+# Build arguments that every Dockerfile of ours takes from the environment of whoever builds.
+HANDED_ON = ("BASE_IMAGE", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+_BUILD = 1800.0
+
+
+@dataclass(frozen=True)
+class LabImage:
+    """One image to build: `reference` is its name and tag, `context` the folder of its Dockerfile."""
+
+    reference: str
+    context: Path
+    dockerfile: str = "Dockerfile"
+    args: dict[str, str] = field(default_factory=dict)
+
+    def build_args(self) -> dict[str, str]:
+        return {name: os.environ[name] for name in HANDED_ON if os.environ.get(name)} | self.args
+
+
+@cache
+def catalogue(root: Path = ROOT) -> tuple[LabImage, ...]:
+    """All images of the lab, in the order of their folders and rows."""
+    found = []
+    for described in sorted(root.glob("*/image.toml")):
+        for row in tomllib.loads(described.read_text())["image"]:
+            found.append(LabImage(row["name"], described.parent, row.get("dockerfile", "Dockerfile"), row.get("args") or {}))
+    return tuple(found)
+
+
+def build(engine: Engine, image: LabImage, say: Callable[[str], None]) -> None:
+    """Builds one image in the engine; `say` hears each step. Raises ClusterError with the builder's last words where it fails."""
+    if engine.name == "docker":
+        _build_with_docker(image, say)
+        return
+    arguments = [part for name, value in image.build_args().items() for part in ("--build-arg", f"{name}={value}")]
+    ran = engine.commands.run(
+        engine.name, "build", "--tag", image.reference, "--file", str(image.context / image.dockerfile), *arguments, str(image.context),
+        timeout=_BUILD, on_line=say,
+    )  # fmt: skip
+    if not ran.ok:
+        from clusters.kind.commands import explain
+
+        raise explain(ran, f"building {image.reference}")
+
+
+def _build_with_docker(image: LabImage, say: Callable[[str], None]) -> None:
+    # Imported here: the docker SDK takes longer to load than most commands of the course take to run.
+    import docker
+    from docker.errors import APIError, BuildError, DockerException
+
+    from clusters.kind.commands import Ran, explain
+
+    doing = f"building {image.reference}"
+    command = ("docker", "build", image.reference)
+    try:
+        client = docker.from_env(timeout=int(_BUILD))
+        steps: Any = client.api.build(
+            path=str(image.context),
+            dockerfile=image.dockerfile,
+            tag=image.reference,
+            buildargs=image.build_args(),
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        for step in steps:
+            if "error" in step:
+                raise explain(Ran(command, 1, "", str(step["error"])), doing)
+            line = str(step.get("stream") or step.get("status") or "").strip()
+            if line:
+                say(line)
+    except (APIError, BuildError, DockerException) as error:
+        raise explain(Ran(command, 1, "", str(error)), doing) from error
+    except OSError as error:
+        raise ClusterError(f"{doing}: {error}", next="ai-lab doctor") from error

@@ -1,0 +1,1 @@
+"""The lab cluster on kind: real Kubernetes in containers of Docker, Podman or nerdctl."""

@@ -1,0 +1,158 @@
+"""The container engine beneath kind: Docker, or Podman or nerdctl through KIND_EXPERIMENTAL_PROVIDER.
+
+What comes out: is it there, does it answer, how large is it, which images and node containers does it have.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from clusters.base import ClusterError
+from clusters.kind.commands import Commands, explain
+
+ENGINES = ("docker", "podman", "nerdctl")
+
+# kind labels each node's container with the cluster it belongs to.
+CLUSTER_LABEL = "io.x-k8s.kind.cluster"
+
+_QUICK = 20.0
+_PULL = 1800.0
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What the engine says of itself. `memory` is in bytes; `cgroup` is 1 or 2, 0 where it does not say."""
+
+    version: str
+    cgroup: int
+    memory: int
+    cpus: int
+    rootless: bool
+
+
+@dataclass(frozen=True)
+class NodeContainer:
+    """A node of a kind cluster; `state` is the engine's word: created, running, paused, exited, dead."""
+
+    name: str
+    state: str
+
+
+def _number(text: object) -> int:
+    digits = "".join(character for character in str(text) if character.isdigit())
+    return int(digits) if digits else 0
+
+
+def _parse_info(raw: dict[str, Any]) -> EngineInfo:
+    if "host" in raw:  # podman
+        host = raw["host"]
+        return EngineInfo(
+            version=str(raw.get("version", {}).get("Version", "")),
+            cgroup=_number(host.get("cgroupVersion", "")),
+            memory=int(host.get("memTotal", 0)),
+            cpus=int(host.get("cpus", 0)),
+            rootless=bool(host.get("security", {}).get("rootless")),
+        )
+    return EngineInfo(
+        version=str(raw.get("ServerVersion", "")),
+        cgroup=_number(raw.get("CgroupVersion", "")),
+        memory=int(raw.get("MemTotal", 0)),
+        cpus=int(raw.get("NCPU", 0)),
+        rootless=any("rootless" in option for option in raw.get("SecurityOptions") or []),
+    )
+
+
+class Engine:
+    """One container engine, spoken to by its command."""
+
+    def __init__(self, name: str, commands: Commands):
+        self.name = name
+        self.commands = commands
+
+    def info(self) -> EngineInfo:
+        """What the engine says of itself. Raises ClusterError where it is missing, stopped or refuses this user."""
+        template = "json" if self.name == "podman" else "{{json .}}"
+        ran = self.commands.run(self.name, "info", "--format", template, timeout=_QUICK)
+        try:
+            raw = json.loads(ran.out)
+        except ValueError:
+            raw = {}
+        if isinstance(raw, dict) and raw and ran.ok and not raw.get("ServerErrors"):
+            return _parse_info(raw)
+        # `docker info` answers with its client half and puts what is wrong with the server into the JSON.
+        errors = "\n".join(raw.get("ServerErrors") or []) if isinstance(raw, dict) else ""
+        raise explain(type(ran)(ran.argv, ran.code or 1, errors or ran.out, ran.err), f"asking {self.name}")
+
+    def has_image(self, reference: str) -> bool:
+        return self.commands.run(self.name, "image", "inspect", "--format", "{{.Id}}", reference, timeout=_QUICK).ok
+
+    def image_id(self, reference: str) -> str:
+        """The image's id, or the empty text where the engine does not have it."""
+        ran = self.commands.run(self.name, "image", "inspect", "--format", "{{.Id}}", reference, timeout=_QUICK)
+        return ran.out.strip() if ran.ok else ""
+
+    def pull(self, reference: str, on_line: Callable[[str], None] | None = None) -> None:
+        ran = self.commands.run(self.name, "pull", reference, timeout=_PULL, on_line=on_line)
+        if not ran.ok:
+            raise explain(ran, f"fetching {reference}")
+
+    def save(self, references: list[str], archive: str) -> None:
+        """Writes the images into one archive that `load` and `kind load image-archive` take."""
+        extra = ["--multi-image-archive"] if self.name == "podman" else []
+        ran = self.commands.run(self.name, "save", *extra, "-o", archive, *references, timeout=_PULL)
+        if not ran.ok:
+            raise explain(ran, f"saving images to {archive}")
+
+    def load(self, archive: str) -> None:
+        ran = self.commands.run(self.name, "load", "-i", archive, timeout=_PULL)
+        if not ran.ok:
+            raise explain(ran, f"loading images from {archive}")
+
+    def nodes(self, cluster: str) -> list[NodeContainer]:
+        """The containers of the kind cluster called `cluster`, stopped ones too."""
+        ran = self.commands.run(
+            self.name, "ps", "--all", "--filter", f"label={CLUSTER_LABEL}={cluster}", "--format", "{{.Names}}\t{{.Status}}", timeout=_QUICK
+        )
+        if not ran.ok:
+            raise explain(ran, "listing the cluster's nodes")
+        found = []
+        for line in ran.out.splitlines():
+            name, _, status = line.partition("\t")
+            if name.strip():
+                found.append(NodeContainer(name.strip(), _state(status)))
+        return sorted(found, key=lambda node: node.name)
+
+    def start(self, names: list[str]) -> None:
+        ran = self.commands.run(self.name, "start", *names, timeout=120.0)
+        if not ran.ok:
+            raise explain(ran, "starting the stopped nodes")
+
+
+def _state(status: str) -> str:
+    """The state in a `ps` line's STATUS: `Up 3 minutes`, `Up 2 hours (Paused)`, `Exited (137) 5 minutes ago`, `Created`."""
+    words = status.strip().lower()
+    if words.startswith("up"):
+        return "paused" if "paused" in words else "running"
+    return words.split(" ")[0] or "unknown"
+
+
+def choose(commands: Commands) -> Engine:
+    """The engine that kind will use: the one named by KIND_EXPERIMENTAL_PROVIDER, else the first whose command is there.
+
+    Raises ClusterError where that variable names none that kind knows.
+    """
+    wanted = os.environ.get("KIND_EXPERIMENTAL_PROVIDER", "")
+    if wanted:
+        if wanted not in ENGINES:
+            raise ClusterError(
+                f'KIND_EXPERIMENTAL_PROVIDER is "{wanted}", which kind does not know',
+                next=f"set it to one of {', '.join(ENGINES)}, or unset it",
+            )
+        return Engine(wanted, commands)
+    there = next((name for name in ENGINES if shutil.which(name)), "docker")
+    return Engine(there, commands)
