@@ -1,0 +1,103 @@
+"""`python -m gpu_device_plugin`: the plugin of one node. The environment says which node, and where the kubelet's folders are."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from gpu_device_plugin.api_server import NodeWatch, Object
+
+log = logging.getLogger("gpu_device_plugin")
+
+RESOURCE = "nvidia.com/gpu"
+_HOLDERS_EVERY = 2.0
+
+
+class _Klog(logging.Formatter):
+    """Lines as Kubernetes' own components write them: `I1123 13:52:20.123456       1 plugin.py:87] text`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = time.strftime("%m%d %H:%M:%S", time.localtime(record.created))
+        letter = record.levelname[0]
+        return (
+            f"{letter}{when}.{int(record.created % 1 * 1e6):06d} {os.getpid():>7} {record.filename}:{record.lineno}] {record.getMessage()}"
+        )
+
+
+async def run(node: str) -> None:
+    """Runs until SIGTERM. Raises OSError where the node's folders cannot be written."""
+    loop = asyncio.get_running_loop()
+    received: asyncio.Queue[Object] = asyncio.Queue()
+
+    def on_node(found: Object) -> None:
+        # The loop may be closed already: the process is about to end.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(received.put_nowait, found)
+
+    # Started before the imports below, which take longer than the answer.
+    NodeWatch(node, on_node).start()
+    from gpu_device_plugin.description import Description
+    from gpu_device_plugin.holders import holders
+    from gpu_device_plugin.metrics import MetricsServer, render, reports_in
+    from gpu_device_plugin.plugin import NodeDevices
+    from gpu_device_plugin.registration import Registrar
+
+    plugins = Path(os.environ.get("DEVICE_PLUGIN_PATH", "/var/lib/kubelet/device-plugins"))
+    pod_resources = Path(os.environ.get("POD_RESOURCES_SOCKET", "/var/lib/kubelet/pod-resources/kubelet.sock"))
+    root = Path(os.environ.get("GPU_ROOT", "/var/lib/ai-lab-gpu"))
+    description = Description(root)
+    description.prepare()
+    state = NodeDevices(node, description)
+
+    async def page() -> str:
+        state.hold(await holders(pod_resources, RESOURCE))
+        return render(state.document, reports_in(root)) if state.document else ""
+
+    async def follow_node() -> None:
+        while True:
+            state.update(await received.get())
+
+    async def follow_holders() -> None:
+        while True:
+            state.hold(await holders(pod_resources, RESOURCE))
+            await asyncio.sleep(_HOLDERS_EVERY)
+
+    metrics = MetricsServer(page)
+    await metrics.start(int(os.environ.get("METRICS_PORT", "9400")))
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    registrar = Registrar(state, plugins, "nvidia-gpu.sock", RESOURCE)
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(each) for each in (follow_node(), registrar.run(), follow_holders())]
+        await stop.wait()
+        log.info("Received signal; shutting down.")
+        for task in running:
+            task.cancel()
+    metrics.close()
+
+
+def main() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Klog())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    node = os.environ.get("NODE_NAME")
+    if not node:
+        log.error("NODE_NAME is not set: the DaemonSet gives it by the downward API (spec.nodeName)")
+        sys.exit(1)
+    log.info("Starting device plugin for %s on node %s", RESOURCE, node)
+    try:
+        asyncio.run(run(node))
+    except OSError as error:
+        log.error("Cannot start: %s", error)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
