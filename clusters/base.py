@@ -17,6 +17,11 @@ from typing import Any
 Object = dict[str, Any]
 
 
+# What every cluster starts with, of the files in manifests/base: the namespace of the story and the GPU plugin.
+# The model server there is for labs to deploy.
+ADDONS = ("namespace.yaml", "gpu-device-plugin.yaml")
+
+
 class ClusterError(Exception):
     """Something a person has to know: `what` happened and on what, and what to do `next`."""
 

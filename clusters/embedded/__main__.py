@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -32,8 +32,8 @@ from clusters.embedded.kubeproxy.pod_network import PodNetwork
 from clusters.embedded.kubeproxy.proxy import KubeProxy
 from clusters.embedded.nodes import NodeConnections
 from clusters.embedded.pki import PkiError
-from clusters.embedded.schema import SchemaError
 from clusters.embedded.scheduler import Scheduler
+from clusters.embedded.schema import SchemaError
 from clusters.embedded.store import Store, StoreError
 
 Object = dict[str, Any]
@@ -45,6 +45,10 @@ _GPU = "nvidia.com/gpu"
 _GPU_COUNT = "nvidia.com/gpu.count"
 # A plugin that does not register does not keep the cluster from being used; the provider is told what is missing instead.
 _GPU_PATIENCE = 20.0
+
+
+class _Component(Protocol):
+    async def run(self) -> None: ...
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -128,24 +132,20 @@ async def serve(options: argparse.Namespace, began: float) -> None:
 
     topology = load_topology(options.topology)
     images = Catalogue(ROOT / "images")
-    root_ca = server.certificates.ca.read_text()
     kubelets = [
         Kubelet(client(f"system:node:{node.name}", "system:nodes"), node, network, state / "nodes" / node.name, images, connections)
         for node in topology
     ]
-    controllers = ControllerManager(client("system:kube-controller-manager"), root_ca)
     nodes = Informer(client("system:apiserver", "system:masters"), "nodes")
     async with asyncio.TaskGroup() as tasks:
-        running = [
-            tasks.create_task(each.run(), name=type(each).__name__)
-            for each in (
-                *kubelets,
-                Scheduler(client("system:kube-scheduler")),
-                controllers,
-                KubeProxy(client("system:kube-proxy"), network),
-                nodes,
-            )
+        components: list[_Component] = [
+            *kubelets,
+            Scheduler(client("system:kube-scheduler")),
+            ControllerManager(client("system:kube-controller-manager"), server.certificates.ca.read_text()),
+            KubeProxy(client("system:kube-proxy"), network),
+            nodes,
         ]
+        running = [tasks.create_task(each.run(), name=type(each).__name__) for each in components]
         if not options.without_addons:
             await addons.apply(client("system:addon-manager", "system:masters"), ROOT / "manifests" / "base")
         lacking = "" if options.without_addons else await _await_ready(nodes, len(topology))

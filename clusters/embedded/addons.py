@@ -1,4 +1,4 @@
-"""What every lab cluster starts with: the objects of `manifests/base/addons`, created where they are not there yet.
+"""What every lab cluster starts with: the namespace and the GPU plugin of `manifests/base`, created where they are not there yet.
 
 An object that exists is left alone: a learner may have changed it, or deleted it on purpose in a lab; a new cluster gets it afresh.
 """
@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from clusters.base import ADDONS
 from clusters.embedded.client import Client, Object
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import by_kind
 
 
 def read(folder: Path) -> list[Object]:
-    """All objects in the folder's YAML files, in the order of the files' names."""
+    """The objects of the add-ons' files in `folder`, in their order."""
     # Imported here: only a start needs it.
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return [obj for path in sorted(folder.glob("*.yaml")) for obj in yaml.load_all(path.read_text(), loader) if obj]
+    return [obj for name in ADDONS for obj in yaml.load_all((folder / name).read_text(), loader) if obj]
 
 
 async def apply(client: Client, folder: Path) -> None:

@@ -1,8 +1,8 @@
 """The Pod network as the kubelet, kube-proxy and the API server see it; `kubeproxy/` makes it so.
 
 Pods have addresses in 10.244.<node>.0/24 and Services in 10.96.0.0/16, on every platform. A Python process in a Pod carries a shim
-(`kubelet/shim/`) that turns a bind on any port into a port of 127.0.0.1 and writes down which, and that finds Pods, Services and DNS names by
-what is written down. `Network` is the directory where it is written.
+(`kubelet/shim/`) that turns a bind on any port into a port of 127.0.0.1 and writes down which, and that finds Pods, Services and DNS
+names by what is written down. `Network` is the directory where it is written.
 """
 
 from __future__ import annotations

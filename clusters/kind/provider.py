@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from clusters import images
-from clusters.base import Cluster, ClusterError, ClusterStatus, Progress
+from clusters.base import ADDONS, Cluster, ClusterError, ClusterStatus, Progress
 from clusters.kind import audit_log, host, readiness
 from clusters.kind.commands import Commands, Ran, explain
 from clusters.kind.engine import Engine, NodeContainer, choose
@@ -238,7 +238,8 @@ class KindCluster(Cluster):
         return found
 
     def _apply_base(self) -> None:
-        ran = self._kubectl("apply", "-f", str(images.ROOT.parent / "manifests" / "base"), timeout=60.0)
+        base = images.ROOT.parent / "manifests" / "base"
+        ran = self._kubectl("apply", *(f"--filename={base / name}" for name in ADDONS), timeout=60.0)
         if not ran.ok:
             raise explain(ran, "applying manifests/base")
 

@@ -20,7 +20,7 @@ def nodes_missing(nodes: list[Object], expected: tuple[str, ...]) -> str:
         return f"not registered yet: {', '.join(absent)} (docker logs {absent[0]})"
     waiting = []
     for name in expected:
-        ready = next((each for each in by_name[name].get("status", {}).get("conditions", []) if each["type"] == "Ready"), {})
+        ready: Object = next((each for each in by_name[name].get("status", {}).get("conditions", []) if each["type"] == "Ready"), {})
         if ready.get("status") != "True":
             waiting.append(f"{name}: {ready.get('reason', 'no Ready condition')}")
     return f"not Ready: {'; '.join(waiting)} (kubectl describe node {waiting[0].split(':')[0]})" if waiting else ""

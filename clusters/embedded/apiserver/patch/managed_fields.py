@@ -61,8 +61,9 @@ def _identity(each: Object) -> tuple[str, str, str, str]:
 def update(old: Object | None, new: Object, manager: str, subresource: str, time: str) -> Object:
     """`new` with managedFields in which `manager` owns what differs from `old`; others lose what it changed.
 
-    `time` is RFC 3339. An update that changes nothing leaves them as they were. A client may edit the entries themselves (kubectl does so when
-    an object moves from client-side to server-side apply); one that sends an empty list resets them, one that sends none keeps the stored ones.
+    `time` is RFC 3339. An update that changes nothing leaves them as they were. A client may edit the entries themselves (kubectl does
+    so when an object moves from client-side to server-side apply); one that sends an empty list resets them, one that sends none keeps
+    the stored ones.
     """
     wanted = schema.get().find(new["apiVersion"], new["kind"])
     before = fieldset.paths(ownable(old), wanted) if old is not None else {}

@@ -129,7 +129,8 @@ def _merge_list(original: list[Any], patch: list[Any], field: Type, order: list[
 def _ordered(merged: list[Any], added: list[Any], order: list[Any], key: str) -> list[Any]:
     """The merged list in the order that the patch asks for.
 
-    The items that the patch names (by `$setElementOrder`, or by being in it) come in its order; the server's own keep their place among them.
+    The items that the patch names (by `$setElementOrder`, or by being in it) come in its order; the server's own keep their place
+    among them.
     """
 
     def identity(item: Any) -> Any:
