@@ -12,7 +12,9 @@ import logging
 import platform
 import shutil
 import time
+import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -46,8 +48,15 @@ def measure(folder: NodeFolder) -> node_status.Machine:
         kernel=platform.release(),
         os_image=node_status.os_image(),
         architecture=node_status.architecture(),
-        boot_id=str(int(psutil.boot_time())),
+        boot_id=_boot_id(),
     )
+
+
+def _boot_id() -> str:
+    """A UUID that changes when the machine is started anew."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return str(uuid.UUID(node_status.identifier("boot", str(int(psutil.boot_time())))))
 
 
 class NodeRegistration:

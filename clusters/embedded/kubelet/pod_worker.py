@@ -32,8 +32,8 @@ Object = dict[str, Any]
 # A failed sync is tried again after 10 s and a little (backOffPeriod and its jitter); the first look after the sandbox is up comes sooner.
 RESYNC_SECONDS = 11.0
 _FIRST_RESYNC_SECONDS = 1.0
-# A status that is about to change is kept this long, as the kubelet's relist would.
-_RELIST_SECONDS = 1.0
+# CrashLoopBackOff is seen this long at least, though the next start is due: the kubelet shows it until its next relist.
+_RELIST_SECONDS = 0.5
 _MOUNT_RETRY_FIRST = 0.5
 _MOUNT_RETRY_LAST = 122.0
 _SANDBOX_RETRY = 12.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ Exec = Callable[[list[str]], Awaitable[tuple[int, str]]]
 
 SUCCESS, FAILURE, UNKNOWN = "success", "failure", "unknown"
 _MAX_OUTPUT = 10 * 1024
+# So long after its start a container is seen to run at the latest (the kubelet's relist).
+_RELIST_SECONDS = 1.0
 _EXEC_FAILED = (
     "rpc error: code = Unknown desc = failed to exec in container: failed to start exec: OCI runtime exec failed: exec failed: "
     "unable to start container process: "
@@ -148,15 +150,27 @@ class ContainerProbes:
             if spec.get("readinessProbe"):
                 tasks.create_task(self._readiness(spec["readinessProbe"]))
 
-    async def _results(self, kind: str, probe: Object) -> Any:
+    def _ticks(self, kind: str, period: float) -> Iterator[float]:
+        """When to ask, in monotonic seconds: once a period. Readiness is also asked as soon as the container is seen to run.
+
+        An attempt that takes longer than a period does not make the next ones come in a bunch.
+        """
+        due = time.monotonic()
+        if kind == "Readiness" and period > _RELIST_SECONDS:
+            yield due + _RELIST_SECONDS
+        while True:
+            due = max(due + period, time.monotonic())
+            yield due
+
+    async def _results(self, kind: str, probe: Object) -> AsyncIterator[bool]:
         """One True or False for each threshold that is reached, for ever."""
         period = float(probe.get("periodSeconds") or 10)
         delay = float(probe.get("initialDelaySeconds") or 0)
         failures_wanted = probe.get("failureThreshold") or 3
         successes_wanted = probe.get("successThreshold") or 1
         run, last = 0, ""
-        due = time.monotonic()
-        while True:
+        for due in self._ticks(kind, period):
+            await asyncio.sleep(due - time.monotonic())
             if time.time() - self._started >= delay:
                 result, text = await check(probe, self._target)
                 if result != SUCCESS:
@@ -166,8 +180,6 @@ class ContainerProbes:
                     last = result
                     if run >= (successes_wanted if result == SUCCESS else failures_wanted):
                         yield result == SUCCESS
-            due = max(due + period, time.monotonic())
-            await asyncio.sleep(due - time.monotonic())
 
     async def _until_settled(self, kind: str, probe: Object) -> bool:
         async for passed in self._results(kind, probe):
