@@ -66,7 +66,7 @@ course: $(VENV)/.installed-dev ## prove the course: starts fail, solutions pass,
 	$(BIN)/ai-lab dev check
 
 fidelity: $(VENV)/.installed-dev ## hold the embedded cluster against what a real one showed
-	$(BIN)/python -m tests.fidelity.run
+	$(PYTEST) tests/fidelity
 
 bench: $(VENV)/.installed-dev ## measure start-up, memory and verdicts
 	$(BIN)/python -m benchmarks

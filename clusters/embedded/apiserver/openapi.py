@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -43,7 +44,8 @@ def index() -> Object:
 
 @lru_cache(maxsize=1)
 def _fingerprint() -> str:
-    return hashlib.sha256(schema.ARCHIVE.read_bytes()).hexdigest()
+    supplement = Path(__file__).with_name("openapi_supplement.json").read_bytes()
+    return hashlib.sha256(schema.ARCHIVE.read_bytes() + supplement + Path(__file__).read_bytes()).hexdigest()
 
 
 @lru_cache(maxsize=16)
@@ -55,6 +57,7 @@ def document(path: str) -> bytes:
     with zipfile.ZipFile(schema.ARCHIVE) as archive:
         loaded = orjson.loads(archive.read("types.json"))
         texts = orjson.loads(archive.read("descriptions.json"))
+    supplement = orjson.loads(Path(__file__).with_name("openapi_supplement.json").read_bytes())
     types, kinds = loaded["types"], loaded["kinds"]
     groups: dict[str, list[Object]] = {}
     for key, name in kinds.items():
@@ -69,6 +72,10 @@ def document(path: str) -> bytes:
             continue
         _collect(name, types, wanted)
         paths |= _operations(resource, path, name)
+    for name, text in supplement["descriptions"].items():
+        texts[name] = {"d": text}
+    for name in wanted & supplement["enums"].keys():
+        texts.setdefault(name, {}).setdefault("e", {}).update(supplement["enums"][name])
     components = {name: _component(name, types[name], texts.get(name, {}), groups.get(name)) for name in sorted(wanted)}
     return orjson.dumps(
         {
@@ -108,7 +115,7 @@ def _component(name: str, node: Object, texts: Object, groups: list[Object] | No
         component["properties"][field]["description"] = text
     for field, values in (texts.get("e") or {}).items():
         # The definitions pin apiVersion and kind to one value; a real server leaves them open.
-        if field not in ("apiVersion", "kind"):
+        if field not in ("apiVersion", "kind") and field in component["properties"]:
             component["properties"][field]["enum"] = values
     if groups:
         component["x-kubernetes-group-version-kind"] = groups

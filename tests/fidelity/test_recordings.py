@@ -1,0 +1,58 @@
+"""The embedded cluster shows what a real one showed: every scenario is replayed with real kubectl and held against its recording."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import BIN, LiveCluster, start_cluster, stop_cluster
+from tests.fidelity import replay
+
+HERE = Path(__file__).parent
+SCENARIOS = sorted((HERE / "scenarios").glob("*.yaml"))
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[LiveCluster]:
+    """A cluster of its own: scenarios cordon nodes and take all GPUs."""
+    state = Path(tempfile.mkdtemp(prefix="ai-lab-fidelity-"))
+    process = start_cluster(state)
+    before = {name: os.environ.get(name) for name in ("KUBECONFIG", "PATH")}
+    os.environ["KUBECONFIG"] = str(state / "kubeconfig")
+    os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    try:
+        yield LiveCluster(state, process)
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        stop_cluster(process)
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def differing(path: Path) -> list[str]:
+    """What differs between the recording of a scenario and a run of it now, step by step; steps that were not stable are left out."""
+    recorded = json.loads((HERE / "recordings" / f"{path.stem}.json").read_text())
+    seen = replay.run(path, str(BIN / "kubectl"))
+    found = []
+    for before, after in zip(recorded, seen, strict=True):
+        if before["stable"] and (notes := replay.differences(before, after)):
+            found += [f"$ {before['run'].strip().splitlines()[0]}", *notes]
+    return found
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_a_scenario_shows_what_the_real_cluster_showed(path: Path, lab: LiveCluster) -> None:
+    # Some steps look at one moment of a cycle (a restart, a back-off) that a busy machine can stretch: a difference must show twice.
+    found = differing(path) and differing(path)
+    assert not found, "\n".join(found)
