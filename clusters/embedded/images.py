@@ -44,7 +44,7 @@ def normalise(text: str) -> str:
         raise InvalidImageName("invalid reference format")
     name, tag, digest = found["name"], found["tag"], found["digest"]
     first, _, rest = name.partition("/")
-    if not rest or not ("." in first or ":" in first or first == "localhost"):
+    if not rest or not ("." in first or ":" in first or first == "localhost" or first != first.lower()):
         first, rest = "docker.io", name
     if first in ("docker.io", "index.docker.io"):
         first = "docker.io"

@@ -1,0 +1,60 @@
+"""The Node as its kubelet reports it, and Pods that it does not take."""
+
+from __future__ import annotations
+
+from clusters.embedded import meta
+
+from .conftest import NODE, PYTHON, Node
+
+
+async def test_a_node_registers_ready_with_its_resources(node: Node) -> None:
+    found = await node.client.get("nodes", NODE)
+    assert meta.is_true(found, "Ready")
+    assert found["status"]["nodeInfo"]["kubeletVersion"] == "v1.36.2"
+    assert found["status"]["addresses"] == [{"address": "172.18.0.3", "type": "InternalIP"}, {"address": NODE, "type": "Hostname"}]
+    assert set(found["status"]["capacity"]) == {"cpu", "ephemeral-storage", "hugepages-1Gi", "hugepages-2Mi", "memory", "pods"}
+    assert any("docker.io/library/python:3.12-slim" in image["names"] for image in found["status"]["images"])
+    lease = await node.client.get("leases.coordination.k8s.io", NODE, "kube-node-lease")
+    assert lease["spec"]["holderIdentity"] == NODE
+
+
+async def test_a_node_tells_how_it_started(node: Node) -> None:
+    await node.until_event(NODE, "NodeReady")
+    assert ("Starting", "Starting kubelet.") in await node.messages(NODE)
+
+
+async def test_a_pod_that_does_not_fit_is_rejected(node: Node) -> None:
+    await node.run("large", "sleep", "60", resources={"requests": {"cpu": "999"}})
+    pod = await node.until_phase("large", "Failed")
+    assert pod["status"]["reason"] == "OutOfcpu"
+    assert pod["status"]["message"].startswith(
+        "Pod was rejected: Node didn't have enough resource: cpu, requested: 999000, used: 0, capacity: "
+    )
+
+
+async def test_a_pod_whose_selector_does_not_match_is_rejected(node: Node) -> None:
+    await node.create(
+        {"metadata": {"name": "lost"}, "spec": {"nodeSelector": {"gpu": "h100"}, "containers": [{"name": "main", "image": PYTHON}]}}
+    )
+    pod = await node.until_phase("lost", "Failed")
+    assert pod["status"]["reason"] == "NodeAffinity"
+
+
+async def test_a_runtime_class_that_the_node_does_not_have_gives_no_sandbox(node: Node) -> None:
+    await node.client.create("runtimeclasses.node.k8s.io", {"metadata": {"name": "nvidia"}, "handler": "nvidia"})
+    await node.run("gpu", "sleep", "60", runtimeClassName="nvidia")
+    message = await node.until_event("gpu", "FailedCreatePodSandBox")
+    assert message.endswith('failed to get sandbox runtime: no runtime for "nvidia" is configured')
+
+
+async def test_an_empty_dir_over_its_limit_evicts_the_pod(node: Node) -> None:
+    await node.run(
+        "fills",
+        "sh",
+        "-c",
+        "head -c 3000000 /dev/zero > /cache/a; sleep 600",
+        volumes=[{"name": "cache", "emptyDir": {"sizeLimit": "1Mi"}}],
+        volumeMounts=[{"name": "cache", "mountPath": "/cache"}],
+    )
+    pod = await node.until_phase("fills", "Failed", seconds=20)
+    assert (pod["status"]["reason"], pod["status"]["message"]) == ("Evicted", 'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". ')
