@@ -1,0 +1,1 @@
+"""The labs: one module of checks and one table of exercises each."""

@@ -1,0 +1,141 @@
+"""What a learner has done: starts, answers, hints and verdicts, kept in SQLite under the state folder.
+
+Every change is one transaction, so that two notebooks and a terminal can write side by side and nothing is lost when one is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS attempt (
+  id INTEGER PRIMARY KEY, exercise TEXT NOT NULL, version INTEGER NOT NULL, cluster TEXT NOT NULL, started REAL NOT NULL,
+  baseline TEXT NOT NULL, hints INTEGER NOT NULL DEFAULT 0, answers TEXT NOT NULL DEFAULT '{}');
+CREATE INDEX IF NOT EXISTS attempt_of ON attempt (exercise, id);
+CREATE TABLE IF NOT EXISTS verdict (
+  id INTEGER PRIMARY KEY, exercise TEXT NOT NULL, version INTEGER NOT NULL, at REAL NOT NULL, outcome TEXT NOT NULL,
+  headline TEXT NOT NULL, credit REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS verdict_of ON verdict (exercise, id);
+CREATE TABLE IF NOT EXISTS pristine (cluster TEXT PRIMARY KEY, nodes TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One start of an exercise. `started` is in seconds since the epoch; `baseline` is the cluster as it was then."""
+
+    id: int
+    exercise: str
+    version: int
+    cluster: str
+    started: float
+    baseline: dict[str, Any]
+    hints: int
+    answers: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an exercise stands. `passed_version` is the version that was passed, 0 where none was."""
+
+    exercise: str
+    passed_version: int
+    tries: int
+    hints: int
+    last: str
+    credit: float
+    first_start: float
+    last_at: float
+
+
+class Progress:
+    """The store in `folder`."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / "progress.db"
+        with self._open() as database:
+            database.executescript(_TABLES)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self._path, timeout=30)) as database:
+            database.execute("PRAGMA journal_mode=WAL")
+            with database:
+                yield database
+
+    def start(self, exercise: str, version: int, cluster: str, baseline: dict[str, Any]) -> Attempt:
+        with self._open() as database:
+            database.execute(
+                "INSERT INTO attempt (exercise, version, cluster, started, baseline) VALUES (?, ?, ?, ?, ?)",
+                (exercise, version, cluster, time.time(), json.dumps(baseline)),
+            )
+        found = self.attempt(exercise)
+        assert found is not None
+        return found
+
+    def attempt(self, exercise: str) -> Attempt | None:
+        """The newest start of an exercise."""
+        with self._open() as database:
+            row = database.execute(
+                "SELECT id, exercise, version, cluster, started, baseline, hints, answers FROM attempt WHERE exercise = ? ORDER BY id DESC LIMIT 1",
+                (exercise,),
+            ).fetchone()
+        return Attempt(*row[:5], json.loads(row[5]), row[6], json.loads(row[7])) if row else None
+
+    def answer(self, exercise: str, **values: Any) -> Attempt | None:
+        """Lays `values` over the answers of the newest start; None where there was no start."""
+        with self._open() as database:
+            row = database.execute("SELECT id, answers FROM attempt WHERE exercise = ? ORDER BY id DESC LIMIT 1", (exercise,)).fetchone()
+            if row is None:
+                return None
+            database.execute("UPDATE attempt SET answers = ? WHERE id = ?", (json.dumps(json.loads(row[1]) | values), row[0]))
+        return self.attempt(exercise)
+
+    def hint(self, exercise: str) -> int:
+        """Counts one more hint taken of the newest start and returns how many that makes."""
+        with self._open() as database:
+            database.execute(
+                "UPDATE attempt SET hints = hints + 1 WHERE id = (SELECT max(id) FROM attempt WHERE exercise = ?)", (exercise,)
+            )
+        found = self.attempt(exercise)
+        return found.hints if found else 0
+
+    def record(self, exercise: str, version: int, outcome: str, headline: str, credit: float) -> None:
+        with self._open() as database:
+            database.execute(
+                "INSERT INTO verdict (exercise, version, at, outcome, headline, credit) VALUES (?, ?, ?, ?, ?, ?)",
+                (exercise, version, time.time(), outcome, headline, credit),
+            )
+
+    def standing(self, exercise: str) -> Standing:
+        with self._open() as database:
+            rows = database.execute(
+                "SELECT version, at, outcome, headline, credit FROM verdict WHERE exercise = ? ORDER BY id", (exercise,)
+            ).fetchall()
+            hints, first = database.execute(
+                "SELECT coalesce(sum(hints), 0), coalesce(min(started), 0) FROM attempt WHERE exercise = ?", (exercise,)
+            ).fetchone()
+        passed = max((row[0] for row in rows if row[2] == "passed"), default=0)
+        last = rows[-1] if rows else (0, 0.0, "", "", 0.0)
+        return Standing(
+            exercise, passed, sum(row[2] in ("passed", "failed") for row in rows), hints, last[2], max((row[4] for row in rows), default=0.0),
+            first, last[1],
+        )  # fmt: skip
+
+    def pristine(self, cluster: str) -> dict[str, Any] | None:
+        """The nodes of a cluster as they were before any exercise."""
+        with self._open() as database:
+            row = database.execute("SELECT nodes FROM pristine WHERE cluster = ?", (cluster,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def remember_pristine(self, cluster: str, nodes: dict[str, Any]) -> None:
+        with self._open() as database:
+            database.execute("INSERT OR IGNORE INTO pristine (cluster, nodes) VALUES (?, ?)", (cluster, json.dumps(nodes)))

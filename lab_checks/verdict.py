@@ -1,0 +1,97 @@
+"""What a check says: one of four outcomes, what was seen on the cluster, what was expected, and one next place to look."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """`FAILED`: the cluster shows something wrong. `NOT_YET`: it is still moving, or nothing was done. `ERROR`: the checker's fault."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_YET = "not yet"
+    ERROR = "checker error"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One thing that was looked at: an object (`pod/api-7d9c`), one of its fields, and the value or message there."""
+
+    object: str
+    field: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.object}: {self.field} = {self.value}" if self.field else f"{self.object}: {self.value}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`credit` is the share of the exercise that is done, from 0 to 1; a passed one has 1."""
+
+    outcome: Outcome
+    headline: str
+    seen: tuple[Seen, ...] = ()
+    expected: str = ""
+    next: str = ""
+    credit: float = 0.0
+    exercise: str = field(default="", compare=False)
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome is Outcome.PASSED
+
+    def of(self, exercise: str) -> Verdict:
+        return replace(self, exercise=exercise)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "outcome": str(self.outcome)}
+
+    def lines(self) -> list[str]:
+        """The verdict as plain text; the first line is the same at every look at an unchanged cluster."""
+        text = [f"[{self.outcome}] {self.exercise}: {self.headline}"]
+        text += [f"  seen: {each}" for each in self.seen]
+        if self.expected:
+            text.append(f"  expected: {self.expected}")
+        if 0 < self.credit < 1:
+            text.append(f"  so far: {self.credit:.0%} of this exercise")
+        if self.next:
+            text.append(f"  next: {self.next}")
+        return text
+
+
+def passed(headline: str, *seen: Seen) -> Verdict:
+    return Verdict(Outcome.PASSED, headline, seen, credit=1.0)
+
+
+def failed(headline: str, *seen: Seen, expected: str = "", next: str = "", credit: float = 0.0) -> Verdict:
+    return Verdict(Outcome.FAILED, headline, seen, expected, next, credit)
+
+
+def not_yet(headline: str, *seen: Seen, expected: str = "", next: str = "", credit: float = 0.0) -> Verdict:
+    return Verdict(Outcome.NOT_YET, headline, seen, expected, next, credit)
+
+
+def error(headline: str, *seen: Seen, next: str = "") -> Verdict:
+    return Verdict(Outcome.ERROR, headline, seen, next=next)
+
+
+class Stop(Exception):
+    """Ends a check with its verdict: what guards and observations raise, so that a check reads as the story of its goal."""
+
+    def __init__(self, verdict: Verdict):
+        super().__init__(verdict.headline)
+        self.verdict = verdict
+
+
+def fail(headline: str, *seen: Seen, expected: str = "", next: str = "", credit: float = 0.0) -> Stop:
+    """`raise fail(…)` ends the check as failed."""
+    return Stop(failed(headline, *seen, expected=expected, next=next, credit=credit))
+
+
+def wait(headline: str, *seen: Seen, expected: str = "", next: str = "", credit: float = 0.0) -> Stop:
+    """`raise wait(…)` ends the check as not yet."""
+    return Stop(not_yet(headline, *seen, expected=expected, next=next, credit=credit))
