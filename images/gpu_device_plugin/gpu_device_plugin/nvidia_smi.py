@@ -9,15 +9,16 @@ holds a lock (flock) on it for as long as it lives: when it ends, however it end
 longer counts.
 """
 
-import argparse
-import csv
 import fcntl
 import json
 import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
 
 Device = dict[str, Any]
 Report = dict[str, Any]
@@ -128,7 +129,7 @@ def table(node: Node, devices: list[Device]) -> str:
         time.strftime("%a %b %e %H:%M:%S %Y       "),
         full,
         f"| NVIDIA-SMI {version:<23}Driver Version: {version:<15}CUDA Version: {cuda:<9}|",
-        f"|{rule[1:-1]}|",
+        f"|{rule[1:]}",
         "| GPU  Name                 Persistence-M | Bus-Id          Disp.A | Volatile Uncorr. ECC |",
         "| Fan  Temp   Perf          Pwr:Usage/Cap |           Memory-Usage | GPU-Util  Compute M. |",
         "|                                         |                        |               MIG M. |",
@@ -139,8 +140,8 @@ def table(node: Node, devices: list[Device]) -> str:
         memory = f"{used['memory']}MiB / {device['memory']:>6}MiB"
         power = f"{used['power']}W / {device['power_limit']:>4}W"
         lines += [
-            f"| {device['number']:>3}  {device['product']:<27} On  |   {device['bus_id']} Off | {_ecc(device):>20} |",
-            f"| N/A  {used['temperature']:>3}C    P{_state(used)}    {power:>21} | {memory:>22} | {used['utilization']:>7}%      Default |",
+            f"| {device['number']:>3}  {device['product']:<31}On  |   {device['bus_id']} Off | {_ecc(device):>20} |",
+            f"| N/A  {used['temperature']:>3}C    P{_state(used)}    {power:>21} | {memory:>22} | {used['utilization']:>6}%      Default |",
             f"|{' ' * left}|{' ' * middle}| {'Disabled' if device['mig'] else 'N/A':>20} |",
             rule,
         ]
@@ -239,13 +240,17 @@ def query(names: list[str], rows: list[list[tuple[str, str] | None]], form: list
     return "\n".join(lines)
 
 
+def _names(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",")]
+
+
 def _check_fields(names: list[str], known: list[tuple[str, str] | None]) -> None:
     for name, field in zip(names, known, strict=True):
         if field is None:
             raise Failure(f'Field "{name}" is not a valid field to query.\n', 2)
 
 
-def report(options: argparse.Namespace, root: Path, visible: str | None) -> str:
+def report(options: "argparse.Namespace", root: Path, visible: str | None) -> str:
     """What the tool prints for these options. Raises Failure."""
     node = Node(root, visible)
     if not node.devices:
@@ -256,18 +261,21 @@ def report(options: argparse.Namespace, root: Path, visible: str | None) -> str:
         return listing(devices)
     form = [each.strip() for each in options.format.split(",")]
     if options.query_gpu:
-        names = next(csv.reader([options.query_gpu], skipinitialspace=True))
+        names = _names(options.query_gpu)
         _check_fields(names, [_gpu_field(name, node, devices[0]) for name in names])
         return query(names, [[_gpu_field(name, node, device) for name in names] for device in devices], form)
     if options.query_compute_apps:
-        names = next(csv.reader([options.query_compute_apps], skipinitialspace=True))
+        names = _names(options.query_compute_apps)
         _check_fields(names, [_process_field(name, devices[0], {}) for name in names])
         rows = [[_process_field(name, device, program) for name in names] for device in devices for program in device["programs"]]
         return query(names, rows, form)
     return table(node, devices)
 
 
-def _options(arguments: list[str]) -> argparse.Namespace:
+def _options(arguments: list[str]) -> "argparse.Namespace":
+    # Here and not above: the plugin uses this module's reading part, and should not pay for the rest.
+    import argparse
+
     parser = argparse.ArgumentParser(prog="nvidia-smi", description="Shows the GPUs that this container was given.", allow_abbrev=False)
     parser.add_argument("-L", "--list-gpus", action="store_true", help="name and UUID of each GPU")
     parser.add_argument("-i", "--id", help="only these GPUs: index, UUID or bus id, separated by commas")
