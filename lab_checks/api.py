@@ -1,0 +1,109 @@
+"""Reading a cluster: plain objects, as `kubectl get -o json` shows them, through the official `kubernetes` client.
+
+One `Api` holds one connection pool; a check makes a handful of requests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+Object = dict[str, Any]
+
+# Where each kind that checks look at is served.
+_PATHS = {
+    "pods": "/api/v1", "services": "/api/v1", "configmaps": "/api/v1", "secrets": "/api/v1", "events": "/api/v1", "nodes": "/api/v1",
+    "namespaces": "/api/v1", "resourcequotas": "/api/v1", "limitranges": "/api/v1", "persistentvolumeclaims": "/api/v1",
+    "serviceaccounts": "/api/v1", "endpoints": "/api/v1",
+    "deployments": "/apis/apps/v1", "replicasets": "/apis/apps/v1", "daemonsets": "/apis/apps/v1", "statefulsets": "/apis/apps/v1",
+    "jobs": "/apis/batch/v1", "cronjobs": "/apis/batch/v1",
+    "endpointslices": "/apis/discovery.k8s.io/v1", "ingresses": "/apis/networking.k8s.io/v1", "networkpolicies": "/apis/networking.k8s.io/v1",
+    "priorityclasses": "/apis/scheduling.k8s.io/v1", "runtimeclasses": "/apis/node.k8s.io/v1",
+}  # fmt: skip
+_CLUSTER_SCOPED = frozenset({"nodes", "namespaces", "priorityclasses", "runtimeclasses"})
+
+
+class ApiUnreachable(Exception):
+    """The API server does not answer, or not with what was asked for; the message says which request."""
+
+
+class Api:
+    """Requests to the cluster that `kubeconfig` names."""
+
+    def __init__(self, kubeconfig: Path):
+        # Imported here: the client takes half a second to load, and `ai-lab up` does without it.
+        from kubernetes import client, config
+
+        self.kubeconfig = kubeconfig
+        try:
+            self._client: Any = config.new_client_from_config(str(kubeconfig))
+        except (config.ConfigException, OSError) as error:
+            raise ApiUnreachable(f"no cluster to ask: {error}") from None
+        self._errors = (client.ApiException, OSError)
+
+    def raw(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Object | None:
+        """The object at a path; None where there is none. Raises ApiUnreachable."""
+        import urllib3
+        from kubernetes.client import ApiException
+
+        try:
+            reply = self._client.call_api(
+                path, "GET", query_params=list(query), header_params={"Accept": "application/json"}, response_type="object",
+                auth_settings=["BearerToken"], _preload_content=False, _return_http_data_only=True, _request_timeout=10,
+            )  # fmt: skip
+        except ApiException as problem:
+            if problem.status == 404:
+                return None
+            raise ApiUnreachable(f"GET {path}: {problem.status} {problem.reason}") from None
+        except (urllib3.exceptions.HTTPError, OSError) as problem:
+            raise ApiUnreachable(f"GET {path}: the API server does not answer ({type(problem).__name__})") from None
+        found: Object = json.loads(reply.data)
+        return found
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
+        """One object, for example `get("deployments", "api", "ai-platform")`; None where it does not exist."""
+        return self.raw(f"{self._collection(kind, namespace)}/{name}")
+
+    def list(self, kind: str, namespace: str | None = None, *, labels: str = "", fields: str = "") -> list[Object]:
+        query = [(key, value) for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value]
+        found = self.raw(self._collection(kind, namespace), query)
+        return list(found["items"]) if found else []
+
+    def _collection(self, kind: str, namespace: str | None) -> str:
+        base = _PATHS[kind]
+        return f"{base}/{kind}" if namespace is None or kind in _CLUSTER_SCOPED else f"{base}/namespaces/{namespace}/{kind}"
+
+    def cluster_id(self) -> str:
+        """What tells this cluster from another one: the UID of kube-system."""
+        found = self.get("namespaces", "kube-system")
+        return str(found["metadata"]["uid"]) if found else ""
+
+
+def environment(kubeconfig: Path) -> dict[str, str]:
+    """The environment in which the learner's commands work: this kubeconfig, and the kubectl of this installation first on PATH."""
+    beside = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", "")
+    return {"KUBECONFIG": str(kubeconfig), "PATH": path if path.split(os.pathsep)[:1] == [beside] else f"{beside}{os.pathsep}{path}"}
+
+
+class CommandFailed(Exception):
+    """A command of the course itself that failed; the message is the command and its last words."""
+
+
+def shell(line: str, kubeconfig: Path, *, stdin: str = "", folder: Path | None = None, timeout: float = 120) -> str:
+    """What a command line prints. Raises CommandFailed where it fails or takes longer than `timeout` seconds."""
+    try:
+        done = subprocess.run(
+            ["bash", "-c", line], input=stdin, capture_output=True, text=True, timeout=timeout, check=False, cwd=folder,
+            env={**os.environ, **environment(kubeconfig)},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise CommandFailed(f"{line.splitlines()[0]}: not done after {timeout:.0f} s") from None
+    if done.returncode:
+        raise CommandFailed(f"{line.splitlines()[0]}: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
