@@ -22,7 +22,7 @@ def node_rules(node: Object) -> Object:
     """What people set on a node: labels, taints, whether it is cordoned, and the faults injected by annotation."""
     metadata, spec = node["metadata"], node["spec"]
     return {
-        "labels": {key: value for key, value in (metadata.get("labels") or {}).items()},
+        "labels": dict(metadata.get("labels") or {}),
         "taints": [
             {key: taint[key] for key in ("key", "value", "effect") if key in taint}
             for taint in spec.get("taints") or []

@@ -1,0 +1,127 @@
+"""Quotes held against the cluster: a line that a learner (or a model) calls evidence must be found where it is said to come from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lab_checks import observe
+from lab_checks.context import Context
+
+Object = dict[str, Any]
+
+# Shorter quotes prove nothing: `GPU` is found on every page.
+_SHORTEST = 8
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a quote was found: `source` is `event on pod/x`, `node/y`, `log of pod/z`; `text` the whole line."""
+
+    source: str
+    text: str
+
+
+def plain(text: str) -> str:
+    """A line without the spacing, quotes and ages that differ from one way of looking to another."""
+    text = re.sub(r"\s+", " ", text.strip().strip("\"'`"))
+    return re.sub(r"\b\d+(s|m|h|d)\b( ago)?|\(x\d+ over [^)]*\)", "", text).strip().lower()
+
+
+def event_lines(ctx: Context) -> Iterator[Found]:
+    for each in reversed(ctx.events):
+        target = f"{each['involvedObject'].get('kind', '').lower()}/{each['involvedObject'].get('name', '')}"
+        yield Found(f"event on {target}", f"{each['type']} {each['reason']} {each.get('message', '')}")
+
+
+def condition_lines(ctx: Context) -> Iterator[Found]:
+    for pod in ctx.pods:
+        for each in pod.get("status", {}).get("conditions") or []:
+            if each.get("message"):
+                yield Found(f"condition {each['type']} of pod/{pod['metadata']['name']}", f"{each.get('reason', '')} {each['message']}")
+        for status in pod.get("status", {}).get("containerStatuses") or []:
+            for moment in ("state", "lastState"):
+                for kind, body in (status.get(moment) or {}).items():
+                    words = " ".join(f"{key}: {value}" for key, value in (body or {}).items())
+                    yield Found(f"{moment} of pod/{pod['metadata']['name']}", f"{kind} {words}")
+                    if body and "exitCode" in body:
+                        yield Found(
+                            f"{moment} of pod/{pod['metadata']['name']}", f"Exit Code: {body['exitCode']} Reason: {body.get('reason', '')}"
+                        )
+
+
+def node_lines(ctx: Context) -> Iterator[Found]:
+    """What `kubectl describe node` and `get -o yaml` show of a node, a line a fact."""
+    for node in ctx.nodes:
+        source = f"node/{node['metadata']['name']}"
+        for key, value in (node["metadata"].get("labels") or {}).items():
+            yield Found(source, f"{key}={value}")
+            yield Found(source, f"{key}: {value}")
+        for taint in node["spec"].get("taints") or []:
+            value = f"={taint['value']}" if taint.get("value") else ""
+            yield Found(source, f"Taints: {taint['key']}{value}:{taint['effect']}")
+        if node["spec"].get("unschedulable"):
+            yield Found(source, "Unschedulable: true")
+        for section in ("capacity", "allocatable"):
+            for key, value in (node.get("status", {}).get(section) or {}).items():
+                yield Found(source, f"{section} {key}: {value}")
+                yield Found(source, f"{key}: {value}")
+    for facts in ctx.gpu_facts:
+        yield Found(f"node/{facts.name}", f"Allocated resources {observe.GPU} {facts.held} {facts.held}")
+
+
+def workload_lines(ctx: Context) -> Iterator[Found]:
+    """What `kubectl get` and `describe` show of the controllers and the bounds of the namespace, and of the GPU plugin."""
+    for namespace, kind in ((ctx.namespace, "deployments"), ("kube-system", "daemonsets")):
+        for each in ctx.api.list(kind, namespace):
+            source, status, spec = observe.named(each), each.get("status", {}), each["spec"]
+            for condition in status.get("conditions") or []:
+                yield Found(
+                    source, f"{condition['type']}={condition['status']} {condition.get('reason', '')} {condition.get('message', '')}"
+                )
+            if kind == "daemonsets":
+                wanted, ready = status.get("desiredNumberScheduled", 0), status.get("numberReady", 0)
+                yield Found(source, f"{each['metadata']['name']} {wanted} {status.get('currentNumberScheduled', 0)} {ready}")
+                yield Found(source, f"Desired Number of Nodes Scheduled: {wanted}")
+                yield Found(source, f"desiredNumberScheduled: {wanted}")
+            for key, value in (spec["template"]["spec"].get("nodeSelector") or {}).items():
+                yield Found(source, f"{key}={value}")
+                yield Found(source, f"{key}: {value}")
+            tolerations = spec["template"]["spec"].get("tolerations") or []
+            if not tolerations:
+                yield Found(source, "Tolerations: <none>")
+    for each in ctx.api.list("resourcequotas", ctx.namespace):
+        used, hard = each.get("status", {}).get("used") or {}, each.get("status", {}).get("hard") or {}
+        for key, value in hard.items():
+            yield Found(observe.named(each), f"{key} {used.get(key, '0')} {value}")
+            yield Found(observe.named(each), f"{key}: {used.get(key, '0')}/{value}")
+            yield Found(observe.named(each), f"{key}: {value}")
+
+
+def sources(ctx: Context) -> Iterator[Found]:
+    yield from event_lines(ctx)
+    yield from condition_lines(ctx)
+    yield from node_lines(ctx)
+    yield from workload_lines(ctx)
+
+
+def find(ctx: Context, quote: str) -> list[Found]:
+    """Every place on the cluster where the quote stands, the most telling first. A quote of several lines is looked for line by line."""
+    found: list[Found] = []
+    lines = [plain(line) for line in quote.splitlines() if plain(line)]
+    if not lines or max(map(len, lines)) < _SHORTEST:
+        return []
+    for source in sources(ctx):
+        text = plain(f"{source.text}")
+        # kubectl's columns put type, reason and object before the message: the quote may hold more than the message, or a part of it.
+        if any(len(line) >= _SHORTEST and (line in text or _message_in(text, line)) for line in lines):
+            found.append(source)
+    return found
+
+
+def _message_in(text: str, line: str) -> bool:
+    """Whether the line is a whole row of kubectl's output that ends in this text's message."""
+    message = text.split(" ", 2)[-1]
+    return len(message) > 24 and message in line

@@ -1,0 +1,216 @@
+"""Laying an exercise's broken start on a cluster, and taking everything back.
+
+An exercise begins from the same place every time: nodes and the GPU plugin as they were before any exercise, the course's namespaces empty,
+then the manifests of `manifests/<lab>/<exercise>/` and the steps of its `start.toml`:
+
+    namespaces = ["team-b"]                      # further namespaces to make (and to empty again)
+    [[step]]
+    run = "kubectl annotate node ai-lab-worker3 gpu.ai-lab.dev/fault=..."
+    [[await]]
+    run = "kubectl -n ai-platform get events"
+    matches = "FailedScheduling"
+    for = "the scheduler's first word on the Pod"
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab_checks import baseline, paths
+from lab_checks.api import Api, CommandFailed, shell
+from lab_checks.context import NAMESPACE
+from lab_checks.course import Exercise
+from lab_checks.progress import Progress
+
+Object = dict[str, Any]
+Say = Callable[[str], None]
+
+# Namespaces that the course makes carry this label, so that it never touches another one.
+LABEL = "ai-lab.dev/course"
+_KINDS = (
+    "deployments,statefulsets,daemonsets,jobs,cronjobs,replicasets,replicationcontrollers,services,ingresses,configmaps,secrets,"
+    "resourcequotas,limitranges,networkpolicies,persistentvolumeclaims,poddisruptionbudgets,horizontalpodautoscalers,roles,rolebindings"
+)
+_WAIT = 90.0
+_LOOK_EVERY = 0.25
+
+
+@dataclass(frozen=True)
+class Await:
+    run: str
+    matches: str
+    what: str = "the start to be laid"
+    seconds: float = _WAIT
+
+
+@dataclass(frozen=True)
+class Start:
+    """What an exercise begins with."""
+
+    manifests: tuple[Path, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    awaits: tuple[Await, ...] = field(default=())
+
+
+def start_of(exercise: Exercise) -> Start:
+    folder = paths.manifests(exercise.lab, exercise.id)
+    described = folder / "start.toml"
+    data = tomllib.loads(described.read_text()) if described.exists() else {}
+    return Start(
+        manifests=tuple(sorted(folder.glob("*.yaml"))) if folder.is_dir() else (),
+        namespaces=tuple(data.get("namespaces", ())),
+        steps=tuple(row["run"] for row in data.get("step", ())),
+        awaits=tuple(
+            Await(row["run"], row["matches"], row.get("for", "the start to be laid"), row.get("seconds", _WAIT))
+            for row in data.get("await", ())
+        ),
+    )
+
+
+class LessonError(Exception):
+    """A start that could not be laid; the message says what did not happen and what to look at."""
+
+
+def lay(api: Api, exercise: Exercise, progress: Progress, say: Say) -> Object:
+    """Brings the cluster to the exercise's start and returns the baseline. Raises LessonError."""
+    start = start_of(exercise)
+    clean(api, progress, say, keep=start.namespaces)
+    try:
+        for namespace in (NAMESPACE, *start.namespaces):
+            _namespace(api, namespace)
+        if start.manifests:
+            say("laying the start")
+            shell(
+                "kubectl apply --field-manager=ai-lab --server-side --force-conflicts -n "
+                + NAMESPACE
+                + "".join(f" -f {path}" for path in start.manifests),
+                api.kubeconfig,
+            )
+        for step in start.steps:
+            shell(step, api.kubeconfig, folder=paths.manifests(exercise.lab, exercise.id))
+    except CommandFailed as problem:
+        raise LessonError(f"the start of {exercise.key} could not be laid: {problem}") from None
+    for condition in start.awaits:
+        _until(api, condition, say)
+    return baseline.take(api, [NAMESPACE, *start.namespaces])
+
+
+def _until(api: Api, condition: Await, say: Say) -> None:
+    deadline = time.monotonic() + condition.seconds
+    told = False
+    seen = ""
+    while True:
+        try:
+            seen = shell(condition.run, api.kubeconfig)
+        except CommandFailed as problem:
+            seen = str(problem)
+        if re.search(condition.matches, seen, re.S):
+            return
+        if not told:
+            say(f"waiting for {condition.what}")
+            told = True
+        if time.monotonic() > deadline:
+            raise LessonError(f"waited {condition.seconds:.0f} s for {condition.what}; `{condition.run}` last showed:\n{seen.strip()}")
+        time.sleep(_LOOK_EVERY)
+
+
+def _namespace(api: Api, name: str) -> None:
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {LABEL: "true"}}}
+    shell("kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f -", api.kubeconfig, stdin=json.dumps(body))
+    deadline = time.monotonic() + _WAIT
+    while api.get("serviceaccounts", "default", name) is None:
+        if time.monotonic() > deadline:
+            raise LessonError(f"namespace {name} got no default ServiceAccount: is the controller manager running?")
+        time.sleep(0.05)
+
+
+def clean(api: Api, progress: Progress, say: Say, keep: tuple[str, ...] = ()) -> None:
+    """Empties the course's namespaces, and brings nodes and the GPU plugin to what they were before any exercise. Raises LessonError."""
+    restore_nodes(api, progress)
+    try:
+        _empty(api, say, keep)
+        shell(
+            f"kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f {paths.root() / 'manifests/base/gpu-device-plugin.yaml'}",
+            api.kubeconfig,
+        )
+    except CommandFailed as problem:
+        raise LessonError(f"the cluster could not be brought back to its beginning: {problem}") from None
+    _restore_plugin(api, say)
+
+
+def _empty(api: Api, say: Say, keep: tuple[str, ...]) -> None:
+    ours = [each["metadata"]["name"] for each in api.list("namespaces", labels=f"{LABEL}=true")]
+    namespaces = sorted({*ours, NAMESPACE})
+    for name in namespaces:
+        if api.get("namespaces", name) is None:
+            continue
+        left = api.list("pods", name)
+        shell(
+            f"kubectl -n {name} delete {_KINDS} --all --wait=false --ignore-not-found --field-selector=metadata.name!=kube-root-ca.crt",
+            api.kubeconfig,
+        )
+        if left or api.list("pods", name):
+            say(f"clearing namespace {name}")
+            shell(f"kubectl -n {name} delete pods --all --grace-period=1 --wait=true --timeout=60s --ignore-not-found", api.kubeconfig)
+        if name != NAMESPACE and name not in keep:
+            shell(f"kubectl delete namespace {name} --wait=false --ignore-not-found", api.kubeconfig)
+
+
+def restore_nodes(api: Api, progress: Progress) -> None:
+    """Gives every node the labels, taints, cordon and faults that it had before any exercise; remembers them at the first call."""
+    cluster = api.cluster_id()
+    nodes = {node["metadata"]["name"]: node for node in api.list("nodes")}
+    pristine = progress.pristine(cluster)
+    if pristine is None:
+        progress.remember_pristine(cluster, {name: baseline.node_rules(node) for name, node in nodes.items()})
+        return
+    for name, wanted in pristine.items():
+        if name not in nodes:
+            continue
+        have = baseline.node_rules(nodes[name])
+        if have == wanted:
+            continue
+        kept = [taint for taint in nodes[name]["spec"].get("taints") or [] if taint["key"].startswith("node.kubernetes.io/")]
+        patch = {
+            "metadata": {
+                "labels": {key: None for key in have["labels"] if key not in wanted["labels"]} | wanted["labels"],
+                "annotations": {key: None for key in have["faults"] if key not in wanted["faults"]} | wanted["faults"],
+            },
+            "spec": {"taints": [*wanted["taints"], *kept] or None, "unschedulable": wanted["unschedulable"] or None},
+        }
+        shell(
+            f"kubectl patch node {name} --type=merge --field-manager=ai-lab --patch-file=/dev/stdin",
+            api.kubeconfig,
+            stdin=json.dumps(patch),
+        )
+
+
+def _restore_plugin(api: Api, say: Say) -> None:
+    """Waits until every GPU node offers what its label promises again."""
+    deadline = time.monotonic() + _WAIT
+    told = False
+    while True:
+        short = [
+            node["metadata"]["name"]
+            for node in api.list("nodes")
+            if int(node["status"].get("allocatable", {}).get("nvidia.com/gpu", "0"))
+            < int(node["metadata"].get("labels", {}).get("nvidia.com/gpu.count", "0"))
+        ]
+        if not short:
+            return
+        if not told:
+            say(f"waiting for the GPUs of {', '.join(short)}")
+            told = True
+        if time.monotonic() > deadline:
+            raise LessonError(
+                f"{', '.join(short)} did not get its GPUs back; look at: kubectl -n kube-system get pods -l app=gpu-device-plugin -o wide"
+            )
+        time.sleep(_LOOK_EVERY)
