@@ -37,8 +37,8 @@ def normalise(text: str) -> str:
     """`python:3.12-slim` → `docker.io/library/python:3.12-slim`, the name by which a runtime knows it. Raises InvalidImageName."""
     found = _REFERENCE.match(text)
     if not found:
-        if text and _REFERENCE.match(text.lower()) and text.rpartition(":")[0].lower() != text.rpartition(":")[0]:
-            name = text.partition(":")[0]
+        name = text.partition("@")[0].partition(":")[0]
+        if name and _REFERENCE.match(text.replace(name, name.lower(), 1)):
             shown = name if "/" in name else f"library/{name}"
             raise InvalidImageName(f"invalid reference format: repository name ({shown}) must be lowercase")
         raise InvalidImageName("invalid reference format")

@@ -98,6 +98,7 @@ class ConfigMaker:
         self, pod: Object, container: Object, image: Image, env: Mapping[str, str], container_id: str, message_file: Path
     ) -> ContainerConfig:
         """All of it for one instance. Raises ConfigError."""
+        who = user(pod, container, image)["linux"]
         services, uid = self._services, pod["metadata"]["uid"]
         folder = services.folder.container(container_id)
         device = services.devices.options(uid, container["name"])
@@ -119,6 +120,7 @@ class ConfigMaker:
             image=image,
             folder=folder,
             hostname=hostname(pod),
+            user=(who["uid"], who["gid"]),
             hidden_env=services.network.environment(self._addresses.get("podIP", ""), pod["metadata"]["namespace"]),
             stdin=bool(container.get("stdin")),
             tty=bool(container.get("tty")),

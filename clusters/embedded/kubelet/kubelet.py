@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from clusters.embedded.client import Client
 from clusters.embedded.events import EventRecorder
 from clusters.embedded.images import Catalogue
 from clusters.embedded.informer import InformerFactory
-from clusters.embedded.kubelet import admission, containers
+from clusters.embedded.kubelet import admission, containers, strict
 from clusters.embedded.kubelet.backoff import Backoff
 from clusters.embedded.kubelet.device_manager import DeviceManager
 from clusters.embedded.kubelet.event_sink import EventSink
@@ -74,7 +75,7 @@ class Kubelet:
             informers=self._informers,
             network=network,
             folder=self._folder,
-            launcher=launcher or self._portable_launcher(),
+            launcher=launcher or self._default_launcher(),
             images=ImageManager(images),
             memory=MemoryManager(),
             devices=self._devices,
@@ -88,7 +89,11 @@ class Kubelet:
         self._stale: set[str] = set()
         self._contents_changed = asyncio.Event()
 
-    def _portable_launcher(self) -> Launcher:
+    def _default_launcher(self) -> Launcher:
+        """The one that AI_LAB_LAUNCHER names (portable, strict), or the stricter where this machine allows it."""
+        wanted = os.environ.get("AI_LAB_LAUNCHER", "")
+        if wanted == "strict" or (wanted != "portable" and strict.is_possible()):
+            return strict.StrictLauncher()
         return PortableLauncher(Toolbox(self._folder.root / "run/toolbox"), shielded_folders(self._folder.root))
 
     async def run(self) -> None:

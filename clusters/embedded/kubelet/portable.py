@@ -14,14 +14,15 @@ from pathlib import Path
 
 import orjson
 
+from clusters.embedded.kubelet import rootfs
 from clusters.embedded.kubelet.paths import PathTable, script_position
 from clusters.embedded.kubelet.process import ChildProcess
 from clusters.embedded.kubelet.runtime import Container, ContainerConfig, Output, Process, StartError
 from clusters.embedded.kubelet.toolbox import Toolbox, is_python
 
+# Folders that programs often write to, though no image has them: here they must be known beforehand to be the container's own.
+_WRITTEN = ("/app", "/cache", "/data", "/models", "/workspace")
 _SHELLS = ("sh", "bash", "dash", "ash")
-# Folders of the container's own that every image has.
-_OWN = ("/tmp", "/run", "/var/tmp", "/var/log", "/dev/shm", "/mnt", "/opt", "/srv", "/data", "/app", "/models")
 
 
 def _not_found(program: str) -> StartError:
@@ -59,7 +60,7 @@ class PortableContainer:
 
     def _paths(self, shielded: list[str]) -> PathTable:
         config = self._config
-        entries = {path: str(self._root) + path for path in _OWN}
+        entries = {path: str(self._root) + path for path in (*rootfs.FOLDERS, *_WRITTEN)}
         if config.cwd != "/":
             entries.setdefault(config.cwd, str(self._root) + config.cwd)
         for inside, _ in config.image.files:
@@ -74,15 +75,7 @@ class PortableContainer:
     def prepare(self) -> None:
         """Lays the container's own folders and files, as the image's layers would."""
         config = self._config
-        for path in (*_OWN, "/root", config.cwd):
-            (self._root / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
-        for inside, source in config.image.files:
-            target = self._root / inside.lstrip("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy2(source, target)
+        rootfs.lay(self._root, config.image, (*rootfs.FOLDERS, *_WRITTEN, "/root", config.cwd))
         self._bin.mkdir(parents=True, exist_ok=True)
         # A program that is mounted into a folder of the PATH (nvidia-smi) must be found by its name.
         for mount in config.mounts:

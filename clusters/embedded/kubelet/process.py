@@ -17,7 +17,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,19 @@ def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
+def _before_exec(prepare: Callable[[], None] | None, tty: bool) -> Callable[[], None] | None:
+    """What the child does between fork and exec; None keeps the faster way of starting it."""
+    if not tty:
+        return prepare
+
+    def run() -> None:
+        _take_terminal()
+        if prepare is not None:
+            prepare()
+
+    return run
+
+
 def _settle(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
@@ -86,9 +99,9 @@ class ChildProcess:
         output: Output,
         stdin: bool = False,
         tty: bool = False,
-        pass_fds: Sequence[int] = (),
+        prepare: Callable[[], None] | None = None,
     ):
-        """Raises OSError where the program cannot be executed."""
+        """Raises OSError where the program cannot be executed. `prepare` runs in the child before the program does."""
         self._loop = asyncio.get_running_loop()
         self._output = output
         self._streams: dict[int, int] = {}
@@ -123,8 +136,7 @@ class ChildProcess:
                 stdout=ends[1],
                 stderr=ends[2],
                 start_new_session=True,
-                pass_fds=tuple(pass_fds),
-                preexec_fn=_take_terminal if tty else None,
+                preexec_fn=_before_exec(prepare, tty),
             )
         except BaseException:
             for end in [*self._streams, *([self._input] if self._input not in (None, self._terminal) else [])]:

@@ -34,7 +34,7 @@ class Mount:
 class ContainerConfig:
     """All that a launcher needs. `argv`, `env`, `cwd` and mounts are what the container sees; `folder` is for the launcher's own use.
 
-    `hidden_env` is for the shim and never rewritten.
+    `user` is (uid, gid); `hidden_env` is for the shim and never rewritten.
     """
 
     id: str
@@ -45,6 +45,7 @@ class ContainerConfig:
     image: Image
     folder: Path
     hostname: str
+    user: tuple[int, int] = (0, 0)
     hidden_env: dict[str, str] = field(default_factory=dict)
     stdin: bool = False
     tty: bool = False

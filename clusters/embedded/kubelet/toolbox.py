@@ -7,6 +7,7 @@ installs (`packages`), as after `pip install` in a Dockerfile.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -16,13 +17,26 @@ from pathlib import Path
 
 from clusters.embedded.images import Image
 
-_INTERPRETERS = ("python3", "python", f"python3.{sys.version_info.minor}")
+INTERPRETERS = ("python3", "python", f"python3.{sys.version_info.minor}")
 # Names that differ between machines: the first that is there serves.
 _STANDINS = {"sh": ("dash", "sh", "bash"), "ash": ("dash", "sh"), "awk": ("mawk", "gawk", "awk"), "vi": ("vim.tiny", "vim", "vi")}
 
 
 def is_python(program: str) -> bool:
-    return os.path.basename(program) in _INTERPRETERS
+    return os.path.basename(program) in INTERPRETERS
+
+
+@functools.cache
+def find_tools(names: frozenset[str]) -> dict[str, str]:
+    """Where this machine has those of the programs that it has."""
+    found: dict[str, str] = {}
+    for tool in sorted(names):
+        for candidate in _STANDINS.get(tool, (tool,)):
+            path = shutil.which(candidate, path="/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin")
+            if path:
+                found[tool] = path
+                break
+    return found
 
 
 class Toolbox:
@@ -47,12 +61,8 @@ class Toolbox:
         # Made aside and moved into place: another kubelet may make the same at the same time.
         building = prefix.with_name(f"{named}.{os.getpid()}.{id(self):x}")
         (building / "bin").mkdir(parents=True)
-        for tool in image.tools:
-            for candidate in _STANDINS.get(tool, (tool,)):
-                found = shutil.which(candidate, path="/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin")
-                if found:
-                    (building / "bin" / tool).symlink_to(found)
-                    break
+        for tool, found in find_tools(image.tools).items():
+            (building / "bin" / tool).symlink_to(found)
         if image.python:
             self._add_python(building, image.python)
         try:
@@ -64,7 +74,7 @@ class Toolbox:
     def _add_python(self, prefix: Path, kind: str) -> None:
         """A virtual environment without pip: a link to the interpreter, and the file that tells it where its library is."""
         real = Path(os.path.realpath(sys.executable))
-        for name in _INTERPRETERS:
+        for name in INTERPRETERS:
             (prefix / "bin" / name).symlink_to(real)
         (prefix / "pyvenv.cfg").write_text(f"home = {real.parent}\ninclude-system-site-packages = false\n")
         packages = prefix / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"

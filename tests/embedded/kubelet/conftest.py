@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from clusters.embedded.apiserver.local_client import LocalClient
@@ -15,6 +16,10 @@ from clusters.embedded.apiserver.server import ApiServer
 from clusters.embedded.errors import ApiError
 from clusters.embedded.images import Catalogue
 from clusters.embedded.kubelet import Kubelet, NodeSpec
+from clusters.embedded.kubelet.portable import PortableLauncher, shielded_folders
+from clusters.embedded.kubelet.runtime import Launcher
+from clusters.embedded.kubelet.strict import StrictLauncher, is_possible
+from clusters.embedded.kubelet.toolbox import Toolbox
 from clusters.embedded.kubeproxy.pod_network import PodNetwork
 from clusters.embedded.nodes import LogOptions, NodeConnections
 from clusters.embedded.store import Store
@@ -28,8 +33,9 @@ PYTHON = "python:3.12-slim"
 class Node:
     """One node and its API. `start` and `stop` may be called again: a new kubelet on the same node."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, launcher: Launcher | None = None):
         self.folder = folder
+        self._launcher = launcher
         self.store = Store(folder / "store.db")
         self.network = PodNetwork(folder / "network")
         self.connections = NodeConnections()
@@ -52,7 +58,7 @@ class Node:
     async def start(self) -> None:
         client = LocalClient(self.server, f"system:node:{NODE}", ["system:nodes"])
         spec = NodeSpec(NODE, 1, "172.18.0.3", "10.244.1.0/24")
-        self.kubelet = Kubelet(client, spec, self.network, self.root, self.images, self.connections)
+        self.kubelet = Kubelet(client, spec, self.network, self.root, self.images, self.connections, launcher=self._launcher)
         self._task = asyncio.create_task(self.kubelet.run())
         await self.until(lambda: self.connections.get(NODE) is not None)
 
@@ -183,10 +189,17 @@ class Node:
         await self.until(gone, seconds)
 
 
-@pytest_asyncio.fixture
-async def node(tmp_path: Path) -> AsyncIterator[Node]:
-    """A node that is registered and runs Pods."""
-    made = Node(tmp_path)
+def _launcher(name: str, folder: Path) -> Launcher:
+    if name == "portable":
+        return PortableLauncher(Toolbox(folder / "toolbox"), shielded_folders(folder))
+    if not is_possible():
+        pytest.skip("this machine has no user namespaces for ordinary processes")
+    return StrictLauncher()
+
+
+@contextlib.asynccontextmanager
+async def _running(folder: Path, launcher: Launcher | None = None) -> AsyncIterator[Node]:
+    made = Node(folder, launcher)
     await made.prepare()
     await made.start()
     try:
@@ -194,3 +207,17 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
     finally:
         await made.stop()
         made.store.close()
+
+
+@pytest_asyncio.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
+    """A node that is registered and runs Pods in the way that suits this machine."""
+    async with _running(tmp_path) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(params=["portable", "strict"])
+async def any_node(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Node]:
+    """The same with each of the launchers: what a container sees must not depend on them."""
+    async with _running(tmp_path, _launcher(request.param, tmp_path)) as running:
+        yield running

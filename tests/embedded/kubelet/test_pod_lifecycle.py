@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .conftest import NODE, Node
+
+
+@pytest.fixture
+def node(any_node: Node) -> Node:
+    return any_node
 
 
 async def test_a_pod_runs_and_its_log_is_kept(node: Node) -> None:

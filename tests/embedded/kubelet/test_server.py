@@ -11,6 +11,11 @@ from clusters.embedded.errors import ApiError
 from .conftest import NODE, PYTHON, Node
 
 
+@pytest.fixture
+def node(any_node: Node) -> Node:
+    return any_node
+
+
 async def test_a_command_has_its_own_exit_code_and_streams(node: Node) -> None:
     await node.run("quiet", "sleep", "600")
     await node.until_phase("quiet", "Running")

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .conftest import Node
+
+
+@pytest.fixture
+def node(any_node: Node) -> Node:
+    return any_node
 
 
 async def test_a_command_that_is_not_there_ends_with_128(node: Node) -> None:

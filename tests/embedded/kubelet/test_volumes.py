@@ -5,9 +5,16 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import pytest
+
 from .conftest import PYTHON, Node
 
 Object = dict[str, Any]
+
+
+@pytest.fixture
+def node(any_node: Node) -> Node:
+    return any_node
 
 
 async def _mounted(node: Node, name: str, volume: Object, *command: str, mount: Object | None = None, **spec: Any) -> None:

@@ -1,0 +1,28 @@
+"""The container's own layer: folders that every image has, and what its Dockerfile copied in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from clusters.embedded.images import Image
+
+# Folders of the container's own that every image has.
+FOLDERS = ("/tmp", "/run", "/var/tmp", "/var/log", "/dev/shm", "/home", "/mnt", "/opt", "/srv")
+
+
+def lay(root: Path, image: Image, folders: Iterable[str]) -> None:
+    """Makes `folders` below `root` and copies the image's files: each container may change its own."""
+    for path in folders:
+        (root / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    for path in ("tmp", "var/tmp"):
+        if (root / path).is_dir():
+            (root / path).chmod(0o1777)
+    for inside, source in image.files:
+        target = root / inside.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)

@@ -1,0 +1,224 @@
+"""The launcher for Linux with user namespaces: a container has a root folder of its own, and paths in it are what they say.
+
+The root is a folder of links and bind mounts: this machine's programs that the image would have, its shared libraries (read only), the
+interpreter (read only), the container's own writable folders, and its mounts. Processes are not hidden from each other: there is no PID
+namespace, as that would cost one more process for each container.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from clusters.embedded.images import Image
+from clusters.embedded.kubelet import namespaces, rootfs
+from clusters.embedded.kubelet.namespaces import Bind, Root
+from clusters.embedded.kubelet.process import ChildProcess
+from clusters.embedded.kubelet.runtime import Container, ContainerConfig, Output, Process, StartError
+from clusters.embedded.kubelet.toolbox import INTERPRETERS, find_tools
+
+# Where the parts of this machine are seen inside; a plain `ls /` does not show it.
+_HIDDEN = ".ai-lab"
+_PYTHON = f"python3.{sys.version_info.minor}"
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+# What the container runtime gives a container as /dev/shm.
+_SHM_BYTES = 64 * 1024 * 1024
+_COPIED = ("etc/os-release", "etc/nsswitch.conf", "etc/protocols", "etc/services", "etc/localtime", "etc/ld.so.cache")
+_PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+_GROUP = "root:x:0:\nnogroup:x:65534:\n"
+
+
+class StrictLauncher:
+    """Implements `runtime.Launcher`."""
+
+    def start(self, config: ContainerConfig, output: Output) -> Container:
+        container = StrictContainer(config)
+        container.run(output)
+        return container
+
+
+def _link(path: Path, target: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
+def lay_system(root: Path, image: Image) -> list[Bind]:
+    """The parts of this machine that the image would have brought: links in `root`, and what must be mounted for them to lead somewhere."""
+    binds = [Bind("/usr", f"{_HIDDEN}/usr", read_only=True), Bind("/proc", "proc")]
+    for name in sorted(os.listdir("/usr")):
+        if name.startswith("lib") or name == "share":
+            _link(root / "usr" / name, f"/{_HIDDEN}/usr/{name}")
+    for name in (each for each in os.listdir("/") if each.startswith("lib") and os.path.isdir(f"/{each}")):
+        if os.path.islink(f"/{name}"):
+            _link(root / name, os.readlink(f"/{name}"))
+        else:
+            binds.append(Bind(f"/{name}", name, read_only=True))
+    for name in ("bin", "sbin"):
+        _link(root / name, "usr/bin")
+    (root / "usr/bin").mkdir(parents=True, exist_ok=True)
+    _link(root / "usr/sbin", "bin")
+    for tool, found in find_tools(image.tools).items():
+        real = os.path.realpath(found)
+        inside = f"/{_HIDDEN}{real}" if real.startswith("/usr/") else None
+        if inside is None:
+            binds.append(Bind(real, f"usr/bin/{tool}", read_only=True))
+        else:
+            (root / "usr/bin" / tool).symlink_to(inside)
+    if image.python:
+        binds += _lay_python(root, image.python)
+    binds += [Bind(f"/dev/{name}", f"dev/{name}") for name in (*_DEVICES, "pts") if os.path.exists(f"/dev/{name}")]
+    _lay_etc(root)
+    return binds
+
+
+def _lay_python(root: Path, kind: str) -> list[Bind]:
+    """/usr/local as in the official Python images: an environment whose standard library is that of this interpreter."""
+    real = Path(os.path.realpath(sys.executable))
+    base = Path(sys.base_prefix)
+    # An interpreter of its own keeps its path: its shared library may be looked for there. One of the system is with the system.
+    of_system = real.is_relative_to("/usr")
+    home = f"/{_HIDDEN}{real.parent}" if of_system else str(real.parent)
+    if not real.is_relative_to(base):
+        raise StartError(f"the interpreter {real} is not below its prefix {base}")
+    local = root / "usr/local"
+    for name in INTERPRETERS:
+        _link(local / "bin" / name, f"{home}/{real.name}")
+    (local / "pyvenv.cfg").write_text(f"home = {home}\ninclude-system-site-packages = false\n")
+    packages = local / "lib" / _PYTHON / "site-packages"
+    packages.mkdir(parents=True)
+    binds = [] if of_system else [Bind(str(base), str(base).lstrip("/"), read_only=True)]
+    if kind == "packages":
+        binds.append(Bind(sysconfig.get_paths()["purelib"], str(packages.relative_to(root)), read_only=True))
+    return binds
+
+
+def _lay_etc(root: Path) -> None:
+    (root / "etc").mkdir(exist_ok=True)
+    for name in _COPIED:
+        if os.path.exists(f"/{name}"):
+            shutil.copyfile(f"/{name}", root / name)
+    (root / "etc/passwd").write_text(_PASSWD)
+    (root / "etc/group").write_text(_GROUP)
+    if os.path.isdir("/etc/ssl/certs"):
+        (root / "etc/ssl").mkdir()
+
+
+def _make_targets(root: Path, binds: list[Bind]) -> None:
+    """A bind mount needs something to be mounted on."""
+    for bind in binds:
+        target = root / bind.target
+        if os.path.isdir(bind.source):
+            target.mkdir(parents=True, exist_ok=True)
+        elif not os.path.lexists(target) or target.is_symlink():
+            target.unlink(missing_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch()
+
+
+class StrictContainer:
+    """Implements `runtime.Container`."""
+
+    process: Process
+
+    def __init__(self, config: ContainerConfig):
+        self._config = config
+        self._folder = config.folder / "rootfs"
+
+    def _root(self) -> tuple[Root, dict[str, str]]:
+        """The root to enter, and the shim's variables with the paths that they have inside."""
+        config = self._config
+        self._folder.mkdir(parents=True)
+        rootfs.lay(self._folder, config.image, (*rootfs.FOLDERS, "/root", "/dev", config.cwd))
+        binds = lay_system(self._folder, config.image)
+        hidden: dict[str, str] = {}
+        for name, value in config.hidden_env.items():
+            hidden[name] = value
+            if value.startswith("/") and os.path.isdir(value):
+                binds.append(Bind(value, f"{_HIDDEN}/{name.lower()}"))
+                hidden[name] = f"/{_HIDDEN}/{name.lower()}"
+        if os.path.isdir("/etc/ssl/certs"):
+            binds.append(Bind("/etc/ssl/certs", "etc/ssl/certs", read_only=True))
+        memory = [("dev/shm", _SHM_BYTES)] if all(mount.container_path != "/dev/shm" for mount in config.mounts) else []
+        # The outer mounts come before those that lie in them.
+        for mount in sorted(config.mounts, key=lambda each: each.container_path.count("/")):
+            binds.append(Bind(str(mount.host_path), mount.container_path.strip("/"), mount.read_only))
+        _make_targets(self._folder, binds)
+        user = config.user
+        return Root(str(self._folder), binds, memory, config.hostname, user[0], user[1]), hidden
+
+    def run(self, output: Output) -> None:
+        config = self._config
+        root, hidden = self._root()
+        self._env = self._environment(hidden)
+        self.process = self._spawn(config.argv, output, lambda: namespaces.enter(root, config.cwd), stdin=config.stdin, tty=config.tty)
+
+    def _environment(self, hidden: dict[str, str]) -> dict[str, str]:
+        env = {"PATH": ":".join(self._config.image.path), "HOME": "/root", **self._config.env}
+        for name, value in hidden.items():
+            own = env.get(name)
+            env[name] = f"{value}:{own}" if name == "PYTHONPATH" and own else value
+        return env
+
+    def exec(self, argv: list[str], output: Output, *, stdin: bool = False, tty: bool = False) -> Process:
+        try:
+            joined = namespaces.handles(self.process.pid)
+        except OSError:
+            raise StartError("container is not running") from None
+        try:
+            return self._spawn(argv, output, lambda: namespaces.join(joined, self._config.cwd), stdin=stdin, tty=tty)
+        finally:
+            for each in joined:
+                os.close(each)
+
+    def _spawn(self, argv: list[str], output: Output, prepare: Callable[[], None], *, stdin: bool, tty: bool) -> Process:
+        program = argv[0]
+        try:
+            return ChildProcess(argv, env=self._env, cwd="/", output=output, stdin=stdin, tty=tty, prepare=prepare)
+        except FileNotFoundError:
+            if "/" in program:
+                raise StartError(f'exec: "{program}": stat {program}: no such file or directory') from None
+            raise StartError(f'exec: "{program}": executable file not found in $PATH') from None
+        except PermissionError:
+            raise StartError(f'exec: "{program}": permission denied') from None
+        except subprocess.SubprocessError:
+            raise StartError(f"the container's root could not be made in {self._folder}") from None
+        except OSError as error:
+            raise StartError(f"exec {program}: {(error.strerror or str(error)).lower()}") from None
+
+    def remove(self) -> None:
+        shutil.rmtree(self._config.folder, ignore_errors=True)
+
+
+@functools.cache
+def is_possible() -> bool:
+    """Whether this machine lets an ordinary process make such a root, and the interpreter runs in it. Tried once."""
+    if sys.platform != "linux":
+        return False
+    image = Image(name="probe", python="bare", tools=frozenset({"sh", "true"}))
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        try:
+            binds = lay_system(root, image)
+            _make_targets(root, binds)
+            made = Root(folder, binds, [], "probe", 0, 0)
+            found = subprocess.run(
+                ["/usr/local/bin/python3", "-I", "-c", "import socket, ssl"],
+                env={},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                preexec_fn=lambda: namespaces.enter(made, "/"),
+                timeout=10,
+                check=False,
+            )
+        except (OSError, subprocess.SubprocessError, StartError):
+            return False
+        return found.returncode == 0
