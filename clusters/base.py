@@ -90,6 +90,9 @@ class Cluster(ABC):
     def down(self, progress: Progress) -> None:
         """Stops the cluster; one that is not up is no error. Raises ClusterError."""
 
+    def wipe(self) -> None:
+        """Forgets what a stopped cluster has stored; nothing to do for one that stores nothing of its own."""
+
     @abstractmethod
     def status(self) -> ClusterStatus:
         """How the cluster is now. Never raises for a cluster that is down or broken: it says so."""

@@ -111,6 +111,11 @@ class LabNotebook:
         self._ready()
         self._tell(self._session.diagnose(exercise, cause, evidence))
 
+    def _tell(self, found: Verdict) -> None:
+        # The first line is the same at every look at an unchanged cluster; names and numbers are in the card.
+        print(found.lines()[0])
+        _show(verdict_card(found))
+
     def causes(self, name: str) -> None:
         """Prints the causes that a diagnosis chooses from."""
         for each in self._exercise(name).causes:

@@ -17,7 +17,7 @@ Object = dict[str, Any]
 GPU = "nvidia.com/gpu"
 GPU_TAINT = "nvidia.com/gpu"
 
-_SUFFIX = {
+_SUFFIX: dict[str, Decimal | int] = {
     "": 1, "m": Decimal("0.001"), "k": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4, "P": 1000**5,
     "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4, "Pi": 1024**5,
 }  # fmt: skip

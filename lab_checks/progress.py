@@ -90,6 +90,15 @@ class Progress:
             ).fetchone()
         return Attempt(*row[:5], json.loads(row[5]), row[6], json.loads(row[7])) if row else None
 
+    def newest(self, exercises: list[str]) -> str:
+        """Which of these exercises was started last; the empty text where none was."""
+        marks = ",".join("?" * len(exercises))
+        with self._open() as database:
+            row = database.execute(
+                f"SELECT exercise FROM attempt WHERE exercise IN ({marks}) ORDER BY id DESC LIMIT 1", exercises
+            ).fetchone()
+        return str(row[0]) if row else ""
+
     def answer(self, exercise: str, **values: Any) -> Attempt | None:
         """Lays `values` over the answers of the newest start; None where there was no start."""
         with self._open() as database:

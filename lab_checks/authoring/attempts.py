@@ -1,0 +1,136 @@
+"""Ways to work an exercise, as data that a machine can replay: `tests/labs/attempts/<lab>.yaml`.
+
+    too-many-gpus:
+      solution:
+        - diagnose: {cause: more-gpus-than-any-node, evidence: "Insufficient nvidia.com/gpu"}
+        - run: kubectl -n ai-platform set resources deployment/ai-log-summary-api --limits=nvidia.com/gpu=1
+      right:                                   # other ways that must pass too
+        - name: by a patch
+          steps: [{run: …}]
+      wrong:                                   # tempting ways that must fail, and the words in which they do
+        - name: delete and recreate
+          steps: [{run: …, stdin: …}]
+          says: was deleted and made again
+
+A step is `run` (a bash line with kubectl set to the lab's cluster; `stdin` is fed to it), `diagnose`, `answer`, or `await` (run, matches).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab_checks.api import CommandFailed, shell
+from lab_checks.course import Exercise, Lab
+from lab_checks.session import Session
+from lab_checks.verdict import Outcome, Verdict
+
+_WAIT = 60.0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way: `kind` is solution, right or wrong; `says` a regular expression that the verdict of a wrong one must match."""
+
+    exercise: str
+    kind: str
+    name: str
+    steps: tuple[dict[str, Any], ...]
+    says: str = ""
+
+
+def load(folder: Path, lab: Lab) -> list[Attempt]:
+    """All attempts of a lab. Raises ValueError for a file that names an exercise that the lab has not."""
+    path = folder / f"{lab.id}.yaml"
+    data = yaml.safe_load(path.read_text()) if path.exists() else {}
+    found = []
+    for name, ways in data.items():
+        if name not in {each.id for each in lab.exercises}:
+            raise ValueError(f"{path.name}: {lab.id} has no exercise {name}")
+        if "solution" in ways:
+            found.append(Attempt(name, "solution", "the solution", tuple(ways["solution"])))
+        for kind in ("right", "wrong"):
+            for row in ways.get(kind) or ():
+                found.append(Attempt(name, kind, row["name"], tuple(row["steps"]), row.get("says", "")))
+    return found
+
+
+def replay(session: Session, exercise: Exercise, attempt: Attempt) -> None:
+    """Does what an attempt does. Raises CommandFailed for a command that the attempt itself gets wrong."""
+    for step in attempt.steps:
+        if "diagnose" in step:
+            session.diagnose(exercise, step["diagnose"]["cause"], step["diagnose"]["evidence"])
+        elif "answer" in step:
+            session.answer(exercise, **step["answer"])
+        elif "await" in step:
+            _await(session, step["await"])
+        else:
+            shell(step["run"], session.api.kubeconfig, stdin=step.get("stdin", ""))
+
+
+def _await(session: Session, condition: dict[str, Any]) -> None:
+    deadline = time.monotonic() + condition.get("seconds", _WAIT)
+    while True:
+        seen = shell(condition["run"], session.api.kubeconfig)
+        if re.search(condition["matches"], seen, re.S):
+            return
+        if time.monotonic() > deadline:
+            raise CommandFailed(f"{condition['run']} never showed /{condition['matches']}/; last:\n{seen}")
+        time.sleep(0.25)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What replaying one attempt showed: `problem` is empty where it behaved as it must."""
+
+    exercise: str
+    name: str
+    verdict: Verdict
+    problem: str = ""
+
+
+def prove(session: Session, exercise: Exercise, attempts: list[Attempt], tell: Callable[[Proof], None]) -> list[Proof]:
+    """Proves one exercise: its start does not pass, right ways pass, wrong ones fail in their own words."""
+    found: list[Proof] = []
+
+    def note(name: str, verdict: Verdict, problem: str) -> None:
+        found.append(Proof(exercise.key, name, verdict, problem))
+        tell(found[-1])
+
+    session.start(exercise)
+    verdict = session.check(exercise, patience=0)
+    problem = "the start passes" if verdict.passed else verdict.headline if verdict.outcome is Outcome.ERROR else ""
+    note("the start", verdict, problem)
+    wrong = [each for each in attempts if each.kind == "wrong"]
+    for attempt in [*wrong, *(each for each in attempts if each.kind != "wrong")]:
+        if found[-1].name != "the start":
+            session.start(exercise)
+        try:
+            replay(session, exercise, attempt)
+        except CommandFailed as failure:
+            note(attempt.name, verdict, f"its own command failed: {failure}")
+            continue
+        verdict = session.check(exercise)
+        said = "\n".join(verdict.lines())
+        if attempt.kind != "wrong":
+            problem = "" if verdict.passed else f"does not pass: {said}"
+        elif verdict.passed:
+            problem = "passes, and must not"
+        elif verdict.outcome is Outcome.ERROR:
+            problem = f"breaks the checker: {said}"
+        elif attempt.says and not re.search(attempt.says, said, re.S | re.I):
+            problem = f"does not say /{attempt.says}/ but: {said}"
+        else:
+            problem = ""
+        note(attempt.name, verdict, problem)
+    if len(wrong) < 3:
+        note("wrong attempts", verdict, f"{len(wrong)} wrong attempts are written down, 3 are the least")
+    if not any(each.kind == "solution" for each in attempts):
+        note("the solution", verdict, "no solution is written down")
+    return found

@@ -1,0 +1,130 @@
+"""`ai-lab dev build` and `ai-lab dev check`: for writers of labs, in a checkout with the development requirements."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import clusters
+from lab_checks import course, paths
+from lab_checks.api import environment, shell
+from lab_checks.authoring import attempts, course_check, notebooks
+from lab_checks.session import Session
+
+app = typer.Typer(no_args_is_help=True, help="For writers of labs.", rich_markup_mode=None)
+
+ATTEMPTS = Path("tests/labs/attempts")
+Labs = Annotated[list[str] | None, typer.Argument(help="labs; all of them where none is named")]
+
+
+def _labs(names: list[str] | None) -> list[course.Lab]:
+    try:
+        return [course.load().lab(name) for name in names] if names else list(course.load().labs)
+    except course.UnknownName as problem:
+        typer.secho(f"✘ {problem}", fg="red", err=True)
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def build(
+    labs: Labs = None, run: Annotated[bool, typer.Option(help="run the solved notebooks on the lab cluster and keep their outputs")] = False
+) -> None:
+    """Make solutions/*.ipynb and labs/*.ipynb from solutions/*.md."""
+    root = paths.root()
+    wanted = {lab.id for lab in _labs(labs)}
+    if run:
+        _set_environment()
+    for source in notebooks.sources(root):
+        if source.stem not in wanted:
+            continue
+        made = notebooks.read(source)
+        (root / "labs").mkdir(exist_ok=True)
+        (root / "labs" / f"{source.stem}.ipynb").write_text(notebooks.text_of(notebooks.learners(made)))
+        solved = root / "solutions" / f"{source.stem}.ipynb"
+        began = time.monotonic()
+        if run:
+            with tempfile.TemporaryDirectory(prefix="ai-lab-build-") as folder:
+                made = notebooks.execute(made, Path(folder))
+        else:
+            made = notebooks.with_outputs(made, solved)
+        solved.write_text(notebooks.text_of(made))
+        typer.echo(f"✔ {source.stem}" + (f" ({time.monotonic() - began:.0f} s)" if run else ""))
+
+
+def _set_environment() -> None:
+    cluster = clusters.in_use()
+    if cluster is None:
+        typer.secho("✘ no lab cluster is up: ai-lab up", fg="red", err=True)
+        raise typer.Exit(5)
+    os.environ.update(environment(cluster.kubeconfig))
+
+
+@app.command()
+def check(
+    labs: Labs = None,
+    only: Annotated[str, typer.Option("--exercise", help="only this exercise")] = "",
+    files: Annotated[bool, typer.Option(help="check the files only, without a cluster")] = False,
+) -> None:
+    """Prove the course: files agree, every start fails, every solution passes, every wrong attempt fails in its own words."""
+    broken = course_check.problems()
+    for each in broken:
+        typer.secho(f"✘ {each}", fg="red")
+    if files:
+        typer.echo(f"{len(broken)} problems in the files")
+        raise typer.Exit(1 if broken else 0)
+    with tempfile.TemporaryDirectory(prefix="ai-lab-proof-") as folder:
+        session = _session(Path(folder))
+        for lab in _labs(labs):
+            ways = attempts.load(paths.root() / ATTEMPTS, lab)
+            broken += _dry_run(session, lab)
+            for each in lab.exercises:
+                if only in ("", each.id):
+                    mine = [way for way in ways if way.exercise == each.id]
+                    broken += [
+                        f"{proof.exercise}: {proof.name}: {proof.problem}"
+                        for proof in attempts.prove(session, each, mine, _tell)
+                        if proof.problem
+                    ]
+            session.reset(lab)
+    typer.echo(f"{len(broken)} problems")
+    raise typer.Exit(1 if broken else 0)
+
+
+def _session(folder: Path) -> Session:
+    """A session on the cluster in use, with a progress of its own: proving the course is no learner's progress."""
+    cluster = clusters.in_use()
+    if cluster is None:
+        typer.secho("✘ no lab cluster is up: ai-lab up", fg="red", err=True)
+        raise typer.Exit(5)
+
+    class Proving(Session):
+        @property
+        def cluster(self) -> clusters.Cluster:
+            assert cluster is not None
+            return cluster
+
+    return Proving(folder)
+
+
+def _dry_run(session: Session, lab: course.Lab) -> list[str]:
+    from lab_checks.api import CommandFailed
+
+    found = []
+    for path in sorted((paths.root() / "manifests" / lab.id).rglob("*.yaml")):
+        try:
+            shell(f"kubectl create --dry-run=client --validate=strict -o name -f {path}", session.api.kubeconfig)
+        except CommandFailed as problem:
+            found.append(f"{path.name} is not valid: {problem}")
+            typer.secho(f"✘ {found[-1]}", fg="red")
+    return found
+
+
+def _tell(proof: attempts.Proof) -> None:
+    sign, colour = ("✘", "red") if proof.problem else ("✔", "green")
+    typer.secho(f"{sign} ", fg=colour, nl=False)
+    typer.echo(f"{proof.exercise}: {proof.name}: {proof.problem or proof.verdict.headline}")

@@ -1,0 +1,85 @@
+"""What must hold of the course without a cluster: names, hints, files and links agree. Paths in, problems in words out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from lab_checks import course, paths, registry
+from lab_checks.authoring import notebooks
+
+_LINK = re.compile(r"\[[^\]]*\]\((?!https?://|#|mailto:)([^)\s#]+)(?:#[^)]*)?\)")
+_EVALUATIONS = ("start", "check", "hint", "diagnose", "answer", "causes", "reset")
+
+
+def problems(root: Path | None = None) -> list[str]:
+    """Everything that is wrong with the course's files."""
+    base = root or paths.root()
+    found: list[str] = []
+    for lab in course.load().labs:
+        registry.load(lab)
+        found += _exercises(base, lab)
+        found += _manifests(base, lab)
+        found += _notebook(base, lab)
+    checked = {each.key for each in course.load().exercises}
+    found += [f"a check is registered for {key}, which the course does not have" for key in registry.registered() if key not in checked]
+    known = {lab.id for lab in course.load().labs} | {"base"}
+    found += [f"manifests/{path.name} belongs to no lab" for path in sorted((base / "manifests").iterdir()) if path.name not in known]
+    found += notebooks.out_of_step(base)
+    return found
+
+
+def _exercises(base: Path, lab: course.Lab) -> list[str]:
+    found = []
+    names = [each.id for each in lab.exercises]
+    found += [f"{lab.id}: two exercises are called {name}" for name in sorted({name for name in names if names.count(name) > 1})]
+    for each in lab.exercises:
+        if registry.check_of(each) is None:
+            found.append(f"{each.key} has no check")
+        if each.diagnosis and registry.diagnosis_of(each) is None:
+            found.append(f"{each.key} asks for a diagnosis and has nothing that judges one")
+        if len(each.hints) < 3 or not all(each.hints):
+            found.append(f"{each.key} has {len(each.hints)} hints, 3 are the least, and none may be empty")
+        elif "?" not in each.hints[0]:
+            found.append(f"{each.key}: the first hint asks no question")
+        elif not re.search(r"kubectl|lab\.|ai-lab|http|`", each.hints[-1]):
+            found.append(f"{each.key}: the last hint shows no command")
+    return found
+
+
+def _manifests(base: Path, lab: course.Lab) -> list[str]:
+    folder = base / "manifests" / lab.id
+    found = []
+    names = {each.id for each in lab.exercises}
+    for path in sorted(folder.glob("*")) if folder.is_dir() else ():
+        if path.is_dir() and path.name not in names:
+            found.append(f"{path.relative_to(base)} belongs to no exercise")
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if path.is_file() and path.suffix not in (".yaml", ".toml"):
+            found.append(f"{path.relative_to(base)} is a stray file")
+        if path.suffix == ".yaml":
+            try:
+                list(yaml.safe_load_all(path.read_text()))
+            except yaml.YAMLError as problem:
+                found.append(f"{path.relative_to(base)} is no YAML: {problem}")
+    return found
+
+
+def _notebook(base: Path, lab: course.Lab) -> list[str]:
+    source = base / "solutions" / f"{lab.id}.md"
+    if not source.exists():
+        return [f"{lab.id} has no notebook solutions/{lab.id}.md"]
+    text = source.read_text()
+    found = []
+    used = set(re.findall(rf"lab\.(?:{'|'.join(_EVALUATIONS)})\(\s*[\"']([\w-]+)[\"']", text))
+    names = {each.id for each in lab.exercises}
+    found += [f"solutions/{lab.id}.md speaks of an exercise {name} that there is not" for name in sorted(used - names)]
+    found += [
+        f"solutions/{lab.id}.md never checks {name}" for name in sorted(names) if not re.search(rf"lab\.check\([\"']{name}[\"']", text)
+    ]
+    for target in _LINK.findall(text):
+        if not (base / "solutions" / target).exists() and not (base / "labs" / target).exists():
+            found.append(f"solutions/{lab.id}.md has a link to {target}, which is not there")
+    return found
