@@ -141,12 +141,12 @@ def table(node: Node, devices: list[Device]) -> str:
         power = f"{used['power']}W / {device['power_limit']:>4}W"
         lines += [
             f"| {device['number']:>3}  {device['product']:<31}On  |   {device['bus_id']} Off | {_ecc(device):>20} |",
-            f"| N/A  {used['temperature']:>3}C    P{_state(used)}    {power:>21} | {memory:>22} | {used['utilization']:>6}%      Default |",
+            f"| N/A  {used['temperature']:>3}C    P{_state(used)}    {power:>20} | {memory:>22} | {used['utilization']:>6}%      Default |",
             f"|{' ' * left}|{' ' * middle}| {'Disabled' if device['mig'] else 'N/A':>20} |",
             rule,
         ]
     processes = [
-        f"| {device['number']:>4}   N/A  N/A {program.get('pid', 0):>16}      C   {_shortened(program.get('process', '-'), 37):<37}"
+        f"| {device['number']:>4}   N/A  N/A {program.get('pid', 0):>15}      C   {_shortened(program.get('process', '-'), 36):<36}"
         f"{int(program.get('memory', 0)):>7}MiB |"
         for device in devices
         for program in device["programs"]

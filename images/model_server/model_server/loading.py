@@ -19,6 +19,8 @@ from model_server.settings import Settings
 log = logging.getLogger("model_server.loader")
 
 _STEP_MIB = 16
+# A load that takes time says how far it is this often.
+_LEAST_STEPS = 10
 
 
 @dataclass
@@ -90,7 +92,7 @@ def _device(settings: Settings) -> tuple[str, gpu.Gpu | None]:
 
 async def _fill(settings: Settings, held: list[bytearray | mmap.mmap], began: float) -> None:
     """Takes MODEL_MEMORY_MIB in steps spread over MODEL_LOAD_SECONDS."""
-    steps = max(1, -(-settings.model_memory_mib // _STEP_MIB), round(settings.model_load_seconds * 4))
+    steps = max(-(-settings.model_memory_mib // _STEP_MIB), _LEAST_STEPS if settings.model_load_seconds else 1)
     taken, told = 0, 0
     for step in range(1, steps + 1):
         share = settings.model_memory_mib * step // steps - taken

@@ -1,0 +1,95 @@
+"""The load generator: its counting, and a run against a real model server."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import pytest
+from load_generator.record import Answer, percentile, summarise
+
+from tests.images.conftest import Start
+from tests.images.test_model_server import Serve, serve  # noqa: F401
+
+
+def test_percentiles_are_values_that_occurred() -> None:
+    values = [float(each) for each in range(1, 101)]
+    assert [percentile(values, each) for each in (50, 99, 100)] == [50, 99, 100]
+    assert percentile([7.0], 50) == 7
+
+
+def test_errors_are_told_by_kind_and_time() -> None:
+    answers = [
+        Answer(0.0, 0.1, "200", True, "v1"),
+        Answer(1.0, 0.0, "connection refused", False),
+        Answer(2.0, 0.1, "503", False),
+        Answer(3.5, 0.2, "200", True, "v2"),
+    ]
+    found = summarise(answers, 4.0)
+    assert (found["ok"], found["errors"], found["rate"]) == (2, 2, 1.0)
+    assert found["outcomes"] == {"200": 2, "connection refused": 1, "503": 1}
+    assert found["models"] == {"v1": 1, "v2": 1}
+    assert (found["first_error_at"], found["last_error_at"], found["longest_outage_seconds"]) == (1.0, 2.0, 2.5)
+    assert found["latency_ms"]["max"] == 200
+
+
+def test_an_outage_that_has_not_ended_counts() -> None:
+    assert summarise([Answer(0.0, 0.1, "200", True), Answer(1.0, 0.5, "503", False)], 2.0)["longest_outage_seconds"] == 0.5
+
+
+def summary(log: str) -> dict:
+    found: dict = json.loads(log.splitlines()[-1])["summary"]
+    return found
+
+
+def test_a_run_at_a_rate(serve: Serve, start: Start) -> None:  # noqa: F811
+    server = serve()
+    server.until("/ready", 200)
+    process = start("load_generator", f"http://127.0.0.1:{server.port}/v1/summarize", "--rate", "40", "--seconds", "1.3")
+    log, _ = process.communicate(timeout=20)
+    found = summary(log)
+    assert process.returncode == 0
+    assert found["errors"] == 0
+    assert 40 <= found["requests"] <= 53
+    assert found["models"] == {"v2": found["ok"]}
+    assert json.loads(log.splitlines()[0])["outcomes"].keys() == {"200"}
+
+
+def test_clients_that_stream_measure_the_first_token(serve: Serve, start: Start) -> None:  # noqa: F811
+    server = serve()
+    server.until("/ready", 200)
+    url = f"http://127.0.0.1:{server.port}/v1/summarize"
+    process = start("load_generator", URL=url, STREAM="true", CLIENTS="3", REQUESTS="9")
+    log, _ = process.communicate(timeout=20)
+    found = summary(log)
+    assert found["ok"] == 9
+    assert found["first_token_ms"]["max"] <= found["latency_ms"]["max"]
+
+
+def test_a_server_that_goes_away_is_seen(serve: Serve, start: Start) -> None:  # noqa: F811
+    server = serve()
+    server.until("/ready", 200)
+    url = f"http://127.0.0.1:{server.port}/v1/summarize"
+    process = start("load_generator", url, "--rate", "50", "--seconds", "30", "--fail-on-error")
+    assert process.stdout
+    assert json.loads(process.stdout.readline())["ok"]
+    server.stop()
+    while not json.loads(process.stdout.readline())["errors"]:
+        pass
+    process.send_signal(signal.SIGTERM)
+    log, _ = process.communicate(timeout=20)
+    found = summary(log)
+    assert process.returncode == 1
+    assert found["outcomes"]["connection refused"] == found["errors"] > 0
+    assert found["seconds"] < 30
+
+
+@pytest.mark.parametrize("arguments", [(), ("ftp://x",), ("http://x", "--rate", "fast"), ("http://x", "--seconds", "0")])
+def test_options_without_sense_end_it_at_once(start: Start, arguments: tuple[str, ...]) -> None:
+    began = time.monotonic()
+    process = start("load_generator", *arguments)
+    log, _ = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert "Traceback" not in log
+    assert time.monotonic() - began < 5
