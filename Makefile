@@ -47,13 +47,13 @@ format: $(VENV)/.installed-dev ## put the code into the project's form
 	$(BIN)/ruff check --fix .
 
 test-unit: $(VENV)/.installed-dev ## tests that need no cluster
-	$(PYTEST) -m 'not cluster and not browser and not kind' -n 2
+	$(PYTEST) -m 'not cluster and not notebook and not browser and not kind' -n 2
 
 test-cluster: $(VENV)/.installed-dev ## tests on a live embedded cluster, with real kubectl
-	$(PYTEST) -m 'cluster and not browser'
+	$(PYTEST) -m 'cluster and not notebook and not browser'
 
 test-notebooks: $(VENV)/.installed-dev ## solutions compared by nbval, learners' notebooks run by papermill
-	$(BIN)/python -m tests.notebooks.run
+	$(PYTEST) -m notebook
 
 test-browser: $(VENV)/.installed-dev ## JupyterLab in headless Chromium
 	@sh tests/browser/get-chromium.sh $(BIN)

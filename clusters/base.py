@@ -90,8 +90,9 @@ class Cluster(ABC):
     def down(self, progress: Progress) -> None:
         """Stops the cluster; one that is not up is no error. Raises ClusterError."""
 
+    @abstractmethod
     def wipe(self) -> None:
-        """Forgets what a stopped cluster has stored; nothing to do for one that stores nothing of its own."""
+        """Forgets what a stopped cluster has stored; nothing to do for one that stores nothing of its own. Raises ClusterError."""
 
     @abstractmethod
     def status(self) -> ClusterStatus:

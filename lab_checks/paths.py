@@ -1,16 +1,13 @@
-"""Where the course's files are: in a checkout, or inside the installed package."""
+"""Where the course's files are: beside this package, in the checkout that is installed in place."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
-
 
 def root() -> Path:
     """The folder that holds labs/, solutions/, manifests/ and images/."""
-    checkout = _PACKAGE.parent
-    return checkout if (checkout / "manifests").is_dir() else _PACKAGE / "course"
+    return Path(__file__).resolve().parent.parent
 
 
 def manifests(lab: str, exercise: str) -> Path:

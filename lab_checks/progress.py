@@ -88,7 +88,10 @@ class Progress:
                 "SELECT id, exercise, version, cluster, started, baseline, hints, answers FROM attempt WHERE exercise = ? ORDER BY id DESC LIMIT 1",
                 (exercise,),
             ).fetchone()
-        return Attempt(*row[:5], json.loads(row[5]), row[6], json.loads(row[7])) if row else None
+        if row is None:
+            return None
+        number, key, version, cluster, started, baseline, hints, answers = row
+        return Attempt(number, key, version, cluster, started, json.loads(baseline), hints, json.loads(answers))
 
     def newest(self, exercises: list[str]) -> str:
         """Which of these exercises was started last; the empty text where none was."""

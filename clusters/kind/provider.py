@@ -129,6 +129,9 @@ class KindCluster(Cluster):
         with progress.step("Deleting the kind cluster"):
             self._delete()
 
+    def wipe(self) -> None:
+        """Nothing to do: what the cluster stored went with its containers."""
+
     def _delete(self) -> None:
         self.kind.delete(self.kubeconfig)
         self._made.unlink(missing_ok=True)

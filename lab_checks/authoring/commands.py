@@ -72,8 +72,8 @@ def check(
 ) -> None:
     """Prove the course: files agree, every start fails, every solution passes, every wrong attempt fails in its own words."""
     broken = course_check.problems()
-    for each in broken:
-        typer.secho(f"✘ {each}", fg="red")
+    for problem in broken:
+        typer.secho(f"✘ {problem}", fg="red")
     if files:
         typer.echo(f"{len(broken)} problems in the files")
         raise typer.Exit(1 if broken else 0)

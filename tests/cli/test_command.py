@@ -1,0 +1,101 @@
+"""The command on a machine without a cluster, and given nonsense: clear words, the right exit status, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import BIN
+
+
+def run(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(BIN / "ai-lab"), *arguments], env={**os.environ, "AI_LAB_HOME": str(home), **environment},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["status"], 5, "ai-lab up"),
+        (["env"], 5, "ai-lab up"),
+        (["up", "--cluster", "openshift"], 5, "one of: auto, embedded, kind, current"),
+        (["check", "03-pendng"], 2, "did you mean 03-pending?"),
+        (["check", "03-pending/nonsense"], 2, "03-pending has no exercise"),
+        (["check"], 2, "03-pending"),
+        (["start", "99"], 2, "there is no lab"),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)
+def test_what_cannot_be_done_is_said_with_what_to_do_next(arguments: list[str], code: int, words: str, tmp_path: Path) -> None:
+    done = run(tmp_path, *arguments)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_status_is_json_without_a_cluster_too(tmp_path: Path) -> None:
+    done = run(tmp_path, "status", "--json")
+    assert json.loads(done.stdout)["state"] == "absent"
+    assert done.returncode == 5
+
+
+def test_progress_counts_every_exercise_of_the_course(tmp_path: Path) -> None:
+    done = run(tmp_path, "check", "--all", "--json")
+    report = json.loads(done.stdout)
+    assert report["passed"] == 0
+    assert report["of"] == len(report["exercises"]) > 0
+    assert done.returncode == 1
+
+
+def test_a_state_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    done = run(blocker / "below", "up", "--cluster", "embedded")
+    assert done.returncode == 5
+    assert "AI_LAB_HOME" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.cluster
+def test_the_cluster_comes_up_says_so_and_goes(tmp_path: Path) -> None:
+    try:
+        assert run(tmp_path, "up", "--cluster", "embedded").returncode == 0
+        status = json.loads(run(tmp_path, "status", "--json").stdout)
+        assert status["state"] == "ready"
+        assert {node["name"]: node["gpus"] for node in status["nodes"]} == {
+            "ai-lab-control-plane": 0,
+            "ai-lab-worker": 0,
+            "ai-lab-worker2": 2,
+            "ai-lab-worker3": 1,
+        }
+        assert str(tmp_path) in run(tmp_path, "env").stdout
+        again = run(tmp_path, "up")
+        assert again.returncode == 0
+        assert json.loads(run(tmp_path, "status", "--json").stdout)["pids"][0] == status["pids"][0]
+    finally:
+        assert run(tmp_path, "down").returncode == 0
+    assert run(tmp_path, "status").returncode == 5
+
+
+@pytest.mark.cluster
+def test_a_damaged_store_is_told_with_the_way_out(tmp_path: Path) -> None:
+    assert run(tmp_path, "up", "--cluster", "embedded").returncode == 0
+    assert run(tmp_path, "down").returncode == 0
+    for path in (tmp_path / "embedded" / "store").iterdir():
+        if path.is_file() and path.stat().st_size:
+            path.write_bytes(b"this is no database" * 1000)
+    done = run(tmp_path, "up", "--cluster", "embedded")
+    assert done.returncode == 5
+    assert "Traceback" not in done.stderr
+    assert "next:" in done.stderr
+    assert run(tmp_path, "down", "--wipe", "--cluster", "embedded").returncode == 0
+    try:
+        assert run(tmp_path, "up", "--cluster", "embedded").returncode == 0
+    finally:
+        run(tmp_path, "down")

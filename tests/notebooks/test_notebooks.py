@@ -1,0 +1,64 @@
+"""The notebooks run: the solved ones give the outputs they are kept with, the learners' ones run unsolved to their end."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from lab_checks.authoring import notebooks
+from tests.conftest import ROOT
+
+SOLVED = sorted((ROOT / "solutions").glob("*.ipynb"))
+UNSOLVED = sorted((ROOT / "labs").glob("*.ipynb"))
+
+pytestmark = [pytest.mark.notebook, pytest.mark.timeout(900)]
+
+
+def environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "AI_LAB_HOME": str(home)}
+
+
+def printed(notebook: Any) -> str:
+    lines = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            lines.append(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
+    return "".join(lines)
+
+
+def test_there_are_notebooks_to_run() -> None:
+    assert SOLVED
+    assert [path.name for path in SOLVED] == [path.name for path in UNSOLVED]
+
+
+@pytest.mark.parametrize("path", SOLVED, ids=lambda path: path.stem)
+def test_the_solved_notebook_gives_its_outputs_again(path: Path, lab_home: Path) -> None:
+    command = [
+        sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "240", "-q", "-p", "no:cacheprovider",
+        "--nbval-sanitize-with", str(ROOT / "tests" / "notebooks" / "sanitize.cfg"), "-o", "addopts=", "-o", "timeout=0", str(path),
+    ]  # fmt: skip
+    done = subprocess.run(command, env=environment(lab_home), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("path", UNSOLVED, ids=lambda path: path.stem)
+def test_the_learners_notebook_runs_unsolved_to_its_end(path: Path, lab_home: Path, tmp_path: Path) -> None:
+    target = tmp_path / path.name
+    command = [sys.executable, "-m", "papermill", "--cwd", str(tmp_path), "--no-progress-bar", str(path), str(target)]
+    done = subprocess.run(command, env=environment(lab_home), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    text = printed(nbformat.read(target, as_version=4))
+    verdicts = re.findall(r"^\[(passed|failed|not yet|checker error)\]", text, re.M)
+    assert verdicts, "the notebook checks nothing"
+    assert set(verdicts) <= {"not yet", "failed"}, f"nothing was solved, and yet: {verdicts}\n{text[-3000:]}"
+
+
+def test_learners_notebooks_are_the_solved_ones_without_solutions() -> None:
+    assert notebooks.out_of_step(ROOT) == []
