@@ -75,6 +75,79 @@ def test_the_working_directory_is_the_containers(lab: Lab, mounts: dict[str, Pat
     assert said == "/app inner /app/x 10\n/models /models ['weights.bin']\n"
 
 
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A folder of this machine that no container has: a throw-away stand-in for /usr and its like."""
+    folder = tmp_path / "machine"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "kept").write_text("kept")
+    (folder / "deep" / "kept").write_text("kept")
+    return folder
+
+
+def test_what_is_written_outside_the_mounts_stays_in_the_container(lab: Lab, machine: Path, tmp_path: Path) -> None:
+    root = tmp_path / "rootfs"
+    root.mkdir()
+    said = lab.run(
+        lab.pod("a"),
+        """
+        import os, pathlib, sys
+        machine = pathlib.Path(sys.argv[1])
+        print(os.getcwd(), (machine / 'kept').read_text())
+        (machine / 'results.json').write_text('{}')
+        os.makedirs(machine / 'model' / 'cache')
+        print((machine / 'results.json').read_text(), os.listdir(machine / 'model'))
+        with open('/dev/null', 'w') as file:
+            file.write('gone')
+        """,
+        str(machine),
+        mounts={"/app": tmp_path / "app"},
+        cwd=root,
+        AI_LAB_ROOT=str(root),
+    )
+    assert said == "/ kept\n{} ['cache']\n"
+    assert sorted(each.name for each in machine.iterdir()) == ["deep", "kept"]
+    assert (root / str(machine).lstrip("/") / "results.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "shutil.rmtree(machine)",
+        "shutil.rmtree(machine, ignore_errors=True)",
+        "os.remove(machine / 'kept')",
+        "os.rename(machine / 'kept', '/app/stolen')",
+        "os.truncate(machine / 'kept', 0)",
+        "open(machine / 'kept', 'w').close()",
+        "os.close(os.open(machine / 'kept', os.O_WRONLY | os.O_TRUNC))",
+        "os.chdir(machine); os.remove('kept')",
+        "os.chdir(machine); shutil.rmtree('deep')",
+        "os.chdir(machine); open('kept', 'w').close()",
+        "os.unlink('kept', dir_fd=os.open(machine, os.O_RDONLY))",
+        "os.open('kept', os.O_WRONLY | os.O_TRUNC, dir_fd=os.open(machine, os.O_RDONLY))",
+        "os.rename('kept', 'x', src_dir_fd=(fd := os.open(machine, os.O_RDONLY)), dst_dir_fd=fd)",
+        "os.symlink('kept', 'x', dir_fd=os.open(machine, os.O_RDONLY))",
+        "os.replace('/app/own', machine / 'kept')",
+        "os.chmod(machine / 'kept', 0)",
+    ],
+)
+def test_nothing_of_the_machine_is_changed_or_deleted(lab: Lab, machine: Path, tmp_path: Path, attempt: str) -> None:
+    root, app = tmp_path / "rootfs", tmp_path / "app"
+    root.mkdir()
+    app.mkdir()
+    (app / "own").write_text("own")
+    before = {path: (path.stat().st_mode, path.read_text() if path.is_file() else "") for path in machine.rglob("*")}
+    lab.attempt(
+        lab.pod("a"),
+        f"import os, pathlib, shutil, sys; machine = pathlib.Path(sys.argv[1])\n{attempt}",
+        str(machine),
+        mounts={"/app": app},
+        cwd=root,
+        AI_LAB_ROOT=str(root),
+    )
+    assert {path: (path.stat().st_mode, path.read_text() if path.is_file() else "") for path in machine.rglob("*")} == before
+
+
 def test_an_error_names_the_path_that_the_program_gave(lab: Lab, mounts: dict[str, Path]) -> None:
     done = lab.attempt(lab.pod("a"), "open('/models/absent.bin')", mounts=mounts)
     assert done.returncode == 1

@@ -7,8 +7,10 @@ gave. What opens files in C is patched when it is imported: sqlite3, ssl, subpro
 from __future__ import annotations
 
 import builtins
+import errno
 import io
 import os
+import posix
 import sys
 
 from . import late
@@ -19,11 +21,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 _ONE_PATH = (
-    *("open", "stat", "lstat", "listdir", "mkdir", "rmdir", "remove", "unlink", "access", "chmod", "lchmod", "chown", "lchown", "utime"),
+    *("stat", "lstat", "listdir", "mkdir", "rmdir", "remove", "unlink", "access", "chmod", "lchmod", "chown", "lchown", "utime"),
     *("statvfs", "truncate", "mkfifo", "mknod", "pathconf", "chflags", "lchflags", "getxattr", "setxattr", "listxattr", "removexattr"),
 )
+_READING = ("open", "stat", "lstat", "listdir", "access", "statvfs", "pathconf", "getxattr", "listxattr", "readlink", "chdir", "open_code")
 _TWO_PATHS = ("rename", "replace", "link")
-_SETS = ("supports_dir_fd", "supports_fd", "supports_effective_ids", "supports_follow_symlinks")
+# Not among them: supports_dir_fd. What deletes trees (shutil) then does so by paths, which the table can be asked about.
+_SETS = ("supports_fd", "supports_effective_ids", "supports_follow_symlinks")
 
 _table = Table({})
 
@@ -31,6 +35,10 @@ _table = Table({})
 def table() -> Table:
     """The container's table, empty where it has a root of its own."""
     return _table
+
+
+def _is_absolute(path: Any) -> bool:
+    return not isinstance(path, int) and path is not None and os.fspath(path)[:1] in ("/", b"/")
 
 
 def restore(error: OSError, *pairs: tuple[Any, Any]) -> None:
@@ -41,6 +49,23 @@ def restore(error: OSError, *pairs: tuple[Any, Any]) -> None:
                 error.filename = given
             if error.filename2 == real:
                 error.filename2 = given
+
+
+def guard(folder: int) -> None:
+    """Refuses a change relative to an open folder of the machine, where no path says what it would hit. Raises OSError EROFS."""
+    if not _table.root:
+        return
+    try:
+        if sys.platform == "linux":
+            path = posix.readlink(f"/proc/self/fd/{folder}")
+        else:
+            import fcntl
+
+            path = os.fsdecode(fcntl.fcntl(folder, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0"))  # type: ignore[attr-defined]
+    except OSError:
+        return
+    if not _table.owns(path):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 class _Function:
@@ -57,20 +82,31 @@ class _Function:
 
 
 class OnePath(_Function):
+    def _writes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        return self.__name__ not in _READING
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         name = "file" if self.__name__ == "open" and "file" in kwargs else "path"
         if args:
             given = args[0]
-            real = _table.any_outside(given)
+            real = _table.any_outside(given, self._writes(args, kwargs))
             args = (real, *args[1:])
         elif name in kwargs:
             given = kwargs[name]
-            kwargs[name] = real = _table.any_outside(given)
+            kwargs[name] = real = _table.any_outside(given, self._writes(args, kwargs))
         else:
             given = real = None
-        if "dir_fd" in kwargs and kwargs["dir_fd"] is not None and args and not str(given).startswith("/"):
+        if type(given) is int and self.__name__ not in ("open", "truncate") and self._writes(args, kwargs):
+            guard(given)
+        folder = kwargs.get("dir_fd")
+        if folder is not None and not _is_absolute(given):
             # Relative to a folder that is open already: nothing to translate.
-            args = (given, *args[1:])
+            if self._writes(args, kwargs):
+                guard(folder)
+            if args:
+                args = (given, *args[1:])
+            else:
+                kwargs[name] = given
         try:
             return self._real(*args, **kwargs)
         except OSError as error:
@@ -78,10 +114,28 @@ class OnePath(_Function):
             raise
 
 
+class _Open(OnePath):
+    def _writes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        mode = args[1] if len(args) > 1 else kwargs.get("mode", "r")
+        return isinstance(mode, str) and not {"w", "a", "x", "+"}.isdisjoint(mode)
+
+
+class _OpenFile(OnePath):
+    def _writes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        flags = args[1] if len(args) > 1 else kwargs.get("flags", 0)
+        return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+
+
 class TwoPaths(_Function):
     def __call__(self, src: Any, dst: Any, **kwargs: Any) -> Any:
-        source = src if kwargs.get("src_dir_fd") is not None else _table.any_outside(src)
-        target = dst if kwargs.get("dst_dir_fd") is not None else _table.any_outside(dst)
+        source, target = _table.any_outside(src, self.__name__ != "link"), _table.any_outside(dst, True)
+        for path, name in ((src, "src_dir_fd"), (dst, "dst_dir_fd")):
+            if kwargs.get(name) is not None and not _is_absolute(path):
+                guard(kwargs[name])
+        if kwargs.get("src_dir_fd") is not None and not _is_absolute(src):
+            source = src
+        if kwargs.get("dst_dir_fd") is not None and not _is_absolute(dst):
+            target = dst
         try:
             return self._real(source, target, **kwargs)
         except OSError as error:
@@ -92,8 +146,10 @@ class TwoPaths(_Function):
 class _Symlink(_Function):
     def __call__(self, src: Any, dst: Any, target_is_directory: bool = False, **kwargs: Any) -> Any:
         # An absolute target is written as this machine finds it; readlink turns it back.
-        absolute = os.fspath(src)[:1] in ("/", b"/")
-        source, target = (_table.any_outside(src) if absolute else src), _table.any_outside(dst)
+        source, target = (_table.any_outside(src) if _is_absolute(src) else src), _table.any_outside(dst, True)
+        if kwargs.get("dir_fd") is not None and not _is_absolute(dst):
+            guard(kwargs["dir_fd"])
+            target = dst
         try:
             return self._real(source, target, target_is_directory, **kwargs)
         except OSError as error:
@@ -190,6 +246,7 @@ def install(entries: Table) -> None:
     _table = entries
     for name in _ONE_PATH:
         _patch(name, OnePath)
+    _patch("open", _OpenFile)
     for name in _TWO_PATHS:
         _patch(name, TwoPaths)
     _patch("symlink", _Symlink)
@@ -199,7 +256,7 @@ def install(entries: Table) -> None:
     _patch("getcwdb", _Getcwd)
     _patch("chdir", _Chdir)
     _patch("fchdir", _Chdir)
-    builtins.open = io.open = OnePath(io.open)  # type: ignore[assignment]
+    builtins.open = io.open = _Open(io.open)  # type: ignore[assignment]
     # The import system reads source through this one.
     io.open_code = sys.modules["_io"].open_code = OnePath(io.open_code)  # type: ignore[attr-defined,assignment]
     sys.path_hooks.insert(0, _path_hook)
@@ -230,10 +287,10 @@ def _sqlite3(module: Any) -> None:
     def connect(database: Any, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("uri") and isinstance(database, str) and database.startswith("file:/"):
             path, mark, query = database[5:].partition("?")
-            return real("file:" + _table.outside(path) + mark + query, *args, **kwargs)
+            return real("file:" + _table.outside(path, "mode=ro" not in query) + mark + query, *args, **kwargs)
         if database == ":memory:" or database == "":
             return real(database, *args, **kwargs)
-        return real(_table.any_outside(database), *args, **kwargs)
+        return real(_table.any_outside(database, True), *args, **kwargs)
 
     module.connect = module.dbapi2.connect = connect
 

@@ -42,7 +42,7 @@ def install(module: Any) -> None:
     bind, connect, connect_ex = cls.bind, cls.connect, cls.connect_ex
     getsockname, getpeername = cls.getsockname, cls.getpeername
 
-    def translated(address: Any) -> str | None:
+    def translated(address: Any, binding: bool) -> str | None:
         """The path on this machine; None for an abstract address."""
         if isinstance(address, (bytes, bytearray)):
             if not address or address[0] == 0:
@@ -50,11 +50,11 @@ def install(module: Any) -> None:
             address = os.fsdecode(bytes(address))
         if not isinstance(address, str) or not address or address[0] == "\0":
             return None
-        return files.table().outside(address)
+        return files.table().outside(address, binding)
 
-    def patched(real: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def patched(real: Callable[[Any, Any], Any], binding: bool = False) -> Callable[[Any, Any], Any]:
         def call(self: Any, address: Any, /) -> Any:
-            path = translated(address) if self.family == family else None
+            path = translated(address, binding) if self.family == family else None
             if path is None:
                 return real(self, address)
 
@@ -76,5 +76,5 @@ def install(module: Any) -> None:
 
         return call
 
-    cls.bind, cls.connect, cls.connect_ex = patched(bind), patched(connect), patched(connect_ex)
+    cls.bind, cls.connect, cls.connect_ex = patched(bind, True), patched(connect), patched(connect_ex)
     cls.getsockname, cls.getpeername = viewed(getsockname), viewed(getpeername)
