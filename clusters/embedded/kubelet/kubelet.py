@@ -93,7 +93,7 @@ class Kubelet:
         """The one that AI_LAB_LAUNCHER names (portable, strict), or the stricter where this machine allows it."""
         wanted = os.environ.get("AI_LAB_LAUNCHER", "")
         if wanted == "strict" or (wanted != "portable" and strict.is_possible()):
-            return strict.StrictLauncher()
+            return strict.StrictLauncher(self._folder.root / "run/programs")
         return PortableLauncher(Toolbox(self._folder.root / "run/toolbox"), shielded_folders(self._folder.root))
 
     async def run(self) -> None:

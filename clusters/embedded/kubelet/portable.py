@@ -64,7 +64,9 @@ class PortableContainer:
         if config.cwd != "/":
             entries.setdefault(config.cwd, str(self._root) + config.cwd)
         for inside, _ in config.image.files:
-            entries[inside] = str(self._root) + inside
+            # A mount hides what the image has at its place.
+            if not any(inside.startswith(f"{mount.container_path.rstrip('/')}/") for mount in config.mounts):
+                entries[inside] = str(self._root) + inside
         for mount in config.mounts:
             entries[mount.container_path] = str(mount.host_path)
         for own in [*shielded, *(str(mount.host_path) for mount in config.mounts), str(config.folder)]:
@@ -165,6 +167,7 @@ class PortableContainer:
                 value = f"{value}:{own}"
             env[name] = value
         env["AI_LAB_MOUNTS"] = orjson.dumps(self._table.entries).decode()
+        env["AI_LAB_ROOT"] = str(self._root)
         return env
 
     def _spawn(self, argv: list[str], output: Output, *, stdin: bool, tty: bool) -> ChildProcess:

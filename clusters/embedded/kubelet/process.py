@@ -164,9 +164,14 @@ class ChildProcess:
         else:
             self._loop.call_later(_POLL_SECONDS, self._poll)
 
+    def _has_ended(self) -> bool:
+        if hasattr(os, "waitid"):
+            # Looks without reaping: the pid stays ours until the group has been killed.
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return self._child.poll() is not None
+
     def _poll(self) -> None:
-        # waitid with WNOWAIT looks without reaping: the pid stays ours until the group has been killed.
-        if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if not self._has_ended():
             self._loop.call_later(_POLL_SECONDS, self._poll)
         else:
             self._reap()

@@ -8,6 +8,7 @@ namespace, as that would cost one more process for each container.
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import shutil
 import subprocess
@@ -36,10 +37,13 @@ _GROUP = "root:x:0:\nnogroup:x:65534:\n"
 
 
 class StrictLauncher:
-    """Implements `runtime.Launcher`."""
+    """Implements `runtime.Launcher`. `folder` is for what its containers share."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
 
     def start(self, config: ContainerConfig, output: Output) -> Container:
-        container = StrictContainer(config)
+        container = StrictContainer(config, self._folder)
         container.run(output)
         return container
 
@@ -49,8 +53,45 @@ def _link(path: Path, target: str) -> None:
     path.symlink_to(target)
 
 
-def lay_system(root: Path, image: Image) -> list[Bind]:
-    """The parts of this machine that the image would have brought: links in `root`, and what must be mounted for them to lead somewhere."""
+@functools.cache
+def _programs(tools: frozenset[str]) -> list[tuple[str, str, str]]:
+    """(name, where it is seen inside or nothing, its file) of each program that this machine has."""
+    found = [(tool, os.path.realpath(path)) for tool, path in find_tools(tools).items()]
+    return [(tool, f"/{_HIDDEN}{real}" if real.startswith("/usr/") else "", real) for tool, real in found]
+
+
+def _fill(programs: Path, tools: frozenset[str]) -> list[Bind]:
+    """Links to the programs that the image would have, in an empty folder that will be /usr/bin."""
+    binds = []
+    for tool, inside, real in _programs(tools):
+        if inside:
+            os.symlink(inside, f"{programs}/{tool}")
+        else:
+            binds.append(Bind(real, f"usr/bin/{tool}", read_only=True))
+    return binds
+
+
+def _shared_programs(shared: Path, tools: frozenset[str]) -> Path:
+    """The folder of links that containers with these tools share, made at first use."""
+    named = hashlib.sha256(repr(_programs(tools)).encode()).hexdigest()[:12]
+    folder = shared / named
+    if not folder.is_dir():
+        # Made aside and moved into place: another kubelet may make the same at the same time.
+        building = Path(tempfile.mkdtemp(prefix=named, dir=shared))
+        building.chmod(0o755)
+        _fill(building, tools)
+        try:
+            building.rename(folder)
+        except OSError:
+            shutil.rmtree(building)
+    return folder
+
+
+def lay_system(root: Path, image: Image, shared: Path, own_programs: bool) -> list[Bind]:
+    """The parts of this machine that the image would have brought: links in `root`, and what must be mounted for them to lead somewhere.
+
+    /usr/bin is a read-only folder in `shared` unless the container wants `own_programs`.
+    """
     binds = [Bind("/usr", f"{_HIDDEN}/usr", read_only=True), Bind("/proc", "proc")]
     for name in sorted(os.listdir("/usr")):
         if name.startswith("lib") or name == "share":
@@ -64,13 +105,11 @@ def lay_system(root: Path, image: Image) -> list[Bind]:
         _link(root / name, "usr/bin")
     (root / "usr/bin").mkdir(parents=True, exist_ok=True)
     _link(root / "usr/sbin", "bin")
-    for tool, found in find_tools(image.tools).items():
-        real = os.path.realpath(found)
-        inside = f"/{_HIDDEN}{real}" if real.startswith("/usr/") else None
-        if inside is None:
-            binds.append(Bind(real, f"usr/bin/{tool}", read_only=True))
-        else:
-            (root / "usr/bin" / tool).symlink_to(inside)
+    if own_programs or not all(inside for _, inside, _ in _programs(image.tools)):
+        binds += _fill(root / "usr/bin", image.tools)
+    else:
+        shared.mkdir(parents=True, exist_ok=True)
+        binds.append(Bind(str(_shared_programs(shared, image.tools)), "usr/bin", read_only=True))
     if image.python:
         binds += _lay_python(root, image.python)
     binds += [Bind(f"/dev/{name}", f"dev/{name}") for name in (*_DEVICES, "pts") if os.path.exists(f"/dev/{name}")]
@@ -127,16 +166,19 @@ class StrictContainer:
 
     process: Process
 
-    def __init__(self, config: ContainerConfig):
+    def __init__(self, config: ContainerConfig, shared: Path):
         self._config = config
+        self._shared = shared
         self._folder = config.folder / "rootfs"
 
     def _root(self) -> tuple[Root, dict[str, str]]:
         """The root to enter, and the shim's variables with the paths that they have inside."""
         config = self._config
+        # A program that is mounted among the others (nvidia-smi) needs a folder in which its place can be made.
+        own_programs = any(mount.container_path.startswith(("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")) for mount in config.mounts)
         self._folder.mkdir(parents=True)
         rootfs.lay(self._folder, config.image, (*rootfs.FOLDERS, "/root", "/dev", config.cwd))
-        binds = lay_system(self._folder, config.image)
+        binds = lay_system(self._folder, config.image, self._shared, own_programs)
         hidden: dict[str, str] = {}
         for name, value in config.hidden_env.items():
             hidden[name] = value
@@ -205,7 +247,7 @@ def is_possible() -> bool:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         try:
-            binds = lay_system(root, image)
+            binds = lay_system(root, image, root, own_programs=True)
             _make_targets(root, binds)
             made = Root(folder, binds, [], "probe", 0, 0)
             found = subprocess.run(

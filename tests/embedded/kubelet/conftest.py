@@ -194,7 +194,7 @@ def _launcher(name: str, folder: Path) -> Launcher:
         return PortableLauncher(Toolbox(folder / "toolbox"), shielded_folders(folder))
     if not is_possible():
         pytest.skip("this machine has no user namespaces for ordinary processes")
-    return StrictLauncher()
+    return StrictLauncher(folder / "programs")
 
 
 @contextlib.asynccontextmanager
