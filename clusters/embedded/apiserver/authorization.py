@@ -143,8 +143,7 @@ class Authorizer:
         pending = [role]
         while pending:
             chosen = [
-                selectors.from_object(each)
-                for each in (pending.pop().get("aggregationRule") or {}).get("clusterRoleSelectors") or []
+                selectors.from_object(each) for each in (pending.pop().get("aggregationRule") or {}).get("clusterRoleSelectors") or []
             ]
             if not chosen:
                 continue

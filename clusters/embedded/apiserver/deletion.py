@@ -102,9 +102,7 @@ def begin(resource: Resource, old: Object, options: DeleteOptions, warnings: lis
     return {**old, "metadata": metadata}
 
 
-def _again(
-    resource: Resource, old: Object, metadata: Object, grace: int, finalizers: list[str], options: DeleteOptions
-) -> Object | None:
+def _again(resource: Resource, old: Object, metadata: Object, grace: int, finalizers: list[str], options: DeleteOptions) -> Object | None:
     """A DELETE of what is being deleted already: it may shorten the grace period and say more about dependents."""
     current = metadata.get("deletionGracePeriodSeconds") or 0
     asked = options.grace_period_seconds is not None or resource.name != "pods"

@@ -150,9 +150,7 @@ class Handlers:
         body = await self._body(exchange, resource)
         metadata = body.setdefault("metadata", {})
         if metadata.setdefault("name", info.name) != info.name:
-            raise bad_request(
-                f"the name of the object ({metadata['name']}) does not match the name on the URL ({info.name})"
-            )
+            raise bad_request(f"the name of the object ({metadata['name']}) does not match the name on the URL ({info.name})")
         self._server.privileges.check(exchange.user, resource, namespace, body)
         updated = await self._change(caller, resource, namespace, info.name, info.subresource, lambda old: meta.copy(body))
         return self._reply(exchange, resource, updated)
@@ -197,9 +195,7 @@ class Handlers:
         patched = await self._change(caller, resource, namespace, info.name, info.subresource, transform, patched=True)
         return self._reply(exchange, resource, patched)
 
-    async def _apply(
-        self, exchange: Exchange, resource: Resource, caller: Caller, namespace: str | None, raw: bytes
-    ) -> web.Response:
+    async def _apply(self, exchange: Exchange, resource: Resource, caller: Caller, namespace: str | None, raw: bytes) -> web.Response:
         """Server-side apply: merges into what is there, or creates it."""
         query, info = exchange.query, exchange.info
         if not query.get("fieldManager"):

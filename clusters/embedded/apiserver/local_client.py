@@ -64,9 +64,7 @@ class LocalClient:
     async def get(self, resource: str, name: str, namespace: str | None = None) -> Object:
         return self._registry.get(_resource(resource), name, namespace)
 
-    async def list(
-        self, resource: str, namespace: str | None = None, *, label_selector: str = "", field_selector: str = ""
-    ) -> ObjectList:
+    async def list(self, resource: str, namespace: str | None = None, *, label_selector: str = "", field_selector: str = "") -> ObjectList:
         which = _resource(resource)
         chosen = selection.parse(which, label_selector, field_selector)
         found = self._registry.store.list(conversion.stored_as(which), namespace)
@@ -129,9 +127,7 @@ class LocalClient:
     ) -> Object:
         if subresource in subresources.OWN_UPDATE:
             return await self._handlers.update(self._caller(), which, namespace, name, subresource, transform, patched=patched)
-        return await self._registry.update(
-            self._caller(), which, namespace, name, transform, subresource=subresource, patched=patched
-        )
+        return await self._registry.update(self._caller(), which, namespace, name, transform, subresource=subresource, patched=patched)
 
     async def delete(
         self,

@@ -105,9 +105,7 @@ class ApiServer:
         context.load_verify_locations(self.certificates.ca)
         # A client may come with a certificate or a token; a certificate that is given must be ours.
         context.verify_mode = ssl.CERT_OPTIONAL
-        server = web.Server(
-            self._serve, access_log=None, handler_cancellation=True, max_line_size=_LINE_BYTES, max_field_size=_LINE_BYTES
-        )
+        server = web.Server(self._serve, access_log=None, handler_cancellation=True, max_line_size=_LINE_BYTES, max_field_size=_LINE_BYTES)
         self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context, reuse_address=True)
@@ -199,6 +197,4 @@ class ApiServer:
         retry = error.details.get("retryAfterSeconds")
         if retry:
             headers["Retry-After"] = str(retry)
-        return web.Response(
-            status=error.code, body=representation.encode(error.status), content_type=representation.JSON, headers=headers
-        )
+        return web.Response(status=error.code, body=representation.encode(error.status), content_type=representation.JSON, headers=headers)

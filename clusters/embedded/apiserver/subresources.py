@@ -35,9 +35,7 @@ class Subresources:
         obj = self._registry.get(resource, name, namespace)
         return _scale(resource, obj) if subresource == "scale" else obj
 
-    async def create(
-        self, caller: Caller, resource: Resource, namespace: str | None, name: str, subresource: str, body: Object
-    ) -> Object:
+    async def create(self, caller: Caller, resource: Resource, namespace: str | None, name: str, subresource: str, body: Object) -> Object:
         """A POST to `resource/name/subresource`; returns what the client is shown."""
         if subresource == "binding":
             return await self.bind(caller, namespace, name, body)

@@ -73,9 +73,7 @@ def _mode(query: Mapping[str, str]) -> str:
     return mode
 
 
-def decode(
-    body: Object, duplicates: list[str], api_version: str, kind: str, query: Mapping[str, str], warnings: list[str]
-) -> Object:
+def decode(body: Object, duplicates: list[str], api_version: str, kind: str, query: Mapping[str, str], warnings: list[str]) -> Object:
     """The body pruned to the schema. What strict decoding does not like is an error (400), a warning, or nothing, by fieldValidation."""
     mode = _mode(query)
     pruned, unknown = schema.get().decode(body, api_version, kind, mode != "Ignore")
@@ -124,9 +122,7 @@ def _typed_path(body: Object, path: str, api_version: str, kind: str) -> str:
     return shown
 
 
-def decode_patched(
-    patched: Object, patch: Any, api_version: str, kind: str, query: Mapping[str, str], warnings: list[str]
-) -> Object:
+def decode_patched(patched: Object, patch: Any, api_version: str, kind: str, query: Mapping[str, str], warnings: list[str]) -> Object:
     """The result of a patch, pruned to the schema. Strict errors are told as an invalid value of `patch` (422)."""
     mode = _mode(query)
     pruned, problems = schema.get().decode(patched, api_version, kind, mode != "Ignore")
