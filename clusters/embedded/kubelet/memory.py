@@ -22,13 +22,16 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _PROC = os.path.exists("/proc/self/statm")
 
 
-def resident(pid: int) -> int:
-    """Bytes of memory that are the process's own; 0 for one that is gone. Pages of shared files count where they cannot be told apart."""
+def resident(pid: int, *, shared: bool) -> int:
+    """Bytes of memory that the process holds; 0 for one that is gone. Without `shared`, pages of files and shared memory are left out.
+
+    Where the two cannot be told apart, all of it counts.
+    """
     try:
         if _PROC:
             with open(f"/proc/{pid}/statm", "rb") as file:
-                _, total, shared, *_ = file.read().split()
-            return (int(total) - int(shared)) * _PAGE
+                _, total, of_files, *_ = file.read().split()
+            return (int(total) - (0 if shared else int(of_files))) * _PAGE
         return psutil.Process(pid).memory_info().rss
     except (OSError, psutil.Error):
         return 0
@@ -62,7 +65,9 @@ class Watched:
         return [pid for root in self.pids() for pid in (root, *descendants(root))]
 
     def memory(self) -> int:
-        return sum(resident(pid) for pid in self.tree())
+        """Bytes of all processes; what they share (the interpreter, libraries) is charged once, to the first."""
+        first, *others = self.tree() or [0]
+        return resident(first, shared=True) + sum(resident(pid, shared=False) for pid in others)
 
 
 class MemoryManager:
@@ -105,4 +110,4 @@ class MemoryManager:
         if now - watched.measured >= 1.0:
             watched.millicores = max(0, round((spent - watched.cpu) / (now - watched.measured) * 1000))
             watched.cpu, watched.measured = spent, now
-        return {"cpu": watched.millicores, "memory": sum(resident(pid) for pid in tree)}
+        return {"cpu": watched.millicores, "memory": watched.memory()}
