@@ -240,8 +240,7 @@ class PodWorker:
                 return
             except MountFailure as failure:
                 self.emit("Warning", "FailedMount", str(failure))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait)
+            await self._woken(wait)
             wait = min(wait * 2, _MOUNT_RETRY_LAST)
 
     async def _make_sandbox(self) -> None:
@@ -322,10 +321,15 @@ class PodWorker:
 
     async def _wait_for_change(self) -> None:
         timeout = self._next_look - time.monotonic() if self._next_look else None
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), None if timeout is None else max(0.0, timeout))
+        await self._woken(None if timeout is None else max(0.0, timeout))
         # Changes come in bunches.
         await asyncio.sleep(0)
+
+    async def _woken(self, seconds: float | None) -> None:
+        # Not wait_for: until Python 3.12 it drops a cancellation that arrives together with what it waits for, and the end of a Pod sends both.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     def _views(self) -> list[status.ContainerView]:
         return [container.view() for container in self.containers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from .conftest import PYTHON, Node
@@ -103,3 +104,14 @@ async def test_sigterm_ends_a_program_that_handles_it(node: Node) -> None:
     await node.run("polite", "python3", "-c", program, restartPolicy="Never", terminationGracePeriodSeconds=20, activeDeadlineSeconds=1)
     pod = await node.until_phase("polite", "Failed", seconds=10)
     assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 5
+
+
+async def test_a_pod_deleted_between_two_restarts_is_gone_at_once(node: Node) -> None:
+    for name in ("crash-1", "crash-2", "crash-3"):
+        await node.run(name, "python3", "-c", "raise SystemExit(1)")
+    for name in ("crash-1", "crash-2", "crash-3"):
+        await node.until_event(name, "BackOff")
+        await node.client.delete("pods", name, "default")
+    async with asyncio.timeout(5):
+        for name in ("crash-1", "crash-2", "crash-3"):
+            await node.until_gone(name)
