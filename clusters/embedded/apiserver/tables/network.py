@@ -56,7 +56,8 @@ def endpoints(obj: Object, now: datetime) -> Cells:
             found += addresses
         for port in subset.get("ports") or []:
             found += [f"{address}:{port.get('port')}" for address in addresses]
-    return [obj["metadata"]["name"], clipped(found) or "<none>", age(obj, now)]
+    # formatEndpoints: nothing selected is `<none>`; Pods that are selected and not ready leave the column blank.
+    return [obj["metadata"]["name"], clipped(found) if obj.get("subsets") else "<none>", age(obj, now)]
 
 
 def endpoint_slice(obj: Object, now: datetime) -> Cells:

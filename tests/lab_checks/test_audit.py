@@ -1,0 +1,57 @@
+"""What the audit log tells of the learner, and what it must leave out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from lab_checks import audit
+
+KUBECTL = "kubectl/v1.37.1 (linux/amd64) kubernetes/abc"
+
+
+def event(
+    verb: str, resource: str, at: float, *, user: str = "kubernetes-admin", agent: str = KUBECTL, code: int = 200, uri: str = ""
+) -> dict[str, Any]:
+    stamp = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {
+        "kind": "Event", "apiVersion": "audit.k8s.io/v1", "stage": "ResponseComplete", "verb": verb, "requestURI": uri or f"/api/v1/{resource}",
+        "user": {"username": user}, "userAgent": agent, "objectRef": {"resource": resource, "namespace": "ai-platform", "name": "x"},
+        "responseStatus": {"code": code}, "requestReceivedTimestamp": stamp,
+    }  # fmt: skip
+
+
+def test_a_look_before_the_first_change_is_seen_as_one() -> None:
+    deeds = audit.read([event("list", "events", 11), event("patch", "deployments", 12)], since=10)
+    assert deeds.looked_before_changing("events")
+    assert not deeds.looked_before_changing("nodes")
+
+
+def test_a_look_after_the_change_comes_too_late() -> None:
+    deeds = audit.read([event("patch", "deployments", 11), event("list", "events", 12)], since=10)
+    assert not deeds.looked_before_changing("events")
+    assert deeds.looked_at("events")
+
+
+def test_components_and_the_course_itself_are_no_learners() -> None:
+    deeds = audit.read(
+        [
+            event("patch", "pods", 11, user="system:kube-scheduler"),
+            event("list", "events", 11, agent="OpenAPI-Generator/37.0.2/python"),
+            event("patch", "deployments", 11, uri="/apis/apps/v1/deployments/x?fieldManager=ai-lab&force=true"),
+        ],
+        since=10,
+    )
+    assert deeds.deeds == ()
+    assert deeds.known
+
+
+def test_what_was_refused_changed_nothing_and_what_was_earlier_does_not_count() -> None:
+    deeds = audit.read([event("delete", "pods", 11, code=403), event("delete", "pods", 5)], since=10)
+    assert deeds.deleted("pods") == []
+
+
+def test_without_a_log_nobody_is_blamed() -> None:
+    deeds = audit.read([], since=10)
+    assert not deeds.known
+    assert deeds.looked_before_changing("events")
