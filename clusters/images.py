@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from clusters.base import ClusterError
 
 if TYPE_CHECKING:
-    from clusters.kind.engine import Engine
+    from clusters.kind.engine import Engine as ImageEngine
 
 ROOT = Path(__file__).resolve().parent.parent / "images"
 
@@ -49,7 +49,17 @@ def catalogue(root: Path = ROOT) -> tuple[LabImage, ...]:
     return tuple(found)
 
 
-def build(engine: Engine, image: LabImage, say: Callable[[str], None]) -> None:
+def engine() -> ImageEngine:
+    """The container engine that images are built in. Raises ClusterError where none answers."""
+    from clusters.kind.commands import Commands
+    from clusters.kind.engine import choose
+
+    chosen = choose(Commands())
+    chosen.info()
+    return chosen
+
+
+def build(engine: ImageEngine, image: LabImage, say: Callable[[str], None]) -> None:
     """Builds one image in the engine; `say` hears each step. Raises ClusterError with the builder's last words where it fails."""
     if engine.name == "docker":
         _build_with_docker(image, say)

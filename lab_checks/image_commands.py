@@ -1,0 +1,59 @@
+"""`ai-lab images`: the lab's images for real nodes: build, list, and carry them as one archive into a classroom without a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import clusters
+from clusters import images
+
+app = typer.Typer(no_args_is_help=True, help="The lab's images for real nodes.", rich_markup_mode=None)
+
+Archive = Annotated[Path, typer.Argument(help="a .tar file")]
+
+
+def _engine() -> images.ImageEngine:
+    return images.engine()
+
+
+@app.command("list")
+def list_images() -> None:
+    """Show the lab's images and whether the container engine has them."""
+    engine = _engine()
+    for image in images.catalogue():
+        typer.echo(f"{'✔' if engine.has_image(image.reference) else '✘'} {image.reference}")
+
+
+@app.command()
+def build() -> None:
+    """Build the images that are missing or whose sources have changed; BASE_IMAGE, PIP_INDEX_URL and their like are handed on."""
+    engine = _engine()
+    for image in images.catalogue():
+        typer.echo(f"Building {image.reference}")
+        images.build(engine, image, lambda line: typer.echo(f"  {line}", err=True))
+
+
+@app.command()
+def save(archive: Archive) -> None:
+    """Write all images into one archive."""
+    engine = _engine()
+    missing = [image.reference for image in images.catalogue() if not engine.has_image(image.reference)]
+    if missing:
+        raise clusters.ClusterError(f"not built yet: {', '.join(missing)}", next="ai-lab images build")
+    engine.save([image.reference for image in images.catalogue()], str(archive))
+    typer.echo(f"{archive}: {archive.stat().st_size / 1024**2:.0f} MB")
+
+
+@app.command()
+def load(archive: Archive) -> None:
+    """Read images from an archive, and bring them into the lab cluster's nodes where one is up."""
+    if not archive.exists():
+        raise clusters.ClusterError(f"{archive} is not there", next="ai-lab images save FILE writes one where the images are")
+    _engine().load(str(archive))
+    running = clusters.in_use()
+    if running is not None and running.status().state in ("ready", "starting"):
+        running.load_images()
+    typer.echo("loaded")
