@@ -1,0 +1,253 @@
+"""The kind provider against recorded answers: what it runs, in which order, and what it says when one of them fails."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import clusters
+from clusters.base import ClusterError, Progress
+from clusters.kind import host
+from clusters.kind.commands import Commands, Ran
+from clusters.kind.nodes import NODES, configuration
+from clusters.kind.provider import KindCluster
+
+ANSWERS = yaml.safe_load((Path(__file__).parent / "answers.yaml").read_text())
+TOPOLOGY = json.loads((Path(clusters.__file__).parent / "embedded" / "topology.json").read_text())["nodes"]
+GIB = 1024**3
+
+
+def nodes(*, ready: bool = True, gpus: bool = True) -> str:
+    items = []
+    for row in TOPOLOGY:
+        count = row["labels"].get("nvidia.com/gpu.count", "0")
+        is_ready = ready or row["name"] != "ai-lab-worker"
+        items.append(
+            {
+                "metadata": {"name": row["name"], "labels": row["labels"]},
+                "status": {
+                    "allocatable": {"nvidia.com/gpu": count} if gpus and count != "0" else {},
+                    "conditions": [
+                        {
+                            "type": "Ready",
+                            "status": "True" if is_ready else "False",
+                            "reason": "KubeletReady" if is_ready else "KubeletNotReady",
+                        }
+                    ],
+                },
+            }
+        )
+    return json.dumps({"items": items})
+
+
+OUTPUTS = {"NODES": nodes(), "NODES_NOT_READY": nodes(ready=False), "NODES_WITHOUT_GPUS": nodes(gpus=False)}
+
+
+class Recorded(Commands):
+    """Answers commands from rows; remembers what was run."""
+
+    def __init__(self, *rows: dict[str, Any]):
+        super().__init__()
+        self.rows = [*rows, *ANSWERS["healthy"]]
+        self.ran: list[str] = []
+
+    def run(self, *argv: str, timeout: float, stdin: str = "", on_line: Any = None) -> Ran:
+        line = " ".join([Path(argv[0]).name, *argv[1:]])
+        self.ran.append(line)
+        for row in self.rows:
+            if re.search(row["when"], line):
+                out = row.get("out", "")
+                return Ran((Path(argv[0]).name, *argv[1:]), row.get("code", 0), OUTPUTS.get(out, out), row.get("err", ""))
+        raise AssertionError(f"nobody has recorded an answer to: {line}")
+
+    def did(self, pattern: str) -> bool:
+        return any(re.search(pattern, line) for line in self.ran)
+
+
+class Clock:
+    """Time that passes only while somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pause(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host with room, whatever machine this runs on, and Docker as the engine."""
+    monkeypatch.setenv("KIND_EXPERIMENTAL_PROVIDER", "docker")
+    monkeypatch.setattr(host, "facts", lambda path: host.HostFacts("Linux", 4, 6 * GIB, 40 * GIB, 2, 512, 524288))
+
+
+def kind(folder: Path, commands: Recorded) -> KindCluster:
+    clock = Clock()
+    return KindCluster(folder, commands, clock=clock, pause=clock.pause)
+
+
+def test_from_nothing_it_creates_loads_applies_and_waits(tmp_path: Path) -> None:
+    commands = Recorded()
+    kind(tmp_path, commands).up(Progress())
+    order = [
+        next(number for number, line in enumerate(commands.ran) if re.search(pattern, line))
+        for pattern in (
+            "^docker info",
+            "^kind create cluster --name ai-lab",
+            "^kind load docker-image",
+            "kubectl .*apply",
+            "kubectl .*get nodes",
+        )
+    ]
+    assert order == sorted(order)
+    assert (tmp_path / "kind" / "ai-lab.yaml").read_text() == configuration(tmp_path)
+    assert (tmp_path / "kind" / "audit-policy.yaml").exists()
+    assert (tmp_path / "kind" / "audit").is_dir()
+
+
+def test_a_running_cluster_is_left_as_it_is(tmp_path: Path) -> None:
+    commands = Recorded({"when": "^docker ps", "out": ANSWERS["nodes_whole"]})
+    kind(tmp_path, commands).up(Progress())
+    assert not commands.did("^kind (create|delete)")
+    assert not commands.did("^docker start")
+
+
+def test_a_stopped_cluster_is_started_again(tmp_path: Path) -> None:
+    commands = Recorded({"when": "^docker ps", "out": ANSWERS["nodes_stopped"]})
+    kind(tmp_path, commands).up(Progress())
+    assert commands.did(f"^docker start {' '.join(NODES)}")
+    assert not commands.did("^kind (create|delete)")
+
+
+def test_a_half_made_cluster_is_made_anew(tmp_path: Path) -> None:
+    commands = Recorded({"when": "^docker ps", "out": ANSWERS["nodes_half"]})
+    kind(tmp_path, commands).up(Progress())
+    assert commands.ran.index(next(line for line in commands.ran if line.startswith("kind delete"))) < commands.ran.index(
+        next(line for line in commands.ran if line.startswith("kind create"))
+    )
+
+
+def test_containers_without_a_working_api_server_and_never_finished_are_made_anew(tmp_path: Path) -> None:
+    commands = Recorded(
+        {"when": "^docker ps", "out": ANSWERS["nodes_whole"]},
+        {"when": "^kind export", "code": 1, "err": "ERROR: could not read /etc/kubernetes/admin.conf\n"},
+    )
+    kind(tmp_path, commands).up(Progress())
+    assert commands.did("^kind delete cluster --name ai-lab ")
+    assert commands.did("^kind create")
+
+
+def test_images_that_the_nodes_have_are_not_loaded_again(tmp_path: Path) -> None:
+    from clusters import images
+
+    inside = {"images": [{"id": "sha256:4f1c", "repoTags": [image.reference for image in images.catalogue()]}]}
+    commands = Recorded({"when": "crictl images", "out": json.dumps(inside)})
+    kind(tmp_path, commands).up(Progress())
+    assert not commands.did("^kind load")
+
+
+def test_down_deletes_the_cluster_called_ai_lab_and_no_other(tmp_path: Path) -> None:
+    commands = Recorded()
+    kind(tmp_path, commands).down(Progress())
+    assert [line for line in commands.ran if "delete" in line] == [
+        f"kind delete cluster --name ai-lab --kubeconfig {tmp_path / 'kind' / 'kubeconfig'}"
+    ]
+
+
+@pytest.mark.parametrize("name", ANSWERS["failures"])
+def test_a_failure_says_what_happened_and_what_to_do(name: str, tmp_path: Path) -> None:
+    case = ANSWERS["failures"][name]
+    with pytest.raises(ClusterError) as failed:
+        kind(tmp_path, Recorded(*case["answers"])).up(Progress())
+    assert case["says"] in failed.value.what
+    assert case["offers"] in failed.value.next
+
+
+def test_low_memory_is_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "facts", lambda path: host.HostFacts("Linux", 4, GIB, 40 * GIB, 2, 512, 524288))
+    commands = Recorded()
+    with pytest.raises(ClusterError, match=r"1\.0 GiB of memory is free; four nodes want 1\.5 GiB"):
+        kind(tmp_path, commands).up(Progress())
+    assert not commands.did("^kind create")
+
+
+def test_a_full_disk_is_told_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "facts", lambda path: host.HostFacts("Linux", 4, 6 * GIB, GIB, 2, 512, 524288))
+    commands = Recorded()
+    with pytest.raises(ClusterError, match="disk is free"):
+        kind(tmp_path, commands).up(Progress())
+    assert not commands.did("pull|create")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"when": "^docker info", "code": 127, "err": "docker: command not found"}, "not installed"),
+        ({"when": "^docker image inspect .*kindest/node", "code": 1}, "MB to fetch"),
+        ({"when": "^docker image inspect .*ai-log-summary-api:v1", "code": 1}, "not built"),
+    ],
+)
+def test_auto_takes_kind_only_where_it_can_start_at_once(answer: dict[str, Any], words: str, tmp_path: Path) -> None:
+    assert words in kind(tmp_path, Recorded(answer)).can_start_at_once()
+
+
+def test_auto_takes_kind_where_all_is_there(tmp_path: Path) -> None:
+    assert kind(tmp_path, Recorded()).can_start_at_once() == ""
+
+
+def test_status_of_a_stopped_cluster_names_the_nodes(tmp_path: Path) -> None:
+    status = kind(tmp_path, Recorded({"when": "^docker ps", "out": ANSWERS["nodes_stopped"]})).status()
+    assert status.state == "stopped"
+    assert "ai-lab-worker2" in status.detail
+
+
+def test_the_configuration_has_the_nodes_of_the_embedded_cluster(tmp_path: Path) -> None:
+    described = yaml.safe_load(configuration(tmp_path))
+    assert described["apiVersion"] == "kind.x-k8s.io/v1alpha4"
+    rows = []
+    for number, node in enumerate(described["nodes"]):
+        taints = [
+            taint
+            for patch in node.get("kubeadmConfigPatches", [])
+            for taint in (yaml.safe_load(patch).get("nodeRegistration") or {}).get("taints", [])
+        ]
+        name = "ai-lab-control-plane" if node["role"] == "control-plane" else f"ai-lab-worker{number if number > 1 else ''}"
+        rows.append((name, node.get("labels", {}), taints))
+    expected = [
+        (
+            row["name"],
+            {key: value for key, value in row["labels"].items() if key.startswith("nvidia.com/")},
+            [t for t in row["taints"] if "nvidia" in t["key"]],
+        )
+        for row in TOPOLOGY
+    ]
+    assert rows == expected
+
+
+def test_kubeadm_gets_extra_arguments_in_the_form_of_each_of_its_versions(tmp_path: Path) -> None:
+    described = yaml.safe_load(configuration(tmp_path))
+    patches = [yaml.safe_load(patch) for patch in described["nodes"][0]["kubeadmConfigPatches"]]
+    by_version = {patch["apiVersion"]: patch["apiServer"] for patch in patches}
+    plain = by_version["kubeadm.k8s.io/v1beta3"]["extraArgs"]
+    listed = by_version["kubeadm.k8s.io/v1beta4"]["extraArgs"]
+    assert {row["name"]: row["value"] for row in listed} == plain
+    assert all(isinstance(value, str) for value in plain.values())
+    mounted = {mount["containerPath"] for mount in described["nodes"][0]["extraMounts"]}
+    assert plain["audit-policy-file"] in mounted
+    assert str(Path(plain["audit-log-path"]).parent) in mounted
+    for server in by_version.values():
+        assert {volume["mountPath"] for volume in server["extraVolumes"]} == {"/etc/kubernetes/audit", "/var/log/kubernetes/audit"}
+
+
+def test_the_node_image_can_be_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AI_LAB_NODE_IMAGE", "mirror.example.com/kindest/node:v1.36.1")
+    described = yaml.safe_load(configuration(tmp_path))
+    assert {node["image"] for node in described["nodes"]} == {"mirror.example.com/kindest/node:v1.36.1"}
