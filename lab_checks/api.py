@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lab_checks import paths
+
 Object = dict[str, Any]
 
 # Where each kind that checks look at is served.
@@ -51,17 +53,18 @@ class Api:
         import urllib3
         from kubernetes.client import ApiException
 
+        request = self._client.param_serialize(
+            "GET", path, query_params=list(query), header_params={"Accept": "application/json"}, auth_settings=["BearerToken"]
+        )
         try:
-            reply = self._client.call_api(
-                path, "GET", query_params=list(query), header_params={"Accept": "application/json"}, response_type="object",
-                auth_settings=["BearerToken"], _preload_content=False, _return_http_data_only=True, _request_timeout=10,
-            )  # fmt: skip
-        except ApiException as problem:
-            if problem.status == 404:
-                return None
-            raise ApiUnreachable(f"GET {path}: {problem.status} {problem.reason}") from None
-        except (urllib3.exceptions.HTTPError, OSError) as problem:
+            reply = self._client.call_api(*request, _request_timeout=10)
+            reply.read()
+        except (ApiException, urllib3.exceptions.HTTPError, OSError) as problem:
             raise ApiUnreachable(f"GET {path}: the API server does not answer ({type(problem).__name__})") from None
+        if reply.status == 404:
+            return None
+        if reply.status != 200:
+            raise ApiUnreachable(f"GET {path}: {reply.status} {reply.reason}")
         found: Object = json.loads(reply.data)
         return found
 
@@ -72,7 +75,11 @@ class Api:
     def list(self, kind: str, namespace: str | None = None, *, labels: str = "", fields: str = "") -> list[Object]:
         query = [(key, value) for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value]
         found = self.raw(self._collection(kind, namespace), query)
-        return list(found["items"]) if found else []
+        if not found:
+            return []
+        # A list says once what its items are; each item is told here, so that it can be named when it stands alone.
+        type_meta = {"apiVersion": found["apiVersion"], "kind": found["kind"].removesuffix("List")}
+        return [{**type_meta, **each} for each in found["items"]]
 
     def _collection(self, kind: str, namespace: str | None) -> str:
         base = _PATHS[kind]
@@ -85,10 +92,17 @@ class Api:
 
 
 def environment(kubeconfig: Path) -> dict[str, str]:
-    """The environment in which the learner's commands work: this kubeconfig, and the kubectl of this installation first on PATH."""
+    """The environment in which the learner's commands work: this kubeconfig, this installation's kubectl first on PATH, and AI_LAB_COURSE.
+
+    AI_LAB_COURSE is the folder that holds the course's manifests/: notebooks are copied to where the learner wants them.
+    """
     beside = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", "")
-    return {"KUBECONFIG": str(kubeconfig), "PATH": path if path.split(os.pathsep)[:1] == [beside] else f"{beside}{os.pathsep}{path}"}
+    return {
+        "KUBECONFIG": str(kubeconfig),
+        "PATH": path if path.split(os.pathsep)[:1] == [beside] else f"{beside}{os.pathsep}{path}",
+        "AI_LAB_COURSE": str(paths.root()),
+    }
 
 
 class CommandFailed(Exception):

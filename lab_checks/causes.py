@@ -81,7 +81,7 @@ def _name(obj: Object) -> str:
 
 
 def _offer(node: Object) -> Seen:
-    return see({"kind": "Node", **node}, f"allocatable[{GPU}]", placement.allocatable(node, GPU))
+    return see(node, f"allocatable[{GPU}]", placement.allocatable(node, GPU))
 
 
 def more_than_any_node(scene: Scene) -> Finding:
@@ -105,9 +105,9 @@ def held_by_others(scene: Scene) -> Finding:
         return Finding(
             False,
             f"{_name(free[0])} has {left} GPU that nobody holds",
-            (see({"kind": "Node", **free[0]}, f"allocatable minus requested [{GPU}]", left),),
+            (see(free[0], f"allocatable minus requested [{GPU}]", left),),
         )
-    held = tuple(see({"kind": "Node", **node}, f"requested [{GPU}]", placement.requested(node, scene.pods, GPU)) for node in fit)
+    held = tuple(see(node, f"requested [{GPU}]", placement.requested(node, scene.pods, GPU)) for node in fit)
     return Finding(any(node for node in fit if placement.admits(scene.template, node)), "every GPU that the Pod could get is held", held)
 
 
@@ -126,7 +126,7 @@ def taint_not_tolerated(scene: Scene) -> Finding:
     return Finding(
         any(placement.left(node, scene.pods, GPU) >= scene.wanted for node in closed),
         f"{_name(closed[0])} has a free GPU and the taint {taint['key']}={taint.get('value', '')}:{taint['effect']}, which the Pod does not tolerate",
-        (see({"kind": "Node", **closed[0]}, "taints", f"{taint['key']}={taint.get('value', '')}:{taint['effect']}"),),
+        (see(closed[0], "taints", f"{taint['key']}={taint.get('value', '')}:{taint['effect']}"),),
     )
 
 
@@ -144,7 +144,7 @@ def memory_too_large(scene: Scene) -> Finding:
     wanted = asked(scene.template, "memory")
     largest = max(scene.nodes, key=lambda node: placement.allocatable(node, "memory"))
     have = placement.allocatable(largest, "memory")
-    seen = (see({"kind": "Node", **largest}, "allocatable[memory]", largest.get("status", {}).get("allocatable", {}).get("memory", "0")),)
+    seen = (see(largest, "allocatable[memory]", largest.get("status", {}).get("allocatable", {}).get("memory", "0")),)
     if wanted > have:
         return Finding(True, f"the Pod requests {_gib(wanted)} of memory and the largest node has {_gib(have)}", seen)
     return Finding(False, f"the Pod requests {_gib(wanted)} of memory and {_name(largest)} has {_gib(have)}", seen)
@@ -165,8 +165,8 @@ def cpu_used_up(scene: Scene) -> Finding:
     most = max(fit, key=lambda node: placement.left(node, scene.pods, "cpu"))
     left = placement.left(most, scene.pods, "cpu")
     seen = (
-        see({"kind": "Node", **most}, "allocatable minus requested [cpu]", f"{left:g}"),
-        see({"kind": "Node", **most}, f"allocatable minus requested [{GPU}]", placement.left(most, scene.pods, GPU)),
+        see(most, "allocatable minus requested [cpu]", f"{left:g}"),
+        see(most, f"allocatable minus requested [{GPU}]", placement.left(most, scene.pods, GPU)),
     )
     if left < wanted:
         return Finding(True, f"{_name(most)} has a free GPU and only {left:g} CPU left to request; the Pod requests {wanted:g}", seen)
@@ -178,7 +178,7 @@ def no_device_plugin(scene: Scene) -> Finding:
         plugin = scene.plugins[0]
         return Finding(
             False, f"there is a device plugin: daemonset {_name(plugin)} in kube-system",
-            (see({"kind": "DaemonSet", **plugin}, "status.desiredNumberScheduled", plugin.get("status", {}).get("desiredNumberScheduled", 0)),),
+            (see(plugin, "status.desiredNumberScheduled", plugin.get("status", {}).get("desiredNumberScheduled", 0)),),
         )  # fmt: skip
     short = [node for node in scene.gpu_nodes if placement.allocatable(node, GPU) < promised(node)]
     return Finding(bool(short), "no DaemonSet of the cluster is a device plugin, and the GPU nodes offer no GPU", tuple(map(_offer, short)))
@@ -191,7 +191,7 @@ def plugin_kept_off(scene: Scene) -> Finding:
     spec = plugin["spec"]["template"]["spec"]
     desired = plugin.get("status", {}).get("desiredNumberScheduled", 0)
     kept = [node for node in scene.gpu_nodes if placement.untolerated(spec, node)]
-    seen = (see({"kind": "DaemonSet", **plugin}, "status.desiredNumberScheduled", desired),)
+    seen = (see(plugin, "status.desiredNumberScheduled", desired),)
     if kept:
         return Finding(True, f"daemonset {_name(plugin)} does not tolerate the taint of {_name(kept[0])}, and runs on none of them", seen)
     return Finding(False, f"daemonset {_name(plugin)} tolerates the taint of the GPU nodes", seen)

@@ -122,6 +122,6 @@ def find(ctx: Context, quote: str) -> list[Found]:
 
 
 def _message_in(text: str, line: str) -> bool:
-    """Whether the line is a whole row of kubectl's output that ends in this text's message."""
+    """Whether the line is a whole row of kubectl's output that holds this text, or ends in its message."""
     message = text.split(" ", 2)[-1]
-    return len(message) > 24 and message in line
+    return (len(message) > 24 and message in line) or (len(text) > 24 and text in line)

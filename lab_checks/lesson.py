@@ -143,7 +143,7 @@ def clean(api: Api, progress: Progress, say: Say, keep: tuple[str, ...] = ()) ->
         )
     except CommandFailed as problem:
         raise LessonError(f"the cluster could not be brought back to its beginning: {problem}") from None
-    _restore_plugin(api, say)
+    _restore_plugin(api, progress, say)
 
 
 def _empty(api: Api, say: Say, keep: tuple[str, ...]) -> None:
@@ -154,7 +154,7 @@ def _empty(api: Api, say: Say, keep: tuple[str, ...]) -> None:
             continue
         left = api.list("pods", name)
         shell(
-            f"kubectl -n {name} delete {_KINDS} --all --wait=false --ignore-not-found --field-selector=metadata.name!=kube-root-ca.crt",
+            f"kubectl -n {name} delete {_KINDS} --wait=false --ignore-not-found --field-selector=metadata.name!=kube-root-ca.crt",
             api.kubeconfig,
         )
         if left or api.list("pods", name):
@@ -170,13 +170,13 @@ def restore_nodes(api: Api, progress: Progress) -> None:
     nodes = {node["metadata"]["name"]: node for node in api.list("nodes")}
     pristine = progress.pristine(cluster)
     if pristine is None:
-        progress.remember_pristine(cluster, {name: baseline.node_rules(node) for name, node in nodes.items()})
+        progress.remember_pristine(cluster, {name: {**baseline.node_rules(node), "sizes": _sizes(node)} for name, node in nodes.items()})
         return
     for name, wanted in pristine.items():
         if name not in nodes:
             continue
         have = baseline.node_rules(nodes[name])
-        if have == wanted:
+        if all(have[key] == wanted[key] for key in have):
             continue
         kept = [taint for taint in nodes[name]["spec"].get("taints") or [] if taint["key"].startswith("node.kubernetes.io/")]
         patch = {
@@ -193,24 +193,31 @@ def restore_nodes(api: Api, progress: Progress) -> None:
         )
 
 
-def _restore_plugin(api: Api, say: Say) -> None:
-    """Waits until every GPU node offers what its label promises again."""
+def _sizes(node: Object) -> Object:
+    """What the machine beneath a node has, which no exercise changes: a status that was written by hand says something else."""
+    return {key: node["status"].get("allocatable", {}).get(key) for key in ("cpu", "memory", "pods")}
+
+
+def _restore_plugin(api: Api, progress: Progress, say: Say) -> None:
+    """Waits until every GPU node offers what its label promises, and every kubelet has corrected a status that was written by hand."""
     deadline = time.monotonic() + _WAIT
+    pristine = progress.pristine(api.cluster_id()) or {}
     told = False
     while True:
         short = [
             node["metadata"]["name"]
             for node in api.list("nodes")
             if int(node["status"].get("allocatable", {}).get("nvidia.com/gpu", "0"))
-            < int(node["metadata"].get("labels", {}).get("nvidia.com/gpu.count", "0"))
+            != int(node["metadata"].get("labels", {}).get("nvidia.com/gpu.count", "0"))
+            or _sizes(node) != pristine.get(node["metadata"]["name"], {}).get("sizes", _sizes(node))
         ]
         if not short:
             return
         if not told:
-            say(f"waiting for the GPUs of {', '.join(short)}")
+            say(f"waiting for {', '.join(short)} to offer what is in the machine")
             told = True
         if time.monotonic() > deadline:
             raise LessonError(
-                f"{', '.join(short)} did not get its GPUs back; look at: kubectl -n kube-system get pods -l app=gpu-device-plugin -o wide"
+                f"{', '.join(short)} did not get back what is in the machine; look at: kubectl -n kube-system get pods -l app=gpu-device-plugin -o wide"
             )
         time.sleep(_LOOK_EVERY)

@@ -105,7 +105,7 @@ class Session:
         told = False
         while True:
             found = self._look(lab, exercise).of(exercise.id)
-            if found.outcome is not Outcome.NOT_YET or time.monotonic() >= deadline or not self._moving(exercise):
+            if found.outcome is not Outcome.NOT_YET or found.idle or time.monotonic() >= deadline or not self._moving(exercise):
                 break
             if not told:
                 self.say(f"waiting: {found.headline}")

@@ -30,7 +30,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`credit` is the share of the exercise that is done, from 0 to 1; a passed one has 1."""
+    """`credit` is the share of the exercise that is done, from 0 to 1; a passed one has 1.
+
+    `idle`: not yet because nothing was done, so that waiting for the cluster changes nothing.
+    """
 
     outcome: Outcome
     headline: str
@@ -39,6 +42,7 @@ class Verdict:
     next: str = ""
     credit: float = 0.0
     exercise: str = field(default="", compare=False)
+    idle: bool = False
 
     @property
     def passed(self) -> bool:
@@ -95,3 +99,8 @@ def fail(headline: str, *seen: Seen, expected: str = "", next: str = "", credit:
 def wait(headline: str, *seen: Seen, expected: str = "", next: str = "", credit: float = 0.0) -> Stop:
     """`raise wait(…)` ends the check as not yet."""
     return Stop(not_yet(headline, *seen, expected=expected, next=next, credit=credit))
+
+
+def idle(headline: str, *seen: Seen, expected: str = "", next: str = "", credit: float = 0.0) -> Stop:
+    """`raise idle(…)` ends the check as not yet: nothing was done, and the cluster is not moving either."""
+    return Stop(replace(not_yet(headline, *seen, expected=expected, next=next, credit=credit), idle=True))
