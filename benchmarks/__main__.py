@@ -25,9 +25,7 @@ BIN = Path(sys.executable).parent
 
 
 def _spread(values: list[float], unit: str, digits: int = 2) -> str:
-    return (
-        f"median {statistics.median(values):.{digits}f} {unit} (min {min(values):.{digits}f}, max {max(values):.{digits}f}, {len(values)} runs)"
-    )
+    return f"median {statistics.median(values):.{digits}f} {unit} (min {min(values):.{digits}f}, max {max(values):.{digits}f}, {len(values)} runs)"
 
 
 def _lab(home: Path, *arguments: str) -> str:
@@ -78,7 +76,9 @@ def requests(home: Path, runs: int) -> None:
     try:
         print(f"get a ConfigMap:        {_spread(_timed(lambda: api.read_namespaced_config_map('bench', 'default'), runs * 10), 'ms')}")
         patch = {"data": {"a": "2"}}
-        print(f"patch a ConfigMap:      {_spread(_timed(lambda: api.patch_namespaced_config_map('bench', 'default', patch), runs * 10), 'ms')}")
+        print(
+            f"patch a ConfigMap:      {_spread(_timed(lambda: api.patch_namespaced_config_map('bench', 'default', patch), runs * 10), 'ms')}"
+        )
         print(f"list all Pods:          {_spread(_timed(api.list_pod_for_all_namespaces, runs * 10), 'ms')}")
     finally:
         api.delete_namespaced_config_map("bench", "default")

@@ -81,7 +81,7 @@ class EmbeddedCluster(Cluster):
                 pass_fds=[writer],
                 start_new_session=True,
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_source(), os.environ.get("PYTHONPATH", "")]))},
+                env=_environment(),
             )
         os.close(writer)
         self._pid_file.write_text(json.dumps({"pid": process.pid, "started": _started(process.pid)}))
@@ -217,6 +217,13 @@ class EmbeddedCluster(Cluster):
                 # The last line may be half written.
                 with contextlib.suppress(ValueError):
                     yield json.loads(line)
+
+
+def _environment() -> dict[str, str]:
+    """The server's environment: this one, with this code to be found, and with compiled modules kept (a third of a start is compiling)."""
+    found = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    found["PYTHONPATH"] = os.pathsep.join(filter(None, [_source(), found.get("PYTHONPATH", "")]))
+    return found
 
 
 def _source() -> str:

@@ -6,7 +6,6 @@ import pytest
 
 from .conftest import Node
 
-
 # The portable launcher gives no root of its own.
 pytestmark = pytest.mark.parametrize("any_node", ["strict"], indirect=True)
 
