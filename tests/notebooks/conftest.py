@@ -16,12 +16,13 @@ from tests.conftest import BIN
 
 @pytest.fixture(scope="session")
 def lab_home() -> Iterator[Path]:
-    """An AI_LAB_HOME of its own with the embedded cluster up."""
+    """An AI_LAB_HOME of its own with a cluster up: the embedded one, or the one that AI_LAB_TEST_CLUSTER names."""
     home = Path(tempfile.mkdtemp(prefix="ai-lab-notebooks-"))
     environment = {**os.environ, "AI_LAB_HOME": str(home)}
-    subprocess.run([str(BIN / "ai-lab"), "up", "--cluster", "embedded"], env=environment, check=True, timeout=120)
+    cluster = os.environ.get("AI_LAB_TEST_CLUSTER", "embedded")
+    subprocess.run([str(BIN / "ai-lab"), "up", "--cluster", cluster], env=environment, check=True, timeout=1800)
     try:
         yield home
     finally:
-        subprocess.run([str(BIN / "ai-lab"), "down"], env=environment, check=False, timeout=60)
+        subprocess.run([str(BIN / "ai-lab"), "down"], env=environment, check=False, timeout=300)
         shutil.rmtree(home, ignore_errors=True)
