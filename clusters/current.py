@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from clusters.base import Cluster, ClusterError, ClusterStatus, Progress
-from clusters.kind.commands import Commands, Ran, explain
+from clusters.kind.commands import Commands, explain, kubectl
 
 Object = dict[str, Any]
 
@@ -31,15 +30,13 @@ class CurrentCluster(Cluster):
     def kubeconfig(self) -> Path:
         return self._folder / "kubeconfig"
 
-    def _kubectl(self, *arguments: str) -> Ran:
-        beside = Path(sys.executable).with_name("kubectl")
-        return self._commands.run(str(beside) if beside.exists() else "kubectl", *arguments, timeout=30.0)
-
     def up(self, progress: Progress) -> None:
         """Copies the context and sees whether its cluster answers and has GPUs. Changes nothing on it. Raises ClusterError."""
         with progress.step("Your own context"):
             named = os.environ.get("AI_LAB_CONTEXT")
-            ran = self._kubectl("config", "view", "--minify", "--flatten", "--raw", *([f"--context={named}"] if named else []))
+            ran = kubectl(
+                self._commands, None, "config", "view", "--minify", "--flatten", "--raw", *([f"--context={named}"] if named else [])
+            )
             if not ran.ok or not ran.out.strip():
                 raise ClusterError(
                     f"there is no {'context ' + named if named else 'current context'} in your kubeconfig",
@@ -54,7 +51,7 @@ class CurrentCluster(Cluster):
             progress.say("no node of this cluster offers nvidia.com/gpu: labs on GPUs will not work here until a device plugin runs")
 
     def _nodes(self) -> list[Object]:
-        ran = self._kubectl("--kubeconfig", str(self.kubeconfig), "get", "nodes", "-o", "json", "--request-timeout=10s")
+        ran = kubectl(self._commands, self.kubeconfig, "get", "nodes", "-o", "json", "--request-timeout=10s")
         if not ran.ok:
             raise explain(ran, "asking the cluster of your context for its nodes")
         found: list[Object] = json.loads(ran.out)["items"]

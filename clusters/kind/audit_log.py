@@ -1,4 +1,4 @@
-"""The API server's audit log on a kind cluster: through the mounted folder, or through the container where the file is root's own."""
+"""The API server's audit log on a kind cluster: through the mounted folder, or through the container where the files are root's own."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from typing import Any
 from clusters.kind.commands import Commands
 from clusters.kind.nodes import NODES
 
-LOG = "/var/log/kubernetes/audit/audit.log"
+# What is rotated away is called audit-<time>.log and sorts before audit.log, oldest first, here and in the shell.
+LOGS = "audit*.log"
+_INSIDE = f"LC_ALL=C; cat /var/log/kubernetes/audit/{LOGS}"
 
 
 def read(folder: Path, engine: str, commands: Commands) -> Iterator[dict[str, Any]]:
     """The audit events (audit.k8s.io/v1) in the order in which they were written; none where there is no log.
 
-    kube-apiserver writes the file for root only, so an ordinary user of rootful Docker reads it through the node's container.
+    kube-apiserver writes the file for root only, so an ordinary user of rootful Docker reads it through the node's container; so does
+    one whose cluster was made under another state folder.
     """
     try:
-        text = (folder / "audit.log").read_text(errors="replace")
+        text = "".join(path.read_text(errors="replace") for path in sorted(folder.glob(LOGS)))
     except PermissionError:
-        ran = commands.run(engine, "exec", NODES[0], "cat", LOG, timeout=30.0)
-        text = ran.out if ran.ok else ""
-    except FileNotFoundError:
         text = ""
+    if not text:
+        ran = commands.run(engine, "exec", NODES[0], "sh", "-c", _INSIDE, timeout=30.0)
+        text = ran.out if ran.ok else ""
     for line in text.splitlines():
         try:
             yield json.loads(line)

@@ -5,9 +5,13 @@ Everything the kind provider does outside this process goes through `Commands.ru
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shutil
+import signal
 import subprocess
+import sys
 import threading
 import tomllib
 from collections.abc import Callable, Mapping
@@ -16,6 +20,9 @@ from functools import cache
 from pathlib import Path
 
 from clusters.base import ClusterError
+
+# How long a program that is interrupted may take to end, in seconds.
+_GRACE = 10.0
 
 
 @dataclass(frozen=True)
@@ -38,22 +45,30 @@ class Commands:
     def __init__(self, environment: Mapping[str, str] | None = None):
         self.environment = dict(environment or {})
 
-    def run(self, *argv: str, timeout: float, stdin: str = "", on_line: Callable[[str], None] | None = None) -> Ran:
-        """Runs `argv` to its end or for `timeout` seconds; `on_line` hears each line of stderr while it runs."""
+    def run(self, *argv: str, timeout: float, called: str = "", on_line: Callable[[str], None] | None = None) -> Ran:
+        """Runs `argv` to its end or for `timeout` seconds; `on_line` hears each line of its output while it runs.
+
+        `called` is the name by which the program is told that it was called (argv[0]); kubectl shows it to the API server as its user agent.
+        """
         try:
+            # A group of its own, so that what the program started ends with it: `kind` runs `docker pull` and waits for it.
             process = subprocess.Popen(
-                argv,
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                [called or argv[0], *argv[1:]],
+                executable=argv[0],
+                stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
                 env={**os.environ, **self.environment},
+                process_group=0,
             )
         except FileNotFoundError:
             return Ran(argv, 127, "", f"{argv[0]}: command not found")
         except PermissionError as error:
             return Ran(argv, 126, "", f"{argv[0]}: {error.strerror}")
+        except OSError as error:
+            return Ran(argv, 126, "", f"{argv[0]}: {error.strerror or error}")
         heard: list[str] = []
 
         def listen() -> None:
@@ -63,22 +78,41 @@ class Commands:
                 if on_line is not None:
                     on_line(line.rstrip())
 
+        out_of_time = threading.Event()
+
+        def stop() -> None:
+            out_of_time.set()
+            _signal_group(process, signal.SIGKILL)
+
         listener = threading.Thread(target=listen, daemon=True)
-        stopper = threading.Timer(timeout, process.kill)
+        stopper = threading.Timer(timeout, stop)
         listener.start()
         stopper.start()
         try:
-            if stdin and process.stdin is not None:
-                process.stdin.write(stdin)
-                process.stdin.close()
             assert process.stdout is not None
-            out = process.stdout.read()
+            written = []
+            for line in process.stdout:
+                written.append(line)
+                if on_line is not None:
+                    on_line(line.rstrip())
             code = process.wait()
+        except BaseException:
+            # Ctrl-C does not reach a group of its own; it is handed on, so that nothing goes on working behind the prompt.
+            _signal_group(process, signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_GRACE)
+            _signal_group(process, signal.SIGKILL)
+            raise
         finally:
-            out_of_time = not stopper.is_alive()
             stopper.cancel()
-            listener.join(timeout=5)
-        return Ran(argv, 124 if out_of_time and code < 0 else code, out, "".join(heard))
+            listener.join(timeout=_GRACE)
+        return Ran(argv, 124 if out_of_time.is_set() and code < 0 else code, "".join(written), "".join(heard))
+
+
+def _signal_group(process: subprocess.Popen[str], number: int) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
 
 
 @dataclass(frozen=True)
@@ -95,6 +129,14 @@ class Failure:
 def known_failures() -> tuple[Failure, ...]:
     rows = tomllib.loads(Path(__file__).with_name("failures.toml").read_text())["failure"]
     return tuple(Failure(row["program"], re.compile(row["pattern"], re.I | re.S), row["what"], row["next"]) for row in rows)
+
+
+def kubectl(commands: Commands, kubeconfig: Path | None, *arguments: str, timeout: float = 30.0) -> Ran:
+    """Runs the kubectl beside this Python, or the one on PATH, as `ai-lab`: the audit log then tells what the course did from what the learner did."""
+    beside = Path(sys.executable).with_name("kubectl")
+    program = str(beside) if beside.exists() else shutil.which("kubectl") or "kubectl"
+    where = ("--kubeconfig", str(kubeconfig)) if kubeconfig else ()
+    return commands.run(program, *where, *arguments, timeout=timeout, called="ai-lab")
 
 
 def explain(ran: Ran, doing: str) -> ClusterError:

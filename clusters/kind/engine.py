@@ -26,13 +26,14 @@ _PULL = 1800.0
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What the engine says of itself. `memory` is in bytes; `cgroup` is 1 or 2, 0 where it does not say."""
+    """What the engine says of itself. `memory` is in bytes; `cgroup` is 1 or 2, 0 where it does not say; `root` is where it keeps images."""
 
     version: str
     cgroup: int
     memory: int
     cpus: int
     rootless: bool
+    root: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def _parse_info(raw: dict[str, Any]) -> EngineInfo:
             memory=int(host.get("memTotal", 0)),
             cpus=int(host.get("cpus", 0)),
             rootless=bool(host.get("security", {}).get("rootless")),
+            root=str(raw.get("store", {}).get("graphRoot", "")),
         )
     return EngineInfo(
         version=str(raw.get("ServerVersion", "")),
@@ -64,6 +66,7 @@ def _parse_info(raw: dict[str, Any]) -> EngineInfo:
         memory=int(raw.get("MemTotal", 0)),
         cpus=int(raw.get("NCPU", 0)),
         rootless=any("rootless" in option for option in raw.get("SecurityOptions") or []),
+        root=str(raw.get("DockerRootDir") or ""),
     )
 
 
@@ -89,12 +92,17 @@ class Engine:
         raise explain(type(ran)(ran.argv, ran.code or 1, errors or ran.out, ran.err), f"asking {self.name}")
 
     def has_image(self, reference: str) -> bool:
-        return self.commands.run(self.name, "image", "inspect", "--format", "{{.Id}}", reference, timeout=_QUICK).ok
+        return bool(self.image_id(reference))
 
     def image_id(self, reference: str) -> str:
         """The image's id, or the empty text where the engine does not have it."""
-        ran = self.commands.run(self.name, "image", "inspect", "--format", "{{.Id}}", reference, timeout=_QUICK)
-        return ran.out.strip() if ran.ok else ""
+        ran = self.commands.run(self.name, "image", "inspect", reference, timeout=_QUICK)
+        try:
+            found = json.loads(ran.out) if ran.ok else []
+        except ValueError:
+            found = []
+        # Docker and nerdctl write Id, and templates of the three differ in the name: so the JSON is read here.
+        return str(found[0].get("Id") or found[0].get("ID") or "") if found else ""
 
     def pull(self, reference: str, on_line: Callable[[str], None] | None = None) -> None:
         ran = self.commands.run(self.name, "pull", reference, timeout=_PULL, on_line=on_line)
@@ -127,10 +135,16 @@ class Engine:
                 found.append(NodeContainer(name.strip(), _state(status)))
         return sorted(found, key=lambda node: node.name)
 
-    def start(self, names: list[str]) -> None:
-        ran = self.commands.run(self.name, "start", *names, timeout=120.0)
-        if not ran.ok:
-            raise explain(ran, "starting the stopped nodes")
+    def start(self, nodes: list[NodeContainer]) -> None:
+        """Starts what is stopped and wakes what is paused."""
+        for verb, names in (
+            ("unpause", [node.name for node in nodes if node.state == "paused"]),
+            ("start", [node.name for node in nodes if node.state not in ("paused", "running")]),
+        ):
+            if names:
+                ran = self.commands.run(self.name, verb, *names, timeout=120.0)
+                if not ran.ok:
+                    raise explain(ran, "starting the stopped nodes")
 
 
 def _state(status: str) -> str:
@@ -154,5 +168,10 @@ def choose(commands: Commands) -> Engine:
                 next=f"set it to one of {', '.join(ENGINES)}, or unset it",
             )
         return Engine(wanted, commands)
-    there = next((name for name in ENGINES if shutil.which(name)), "docker")
-    return Engine(there, commands)
+    for name in ENGINES:
+        # Some systems give Podman the name `docker` as well; kind is not deceived by it, and neither may this be.
+        if shutil.which(name) and (
+            name != "docker" or commands.run("docker", "--version", timeout=_QUICK).out.startswith("Docker version")
+        ):
+            return Engine(name, commands)
+    return Engine("docker", commands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -12,10 +13,14 @@ from clusters.kind.commands import Commands, explain
 
 CLUSTER = "ai-lab"
 NODES = ("ai-lab-control-plane", "ai-lab-worker", "ai-lab-worker2", "ai-lab-worker3")
+GPUS = {"ai-lab-worker2": 2, "ai-lab-worker3": 1}
 
 # The node image is pinned to a minor version of Kubernetes: what learners read in events is of that minor.
 DEFAULT_NODE_IMAGE = "kindest/node:v1.36.2"
+
+# What a first start fetches, in bytes, about: the node image; Python's image and the packages of the lab's own images.
 NODE_IMAGE_DOWNLOAD = 420 * 1024**2
+LAB_IMAGES_DOWNLOAD = 70 * 1024**2
 
 OLDEST_KIND = (0, 33)
 
@@ -28,10 +33,22 @@ def node_image() -> str:
     return os.environ.get("AI_LAB_NODE_IMAGE") or DEFAULT_NODE_IMAGE
 
 
-def configuration(state: Path) -> str:
-    """The kind configuration for this machine: `ai-lab.yaml` with the node image and the state folder filled in."""
+# The kubelet refuses cgroup v1 from Kubernetes 1.35 on unless it is told otherwise, and older ones do not know this field.
+_CGROUP_V1 = """kubeadmConfigPatches:
+  - |
+    kind: KubeletConfiguration
+    failCgroupV1: false
+"""
+
+
+def configuration(state: Path, cgroup: int = 2) -> str:
+    """The kind configuration for this machine: `ai-lab.yaml` with the node image and the state folder filled in, and cgroup v1 allowed where it is in use."""
     text = Path(__file__).with_name("ai-lab.yaml").read_text()
-    return text.replace("NODE_IMAGE", node_image()).replace("STATE", str(state))
+    # JSON strings are YAML strings, whatever characters a folder's name has.
+    text = text.replace("NODE_IMAGE", json.dumps(node_image()))
+    for name in ("audit-policy.yaml", "audit"):
+        text = text.replace(f"hostPath: STATE/kind/{name}\n", f"hostPath: {json.dumps(str(state / 'kind' / name))}\n")
+    return text + _CGROUP_V1 if cgroup == 1 else text
 
 
 class Kind:
@@ -55,12 +72,6 @@ class Kind:
                 next="install kind 0.33 or newer (https://kind.sigs.k8s.io/docs/user/quick-start/#installation)",
             )
         return numbers
-
-    def exists(self) -> bool:
-        ran = self.commands.run("kind", "get", "clusters", timeout=_QUICK)
-        if not ran.ok:
-            raise explain(ran, "listing kind's clusters")
-        return CLUSTER in ran.out.split()
 
     def create(self, config: Path, kubeconfig: Path, on_line: Callable[[str], None] | None = None) -> None:
         """Creates the cluster; kind removes what it made when it fails on the way."""

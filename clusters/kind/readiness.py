@@ -26,16 +26,27 @@ def nodes_missing(nodes: list[Object], expected: tuple[str, ...]) -> str:
     return f"not Ready: {'; '.join(waiting)} (kubectl describe node {waiting[0].split(':')[0]})" if waiting else ""
 
 
-def gpus_missing(nodes: list[Object]) -> str:
-    """Which node offers fewer GPUs than its label promises, in words; empty where none does."""
-    short = []
-    for node in nodes:
-        promised = int(node["metadata"].get("labels", {}).get("nvidia.com/gpu.count", "0"))
-        offered = int(node.get("status", {}).get("allocatable", {}).get(GPU, "0"))
-        if offered < promised:
-            short.append(f"{node['metadata']['name']} offers {offered} of {promised} {GPU}")
-    return (
-        f"{'; '.join(short)} (kubectl -n kube-system get pods -l app=gpu-device-plugin -o wide; kubectl -n kube-system logs -l app=gpu-device-plugin)"
-        if short
-        else ""
+def promised(nodes: list[Object]) -> dict[str, int]:
+    """How many GPUs each node says on its label that it has."""
+    counts = {node["metadata"]["name"]: node["metadata"].get("labels", {}).get("nvidia.com/gpu.count", "") for node in nodes}
+    return {name: int(count) for name, count in counts.items() if count.isdecimal()}
+
+
+def gpus_missing(nodes: list[Object], expected: dict[str, int]) -> str:
+    """Which node offers fewer GPUs than it should, in words; empty where none does."""
+    offered = {node["metadata"]["name"]: int(node.get("status", {}).get("allocatable", {}).get(GPU, "0")) for node in nodes}
+    return "; ".join(
+        f"{name} offers {offered.get(name, 0)} of {count} {GPU}" for name, count in expected.items() if offered.get(name, 0) < count
     )
+
+
+def plugin_state(pods: list[Object]) -> str:
+    """What the GPU plugin's Pods do instead of registering, and where to look."""
+    if not pods:
+        return "the GPU plugin has no Pods (kubectl -n kube-system describe daemonset nvidia-device-plugin-daemonset)"
+    told = []
+    for pod in pods:
+        states = [each.get("state", {}) for each in pod.get("status", {}).get("containerStatuses", [])]
+        waiting = [state["waiting"].get("reason", "waiting") for state in states if "waiting" in state]
+        told.append(f"{pod['metadata']['name']}: {', '.join(waiting) or pod.get('status', {}).get('phase', 'unknown')}")
+    return f"{'; '.join(told)} (kubectl -n kube-system describe pods -l app=gpu-device-plugin; kubectl -n kube-system logs -l app=gpu-device-plugin)"
