@@ -18,6 +18,9 @@ import clusters
 from lab_checks import paths
 from lab_checks.api import environment
 
+# Settings of JupyterLab for the course: no question about news before the first cell.
+_SETTINGS = Path(__file__).with_name("jupyter_settings")
+
 _KEPT = ".ai-lab-copies.json"
 
 
@@ -78,8 +81,7 @@ def run(folder: Path, kubeconfig: Path, port: int, browser: bool) -> int:
     """Runs JupyterLab in the foreground until it is ended, and returns its exit status."""
     command = [
         sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.port={free_port(port)}", "--ServerApp.open_browser=" + str(browser), "--LabApp.news_url=",
-        "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+        f"--ServerApp.port={free_port(port)}", f"--ServerApp.open_browser={browser}", f"--LabApp.app_settings_dir={_SETTINGS}",
     ]  # fmt: skip
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         # In a container or a classroom image the learner may be root; the server listens on 127.0.0.1 only.
