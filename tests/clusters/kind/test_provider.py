@@ -56,7 +56,7 @@ class Recorded(Commands):
         self.rows = [*rows, *ANSWERS["healthy"]]
         self.ran: list[str] = []
 
-    def run(self, *argv: str, timeout: float, stdin: str = "", on_line: Any = None) -> Ran:
+    def run(self, *argv: str, timeout: float, called: str = "", on_line: Any = None) -> Ran:
         line = " ".join([Path(argv[0]).name, *argv[1:]])
         self.ran.append(line)
         for row in self.rows:
@@ -67,6 +67,16 @@ class Recorded(Commands):
 
     def did(self, pattern: str) -> bool:
         return any(re.search(pattern, line) for line in self.ran)
+
+
+class Heard(Progress):
+    """Remembers the lines that were said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
 
 
 class Clock:
@@ -103,7 +113,7 @@ def test_from_nothing_it_creates_loads_applies_and_waits(tmp_path: Path) -> None
             "^docker info",
             "^kind create cluster --name ai-lab",
             "^kind load docker-image",
-            "kubectl .*apply",
+            "kubectl .* create --filename",
             "kubectl .*get nodes",
         )
     ]
@@ -148,10 +158,79 @@ def test_containers_without_a_working_api_server_and_never_finished_are_made_ane
 def test_images_that_the_nodes_have_are_not_loaded_again(tmp_path: Path) -> None:
     from clusters import images
 
-    inside = {"images": [{"id": "sha256:4f1c", "repoTags": [image.reference for image in images.catalogue()]}]}
-    commands = Recorded({"when": "crictl images", "out": json.dumps(inside)})
+    kind(tmp_path, Recorded()).up(Progress())
+    inside = {"images": [{"id": "sha256:other", "repoTags": [image.reference for image in images.catalogue()]}]}
+    there = ({"when": "crictl images", "out": json.dumps(inside)}, {"when": "^docker ps", "out": ANSWERS["nodes_whole"]})
+    commands = Recorded(*there)
     kind(tmp_path, commands).up(Progress())
     assert not commands.did("^kind load")
+    rebuilt = Recorded({"when": "image inspect .*api:v2", "out": '[{"Id": "sha256:rebuilt"}]'}, *there)
+    kind(tmp_path, rebuilt).up(Progress())
+    assert [line for line in rebuilt.ran if line.startswith("kind load")] == [
+        "kind load docker-image registry.example.com/ai-log-summary-api:v2 --name ai-lab"
+    ]
+
+
+def test_images_that_one_node_lacks_are_loaded(tmp_path: Path) -> None:
+    from clusters import images
+
+    kind(tmp_path, Recorded()).up(Progress())
+    inside = {"images": [{"id": "sha256:other", "repoTags": [image.reference for image in images.catalogue()]}]}
+    commands = Recorded(
+        {"when": "exec ai-lab-worker2 crictl", "out": '{"images": []}'},
+        {"when": "crictl images", "out": json.dumps(inside)},
+        {"when": "^docker ps", "out": ANSWERS["nodes_whole"]},
+    )
+    kind(tmp_path, commands).up(Progress())
+    assert commands.did("^kind load docker-image")
+
+
+def test_base_objects_that_are_there_are_left_as_a_lab_made_them(tmp_path: Path) -> None:
+    kind(tmp_path, Recorded()).up(Progress())
+    exists = (
+        'Error from server (AlreadyExists): error when creating "x.yaml": daemonsets.apps "nvidia-device-plugin-daemonset" already exists\n'
+    )
+    commands = Recorded(
+        {"when": "^docker ps", "out": ANSWERS["nodes_whole"]},
+        {"when": " create --filename", "code": 1, "err": exists},
+        {"when": "kubectl .*get nodes", "out": "NODES_WITHOUT_GPUS"},
+    )
+    heard = Heard()
+    kind(tmp_path, commands).up(heard)
+    assert not commands.did(" apply ")
+    assert any("ai-lab-worker2 offers 0 of 2" in line for line in heard.lines)
+
+
+def test_a_paused_node_is_woken(tmp_path: Path) -> None:
+    paused = ANSWERS["nodes_whole"].replace("ai-lab-worker2\tUp 2 minutes", "ai-lab-worker2\tUp 2 minutes (Paused)")
+    commands = Recorded({"when": "^docker ps", "out": paused}, {"when": "^docker unpause", "out": "ai-lab-worker2\n"})
+    kind(tmp_path, commands).up(Progress())
+    assert commands.did("^docker unpause ai-lab-worker2$")
+    assert not commands.did("^docker start")
+
+
+def test_a_new_cluster_begins_with_an_empty_audit_log(tmp_path: Path) -> None:
+    folder = tmp_path / "kind" / "audit"
+    folder.mkdir(parents=True)
+    (folder / "audit.log").write_text('{"verb": "delete"}\n')
+    provider = kind(tmp_path, Recorded({"when": "exec ai-lab-control-plane sh -c", "out": ""}))
+    provider.up(Progress())
+    assert list(provider.audit_log()) == []
+
+
+def test_a_first_start_says_how_much_it_will_fetch(tmp_path: Path) -> None:
+    heard = Heard()
+    commands = Recorded(
+        {"when": "^docker image inspect .*kindest/node", "code": 1, "err": "Error: No such image\n"}, {"when": "^docker pull", "out": ""}
+    )
+    kind(tmp_path, commands).up(heard)
+    assert any(re.search(r"the node image kindest/node:v1\.36\.\d+ is missing: about \d+ MB to fetch", line) for line in heard.lines)
+
+
+def test_a_state_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ClusterError, match="cannot be written"):
+        kind(tmp_path / "file", Recorded()).up(Progress())
 
 
 def test_down_deletes_the_cluster_called_ai_lab_and_no_other(tmp_path: Path) -> None:
@@ -192,7 +271,7 @@ def test_a_full_disk_is_told_before_anything_is_fetched(tmp_path: Path, monkeypa
     [
         ({"when": "^docker info", "code": 127, "err": "docker: command not found"}, "not installed"),
         ({"when": "^docker image inspect .*kindest/node", "code": 1}, "MB to fetch"),
-        ({"when": "^docker image inspect .*ai-log-summary-api:v1", "code": 1}, "not built"),
+        ({"when": "^docker image inspect .*ai-log-summary-api:v1", "code": 1}, "not built: about 70 MB to fetch"),
     ],
 )
 def test_auto_takes_kind_only_where_it_can_start_at_once(answer: dict[str, Any], words: str, tmp_path: Path) -> None:
@@ -249,5 +328,6 @@ def test_kubeadm_gets_extra_arguments_in_the_form_of_each_of_its_versions(tmp_pa
 
 def test_the_node_image_can_be_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AI_LAB_NODE_IMAGE", "mirror.example.com/kindest/node:v1.36.1")
-    described = yaml.safe_load(configuration(tmp_path))
+    described = yaml.safe_load(configuration(tmp_path / "a: # folder"))
+    assert described["nodes"][0]["extraMounts"][1]["hostPath"] == str(tmp_path / "a: # folder" / "kind" / "audit")
     assert {node["image"] for node in described["nodes"]} == {"mirror.example.com/kindest/node:v1.36.1"}
