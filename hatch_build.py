@@ -2,6 +2,7 @@
 
 In: the wheel's `v1.37.0-local/_definitions.json`. Out: `clusters/embedded/schema.zip`, a zip archive of `types.json` (fields and merge rules,
 read when the server starts) and of `descriptions.json` (the texts, read when somebody asks `kubectl explain`).
+What Go knows of a field (whether it is left out when empty, the name of its type) is in `clusters/embedded/apiserver/protobuf_fields.json`.
 Runs as a hatchling build hook, for wheels and editable installs alike, or by hand: `python hatch_build.py`.
 """
 
@@ -19,6 +20,7 @@ except ImportError:  # run by hand, outside a build
     BuildHookInterface = object  # type: ignore[assignment,misc]
 
 TARGET = Path("clusters/embedded/schema.zip")
+GO_FIELDS = Path("clusters/embedded/apiserver/protobuf_fields.json")
 SOURCE = "kubernetes-json-schema/v1.37.0-local/_definitions.json"
 _REFERENCE = "#/$defs/"
 _KEPT = (
@@ -83,9 +85,37 @@ def _texts(node: dict[str, Any]) -> dict[str, Any]:
     return {"d": node.get("description", ""), "f": fields} | ({"e": enums} if enums else {})
 
 
+def _go_marks(root: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """By definition and field what Go knows of it: `o` left out of JSON when empty, `g` the name of its type, `e` the struct it is inlined from."""
+    table: dict[str, dict[str, list[str]]] = json.loads((root / GO_FIELDS).read_text())
+
+    def of(message: str) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for name, kind, flags, *named in table[message].values():
+            if "i" in flags:
+                struct = kind.rpartition(".")[2]
+                for field, mark in of(kind).items():
+                    found[field] = mark | {"e": f"{struct}.{mark['e']}" if "e" in mark else struct}
+            else:
+                found[name] = ({"o": 1} if "o" in flags and "p" not in flags else {}) | ({"g": named[0]} if named else {})
+        return found
+
+    return {message.replace("k8s.io.", "io.k8s.", 1): of(message) for message in table}
+
+
+def _marked(node: dict[str, Any], marks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A reduced definition with what Go knows of its fields."""
+    for name in marks.keys() & node.get("p", {}).keys():
+        field = node["p"][name]
+        # A struct by value is always written, whatever its tag says.
+        field |= {key: value for key, value in marks[name].items() if key != "o" or ("r" not in field and "p" not in field)}
+    return node
+
+
 def build(root: Path) -> Path:
     """Writes the file under `root` and returns its path; the same definitions give the same bytes."""
     definitions = _definitions()
+    marks = _go_marks(root)
     kinds = {
         (f"{each['group']}/" if each["group"] else "") + f"{each['version']}/{each['kind']}": name
         for name, node in definitions.items()
@@ -95,8 +125,9 @@ def build(root: Path) -> Path:
     }
     target = root / TARGET
     target.parent.mkdir(parents=True, exist_ok=True)
+    types = {name: _marked(_reduced(node), marks.get(name, {})) for name, node in definitions.items()}
     members = {
-        "types.json": {"kinds": kinds, "types": {name: _reduced(node) for name, node in definitions.items()}},
+        "types.json": {"kinds": kinds, "types": types},
         "descriptions.json": {name: _texts(node) for name, node in definitions.items()},
     }
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

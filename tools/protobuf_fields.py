@@ -5,7 +5,8 @@
 
 FOLDER is the `k8s.io` folder of Debian's golang-k8s-api-dev and golang-k8s-apimachinery-dev (usr/share/gocode/src/k8s.io):
 the numbers are in the .proto files, and which fields are pointers or inlined is in the Go types beside them.
-One message a line: {name: {number: [JSON name, type, flags]}}; flags are a letter each: l list, m map, p pointer, i inlined.
+One message a line: {name: {number: [JSON name, type, flags]}}; flags are a letter each: l list, m map, p pointer, i inlined, o left out of
+JSON when empty. A fourth column has the Go type of a field whose scalar, list or map type has a name of its own (`v1.PullPolicy`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ FIELD = re.compile(r"(?:(optional|repeated)\s+(\.?[\w.]+)|map<\s*(\w+)\s*,\s*(\.
 STRUCT = re.compile(r"^type (\w+) struct \{(.*?)^\}", re.S | re.M)
 GO_FIELD = re.compile(r"^\s+(?:\w+\s+)?(?P<type>[*\[\]\w.]+)\s+`json:\"(?P<json>[^\"]*)\"[^`]*protobuf:\"[^\"]*?,(?P<number>\d+),", re.M)
 
-CORE, META = "k8s.io.api.core.v1", "k8s.io.apimachinery.pkg.apis.meta.v1"
+NAMED = re.compile(r"^type (\w+) (?:string|int32|int64|\[\]|map\[)", re.M)
+BASE = re.compile(r"(?:(\w+)\.)?(\w+)$")
+
+META = "k8s.io.apimachinery.pkg.apis.meta.v1"
 
 
 def messages(root: Path) -> dict[str, dict[str, list[str]]]:
@@ -30,31 +34,45 @@ def messages(root: Path) -> dict[str, dict[str, list[str]]]:
         named = re.search(r"^package (\S+);", text, re.M)
         assert named
         package = named.group(1)
-        pointers, inlined = go_flags(path.parent)
+        marks = go_fields(path.parent)
         for name, body in MESSAGE.findall(text):
             fields = {}
             for label, plain, _, mapped, field, number in FIELD.findall(body):
                 kind = (mapped or plain).lstrip(".")
                 if kind[0].isupper():
                     kind = f"{package}.{kind}"
-                flags = "m" if mapped else "l" if label == "repeated" else ""
-                flags += "p" if (name, number) in pointers else ""
-                flags += "i" if (name, number) in inlined else ""
-                fields[number] = [field, kind, flags]
+                json_name, flags, go_type = marks.get((name, number), ("", "", ""))
+                flags = ("m" if mapped else "l" if label == "repeated" else "") + flags
+                # A few are called otherwise in JSON than in the .proto file.
+                fields[number] = [json_name or field, kind, flags, *([go_type] if go_type else [])]
             found[f"{package}.{name}"] = fields
     return found
 
 
-def go_flags(folder: Path) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
-    pointers, inlined = set(), set()
-    for path in folder.glob("*.go"):
-        for name, body in STRUCT.findall(path.read_text()):
+def go_fields(folder: Path) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """(JSON name, flags, named type) of each field by its message and number."""
+    texts = [path.read_text() for path in folder.glob("*.go")]
+    own = {name for text in texts for name in NAMED.findall(text)}
+    found = {}
+    for text in texts:
+        for name, body in STRUCT.findall(text):
             for field in GO_FIELD.finditer(body):
-                if field["type"].startswith("*"):
-                    pointers.add((name, field["number"]))
-                if "inline" in field["json"]:
-                    inlined.add((name, field["number"]))
-    return pointers, inlined
+                flags = "p" if field["type"].startswith("*") else ""
+                flags += "i" if "inline" in field["json"] else ""
+                flags += "o" if "omitempty" in field["json"] else ""
+                json_name = field["json"].partition(",")[0]
+                found[name, field["number"]] = json_name, flags, named_type(field["type"], folder.name, own)
+    return found
+
+
+def named_type(kind: str, version: str, own: set[str]) -> str:
+    """`*PullPolicy` → `v1.PullPolicy`, `[]FinalizerName` → `[]v1.FinalizerName`; empty for types that have no name, and for structs."""
+    base = BASE.search(kind)
+    assert base
+    alias, name = base.groups()
+    if alias == "types" or (alias in ("v1", "corev1") and name == "ResourceName"):
+        return f"{kind[: base.start()].lstrip('*')}{alias.removeprefix('core')}.{name}"
+    return f"{kind[: base.start()].lstrip('*')}{version}.{name}" if alias is None and name in own else ""
 
 
 def reachable(table: dict[str, dict[str, list[str]]], roots: list[str]) -> set[str]:
@@ -64,7 +82,7 @@ def reachable(table: dict[str, dict[str, list[str]]], roots: list[str]) -> set[s
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += [kind for _, kind, _ in table[name].values() if kind in table]
+            waiting += [row[1] for row in table[name].values() if row[1] in table]
     return found
 
 

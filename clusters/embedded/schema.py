@@ -1,21 +1,16 @@
-"""The types of every kind: from the definitions in `schema.zip` to decoding and merging by field.
+"""The types of every kind: the definitions in `schema.zip`, asked by field.
 
-A body comes in as plain JSON; `Schema.decode` gives it back as the API server would hold it after decoding: unknown fields and
-nulls dropped, quantities in their canonical form, wrong types refused in the words of Go's decoder (sigs.k8s.io/json).
+(apiVersion, kind) goes in, a `Type` comes out: what fields it has, how its lists and maps merge, what Go calls it.
 """
 
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import orjson
-
-from clusters.embedded import quantity
-from clusters.embedded.errors import ApiError, bad_request
 
 Object = dict[str, Any]
 
@@ -24,10 +19,17 @@ ARCHIVE = Path(__file__).with_name("schema.zip")
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _RAW = ("io.k8s.apimachinery.pkg.runtime.RawExtension", "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1")
-_ROOT_FIELDS = ("apiVersion", "kind")
-# Times that Go holds by value: the zero time is written as null.
-_WRITTEN_WHEN_ZERO = frozenset({("PodCondition", "lastProbeTime"), ("Event", "eventTime")})
-_INTEGER_RANGE = {"int32": 2**31, "int64": 2**63}
+_TIMES = {"io.k8s.apimachinery.pkg.apis.meta.v1.Time": "time", "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": "micro-time"}
+
+# Times are read from text; an int-or-string that is no string has to be a number.
+_GO_TYPES = {
+    "boolean": "bool",
+    "number": "float64",
+    "bytes": "[]uint8",
+    "int-or-string": "int32",
+    "time": "string",
+    "micro-time": "string",
+}
 
 
 class SchemaError(Exception):
@@ -51,14 +53,17 @@ class Type:
 
     @property
     def kind(self) -> str:
-        """string, integer, number, boolean, array, object, quantity, int-or-string or any."""
+        """string, integer, number, boolean, array, object, quantity, int-or-string, time, micro-time, bytes or any."""
         if self.definition == _QUANTITY:
             return "quantity"
         if self.definition == _INT_OR_STRING:
             return "int-or-string"
         if self.definition in _RAW:
             return "any"
-        return str(self._node.get("t", "any"))
+        if self.definition in _TIMES:
+            return _TIMES[self.definition]
+        kind = str(self._node.get("t", "any"))
+        return "bytes" if kind == "string" and self._node.get("f") == "byte" else kind
 
     @property
     def format(self) -> str:
@@ -74,6 +79,12 @@ class Type:
         found: Object = self._node.get("p", {})
         return found
 
+    @property
+    def required(self) -> list[str]:
+        """The fields of a struct that have to be set."""
+        found: list[str] = self._node.get("q", [])
+        return found
+
     def field(self, name: str) -> Type | None:
         """The type of a struct's field or of a map's value; None for a field that the struct has not."""
         if self.is_struct:
@@ -83,12 +94,44 @@ class Type:
 
     @property
     def items(self) -> Type | None:
-        return self._schema.type_of(self._node["i"]) if "i" in self._node else None
+        return self._schema.type_of(self._item_node("i", "[]")) if "i" in self._node else None
+
+    def _item_node(self, key: str, prefix: str) -> Object:
+        """The node of items or values; they have the name that Go gives them in the type of the whole."""
+        node: Object = self._node[key]
+        whole = self._node.get("g", "")
+        return {**node, "g": whole.removeprefix(prefix)} if whole.startswith(prefix) else node
 
     @property
     def values(self) -> Type | None:
         """The type of a map's values."""
-        return self._schema.type_of(self._node["a"]) if "a" in self._node else None
+        return self._schema.type_of(self._item_node("a", "map[string]")) if "a" in self._node else None
+
+    @property
+    def omitted_when_empty(self) -> bool:
+        """Whether Go leaves an empty value of this field out of JSON: no pointer, and `omitempty`."""
+        return "o" in self._node
+
+    @property
+    def embedded_in(self) -> str:
+        """The struct that the field comes from where it is inlined: `ProbeHandler` for a probe's httpGet."""
+        return str(self._node.get("e", ""))
+
+    @property
+    def go_type(self) -> str:
+        """The field's type as Go prints it: `int32`, `[]v1.Container`, `v1.PullPolicy`."""
+        if "g" in self._node:
+            return str(self._node["g"])
+        kind = self.kind
+        if self.is_struct:
+            return f"{self.definition.split('.')[-2]}.{self.name}"
+        if kind == "array":
+            return f"[]{self.items.go_type if self.items else 'interface {}'}"
+        if kind == "object":
+            return f"map[string]{self.values.go_type if self.values else 'interface {}'}"
+        if kind == "integer":
+            return self.format or "int64"
+        return _GO_TYPES.get(kind, kind)
 
     @property
     def list_type(self) -> str:
@@ -112,18 +155,6 @@ class Type:
     @property
     def patch_merge_key(self) -> str:
         return str(self._node.get("patch-merge-key", ""))
-
-
-@dataclass
-class _Decoding:
-    """What one decode has found so far. `root` names the object for messages: (kind, version)."""
-
-    kind: str
-    version: str
-    strict: list[str]
-
-    def refuse(self, why: str) -> ApiError:
-        return bad_request(f'{self.kind} in version "{self.version}" cannot be handled as a {self.kind}: {why}')
 
 
 class Schema:
@@ -158,129 +189,17 @@ class Schema:
             target = target | {key: value for key, value in node.items() if key != "r"}
         return Type(self, target, name)
 
-    def decode(self, body: Object, api_version: str, kind: str, strict: bool = True) -> tuple[Object, list[str]]:
-        """(the object as it is stored, what strict decoding complains of). Raises ApiError 400 for a value of the wrong type."""
+    def decode(
+        self, body: Object, api_version: str, kind: str, strict: bool = True, *, unstructured: bool = False
+    ) -> tuple[Object, list[str]]:
+        """(the object as it is stored, what strict decoding complains of); see `decoding.decode`."""
         found = self.find(api_version, kind)
         if found is None:
             return body, []
-        decoding = _Decoding(kind, api_version.rpartition("/")[2], [])
-        decoded = _struct(found, body, "", decoding)
-        return decoded, decoding.strict if strict else []
+        from clusters.embedded import decoding
 
-
-def _described(value: Any) -> str:
-    """The JSON kind of a value as Go's decoder names it."""
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, int):
-        return f"number {value}" if abs(value) >= 2**63 else "number"
-    if isinstance(value, float):
-        return f"number {value:g}"
-    return "array" if isinstance(value, list) else "object"
-
-
-def _go_type(wanted: Type) -> str:
-    kind = wanted.kind
-    if wanted.is_struct:
-        version = wanted.definition.split(".")[-2]
-        return f"{version}.{wanted.name}"
-    if kind == "integer":
-        return wanted.format or "int64"
-    if kind == "array":
-        inner = wanted.items
-        return f"[]{_go_type(inner) if inner else 'interface {}'}"
-    if kind == "object":
-        inner = wanted.values
-        return f"map[string]{_go_type(inner) if inner else 'interface {}'}"
-    if kind == "string" and wanted.format == "byte":
-        return "[]uint8"
-    return {"boolean": "bool", "number": "float64"}.get(kind, kind)
-
-
-def _struct(wanted: Type, value: Any, path: str, decoding: _Decoding) -> Any:
-    result: Object = {}
-    for name, each in value.items():
-        below = f"{path}.{name}" if path else name
-        field = wanted.field(name)
-        if field is None:
-            decoding.strict.append(f'unknown field "{below}"')
-            continue
-        if each is None:
-            if (wanted.name, name) in _WRITTEN_WHEN_ZERO:
-                result[name] = None
-            continue
-        result[name] = _value(field, each, below, wanted, decoding)
-    return result
-
-
-def _value(wanted: Type, value: Any, path: str, owner: Type, decoding: _Decoding) -> Any:
-    kind = wanted.kind
-    if kind == "any":
-        return value
-    if kind == "quantity":
-        if not isinstance(value, str | int | float) or isinstance(value, bool):
-            raise decoding.refuse(quantity.FORMAT_WRONG)
-        try:
-            return quantity.canonical(value)
-        except quantity.QuantityError as error:
-            raise decoding.refuse(str(error)) from None
-    if kind == "int-or-string":
-        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
-            return value
-        raise _mismatch(wanted, value, path, owner, decoding)
-    if wanted.is_struct:
-        if not isinstance(value, dict):
-            raise _mismatch(wanted, value, path, owner, decoding)
-        return _struct(wanted, value, path, decoding)
-    if kind == "array":
-        if not isinstance(value, list):
-            raise _mismatch(wanted, value, path, owner, decoding)
-        inner = wanted.items
-        if inner is None:
-            return value
-        return [
-            each if each is None else _value(inner, each, f"{path}[{position}]", owner if not inner.is_struct else inner, decoding)
-            for position, each in enumerate(value)
-        ]
-    if kind == "object":
-        if not isinstance(value, dict):
-            raise _mismatch(wanted, value, path, owner, decoding)
-        inner = wanted.values
-        if inner is None:
-            return value
-        return {key: _value(inner, each, f"{path}.{key}", owner, decoding) for key, each in value.items() if each is not None}
-    if not _scalar_fits(wanted, value):
-        raise _mismatch(wanted, value, path, owner, decoding)
-    return int(value) if kind == "integer" else value
-
-
-def _scalar_fits(wanted: Type, value: Any) -> bool:
-    kind = wanted.kind
-    if kind == "string":
-        return isinstance(value, str)
-    if kind == "boolean":
-        return isinstance(value, bool)
-    if isinstance(value, bool):
-        return False
-    if kind == "integer":
-        if isinstance(value, float):
-            return value.is_integer()
-        limit = _INTEGER_RANGE.get(wanted.format, 2**63)
-        return isinstance(value, int) and -limit <= value < limit
-    if kind == "number":
-        return isinstance(value, int | float)
-    return True
-
-
-def _mismatch(wanted: Type, value: Any, path: str, owner: Type, decoding: _Decoding) -> ApiError:
-    # Go's decoder names fields only: no positions in lists.
-    plain = "".join(part.split("]", 1)[-1] if number else part for number, part in enumerate(path.split("[")))
-    described = _described(value)
-    if wanted.kind == "integer" and isinstance(value, int) and not isinstance(value, bool):
-        described = f"number {value}"
-    return decoding.refuse(f"json: cannot unmarshal {described} into Go struct field {owner.name}.{plain} of type {_go_type(wanted)}")
+        decoded, complaints = decoding.decode(found, body, kind, api_version, unstructured)
+        return decoded, complaints if strict else []
 
 
 @cache

@@ -71,7 +71,7 @@ def test_a_quantity_that_is_none_is_refused_in_the_words_of_the_api_server() -> 
             "cannot unmarshal string into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64",
         ),
         ({"hostNetwork": "yes"}, "cannot unmarshal string into Go struct field PodSpec.spec.hostNetwork of type bool"),
-        ({"nodeSelector": {"a": True}}, "cannot unmarshal bool into Go struct field PodSpec.spec.nodeSelector.a of type string"),
+        ({"nodeSelector": {"a": True}}, "cannot unmarshal bool into Go struct field PodSpec.spec.nodeSelector of type string"),
         ({"containers": {"name": "x"}}, "cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container"),
         ({"containers": [{"name": 7}]}, "cannot unmarshal number into Go struct field Container.spec.containers.name of type string"),
         ({"priority": 1.5}, "cannot unmarshal number 1.5 into Go struct field PodSpec.spec.priority of type int32"),

@@ -188,7 +188,8 @@ class Handlers:
         api_version, kind = patching.body_kind(resource, info.subresource)
 
         def transform(old: Object) -> Object:
-            checked = validity.decode_patched(plain(old), patch, api_version, kind, exchange.query, exchange.warnings)
+            strategic = media == patching.STRATEGIC
+            checked = validity.decode_patched(plain(old), patch, strategic, api_version, kind, exchange.query, exchange.warnings)
             self._server.privileges.check(exchange.user, resource, namespace, checked)
             return checked
 
@@ -204,7 +205,7 @@ class Handlers:
         api_version, kind = patching.body_kind(resource, info.subresource)
         validity.check_kind(applied, api_version, kind)
         exchange.record.request_object = loggable(resource.plural, info.subresource, applied, len(raw))
-        applied = validity.decode_applied(applied, duplicates, api_version, kind, query, exchange.warnings)
+        validity.check_applied(applied, duplicates, api_version, kind, query, exchange.warnings)
         metadata = applied.setdefault("metadata", {})
         if metadata.setdefault("name", info.name) != info.name:
             raise bad_request(f"the name of the object ({metadata['name']}) does not match the name on the URL ({info.name})")

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clusters.embedded import schema
+from clusters.embedded.apiserver.patch import typed
+from clusters.embedded.decoding import DecodeError
 from clusters.embedded.errors import ApiError, FieldError, bad_request, invalid
 
 Object = dict[str, Any]
@@ -77,78 +79,58 @@ def decode(body: Object, duplicates: list[str], api_version: str, kind: str, que
     """The body pruned to the schema. What strict decoding does not like is an error (400), a warning, or nothing, by fieldValidation."""
     mode = _mode(query)
     pruned, unknown = schema.get().decode(body, api_version, kind, mode != "Ignore")
-    problems = [*duplicates, *unknown]
+    _complain([*duplicates, *unknown], api_version, kind, mode, warnings)
+    return pruned
+
+
+def _complain(problems: list[str], api_version: str, kind: str, mode: str, warnings: list[str]) -> None:
     if problems and mode == "Strict":
         version = api_version.rpartition("/")[2]
         raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: {", ".join(problems)}')
     if mode == "Warn":
         warnings.extend(problems)
-    return pruned
 
 
-def decode_applied(
-    body: Object, duplicates: list[str], api_version: str, kind: str, query: Mapping[str, str], warnings: list[str]
+def check_applied(body: Object, duplicates: list[str], api_version: str, kind: str, query: Mapping[str, str], warnings: list[str]) -> None:
+    """An apply configuration. What is not in the schema is refused in every mode, in the words of the typed conversion of managedFields."""
+    wanted = schema.get().find(api_version, kind)
+    found = typed.problems(body, wanted) if wanted is not None else []
+    metadata = body.get("metadata") or {}
+    group_version = api_version if "/" in api_version else f"/{api_version}"
+    named = f"({metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {group_version}, Kind={kind})"
+    # Without a reason, as upstream; with 400 where upstream has 500, since it is the client that is wrong.
+    if found:
+        told = found[0] if len(found) == 1 else "errors:\n" + "\n".join(f"  {line}" for line in found)
+        raise ApiError(400, "", f"failed to create typed patch object {named}: {told}")
+    try:
+        schema.get().decode(body, api_version, kind, unstructured=True)
+    except DecodeError as error:
+        raise ApiError(400, "", f"failed to convert new object {named} to proper version: {error.why}") from None
+    _complain(duplicates, api_version, kind, _mode(query), warnings)
+
+
+def decode_patched(
+    patched: Object, patch: Any, strategic: bool, api_version: str, kind: str, query: Mapping[str, str], warnings: list[str]
 ) -> Object:
-    """An apply configuration. Unknown fields are refused in every mode, in the words of the typed conversion of managedFields."""
-    pruned, unknown = schema.get().decode(body, api_version, kind, True)
-    if unknown:
-        metadata = body.get("metadata") or {}
-        where = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}"
-        paths = [_typed_path(body, text.partition('"')[2].rpartition('"')[0], api_version, kind) for text in unknown]
-        lines = [f"{path}: field not declared in schema" for path in paths]
-        told = lines[0] if len(lines) == 1 else "errors:\n" + "\n".join(f"  {line}" for line in lines)
-        # Without a reason, as upstream; with 400 where upstream has 500, since it is the client that is wrong.
-        raise ApiError(400, "", f"failed to create typed patch object ({where}; {api_version}, Kind={kind}): {told}")
-    return decode(pruned, duplicates, api_version, kind, query, warnings)
-
-
-def _typed_path(body: Object, path: str, api_version: str, kind: str) -> str:
-    """`spec.containers[0].x` as `.spec.containers[name="main"].x`: items of keyed lists by their keys."""
-    wanted: schema.Type | None = schema.get().find(api_version, kind)
-    value: Any = body
-    shown = ""
-    for step in path.split("."):
-        name, *positions = step.split("[")
-        shown += f".{name}"
-        wanted = wanted.field(name) if wanted is not None else None
-        value = value.get(name) if isinstance(value, dict) else None
-        for position in positions:
-            index = int(position.removesuffix("]"))
-            value = value[index] if isinstance(value, list) else None
-            keys = wanted.list_keys if wanted is not None and wanted.list_type == "map" else []
-            wanted = wanted.items if wanted is not None else None
-            named = [f"{key}={json.dumps(value[key])}" for key in keys if isinstance(value, dict) and key in value]
-            shown += f"[{','.join(named) or index}]"
-    return shown
-
-
-def decode_patched(patched: Object, patch: Any, api_version: str, kind: str, query: Mapping[str, str], warnings: list[str]) -> Object:
-    """The result of a patch, pruned to the schema. Strict errors are told as an invalid value of `patch` (422)."""
+    """The result of a patch, pruned to the schema. Strict errors and wrong types are told as an invalid value of `patch` (422)."""
     mode = _mode(query)
-    pruned, problems = schema.get().decode(patched, api_version, kind, mode != "Ignore")
+    try:
+        pruned, problems = schema.get().decode(patched, api_version, kind, mode != "Ignore", unstructured=strategic)
+    except DecodeError as error:
+        raise invalid_patch(_patch_value(patched, patch, strategic, error.why)) from None
     if problems and mode == "Strict":
-        # The patch in Go's %+v form, quoted: what field.Invalid makes of a patch map.
-        shown = json.dumps(go_format(patch), ensure_ascii=False)
-        why = f"Invalid value: {shown}: strict decoding error: {', '.join(problems)}"
-        raise invalid_patch(why)
+        raise invalid_patch(_patch_value(patched, patch, strategic, f"strict decoding error: {', '.join(problems)}"))
     if mode == "Warn":
         warnings.extend(problems)
     return pruned
 
 
+def _patch_value(patched: Object, patch: Any, strategic: bool, why: str) -> str:
+    # A strategic merge shows the patch in Go's %+v form, the other patches show the object that they made.
+    shown = typed.go_value(patch) if strategic else json.dumps(patched, ensure_ascii=False, separators=(",", ":"))
+    return f"Invalid value: {json.dumps(shown, ensure_ascii=False)}: {why}"
+
+
 def invalid_patch(why: str) -> ApiError:
     cause = {"reason": "FieldValueInvalid", "message": why, "field": "patch"}
     return ApiError(422, "Invalid", f' "" is invalid: patch: {why}', {"causes": [cause]})
-
-
-def go_format(value: Any) -> str:
-    """A JSON value as Go's fmt prints it with %+v: maps by sorted keys, null as <nil>."""
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{go_format(value[key])}" for key in sorted(value)) + "]"
-    if isinstance(value, list):
-        return "[" + " ".join(go_format(each) for each in value) + "]"
-    if value is None:
-        return "<nil>"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

@@ -1,151 +1,210 @@
 """Server-side apply: an applied configuration merged into the live object by field ownership.
 
-Rules: https://kubernetes.io/docs/reference/using-api/server-side-apply/ (sigs.k8s.io/structured-merge-diff/merge).
+Rules: https://kubernetes.io/docs/reference/using-api/server-side-apply/, sigs.k8s.io/structured-merge-diff/merge and the managers
+around it in k8s.io/apimachinery/pkg/util/managedfields.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
-from clusters.embedded import meta, schema
+import orjson
+
+from clusters.embedded import schema
 from clusters.embedded.apiserver.patch import fieldset, managed_fields
-from clusters.embedded.apiserver.patch.fieldset import INSIDE, Path
+from clusters.embedded.apiserver.patch.fieldset import ABSENT, Path
+from clusters.embedded.apiserver.patch.managed_fields import Entry
 from clusters.embedded.errors import ApiError, bad_request
+from clusters.embedded.resources import by_kind
 from clusters.embedded.schema import Type
 
 Object = dict[str, Any]
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+# Who owns the fields of an object that was never tracked.
+_BEFORE = "before-first-apply"
+
+
+@dataclass(frozen=True)
+class _Conflict:
+    entry: Entry
+    paths: frozenset[Path]
+
 
 def apply(live: Object | None, applied: Object, manager: str, force: bool, subresource: str, time: str) -> Object:
-    """The object after `manager` applied `applied`: `live` merged with it, what it no longer names removed where nobody else owns it.
+    """The object after `manager` applied `applied`: `live` merged with it, without what it no longer names and nobody else owns.
 
-    Raises ApiError 409 with one cause a field where another manager owns a field with another value and `force` is not set,
-    400 where `applied` carries managedFields.
+    `applied` is as the client sent it, nulls and all. Raises ApiError 409 with one cause a field where another manager owns a field
+    with another value and `force` is not set, 400 where `applied` carries managedFields or has a value of the wrong type.
     """
-    if applied.get("metadata", {}).get("managedFields"):
+    if applied.get("metadata", {}).get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
-    wanted = schema.get().find(applied["apiVersion"], applied["kind"])
-    claimed = fieldset.applied_paths(managed_fields.ownable(applied), wanted)
-    if live is None:
-        created = meta.copy(applied)
-        created.setdefault("metadata", {})["managedFields"] = [
-            managed_fields.entry(manager, "Apply", applied["apiVersion"], subresource, set(claimed), time)
-        ]
-        return created
-    entries = live["metadata"].get("managedFields") or []
-    current = fieldset.paths(managed_fields.ownable(live), wanted)
-    own_before: set[Path] = set()
-    others: list[tuple[Object, set[Path]]] = []
-    own_entry: Object | None = None
-    for each in entries:
-        members = fieldset.from_json(each.get("fieldsV1") or {})
-        if (each.get("manager"), each.get("operation"), each.get("subresource", "")) == (manager, "Apply", subresource):
-            own_before, own_entry = members, each
-        else:
-            others.append((each, members))
-    merged = _merge(meta.copy(live), applied, wanted)
-    after = fieldset.paths(managed_fields.ownable(merged), wanted)
-    changed = {path for path, value in after.items() if value is not INSIDE and (path not in current or current[path] != value)}
+    api_version, kind = applied["apiVersion"], applied["kind"]
+    applied = _writable(applied, subresource)
+    base = managed_fields.as_go(live, api_version, kind)
+    entries = managed_fields.read(live["metadata"].get("managedFields")) if live is not None else []
+    if live is not None and not entries:
+        entries = managed_fields.after_update(None, live, [], _BEFORE, subresource, time)
+    mine = Entry(manager, "Apply", api_version, subresource, time, frozenset())
+    result, conflicts, kept = _applied(base, applied, entries, mine)
     if not force:
-        _refuse_conflicts([(each, sorted(members & changed)) for each, members in others])
-    owned_elsewhere = {path for _, members in others for path in members}
-    for path in sorted(own_before - set(claimed), key=len, reverse=True):
-        if path not in owned_elsewhere and not any(other[: len(path)] == path for other in set(claimed) | owned_elsewhere):
-            merged = _without(merged, path, wanted)
-    result_entries = []
-    for each, members in others:
-        left = members - changed if force else members
-        if left == members:
-            result_entries.append(each)
-        elif left:
-            result_entries.append({**each, "fieldsV1": fieldset.to_json(left)})
-    unchanged = own_entry is not None and own_before == set(claimed) and _same(merged, live)
-    stamp = own_entry["time"] if own_entry is not None and unchanged else time
-    if claimed:
-        result_entries.append(managed_fields.entry(manager, "Apply", applied["apiVersion"], subresource, set(claimed), stamp))
-    merged["metadata"]["managedFields"] = sorted(result_entries, key=managed_fields.order)
-    return merged
+        _refuse(conflicts, _from_client_side(base, api_version, kind) if manager == "kubectl" else set())
+    decoded, _ = schema.get().decode(result, api_version, kind, strict=False)
+    return managed_fields.write(_plain(decoded, live), kept)
 
 
-def _same(one: Object, other: Object) -> bool:
-    return managed_fields.ownable(one) == managed_fields.ownable(other)
+def _writable(applied: Object, subresource: str) -> Object:
+    """What this request may write: everything but the status, or nothing of the spec."""
+    resource = by_kind().get((applied["apiVersion"], applied["kind"]))
+    if subresource == "status":
+        return {key: value for key, value in applied.items() if key != "spec"}
+    if not subresource and resource is not None and resource.subresource("status") is not None:
+        return {key: value for key, value in applied.items() if key != "status"}
+    return applied
 
 
-def _merge(live: Any, applied: Any, wanted: Type | None) -> Any:
+def _plain(decoded: Object, live: Object | None) -> Object:
+    """The object without the empty parts that only the comparison needed."""
+    known = live or {}
+    return {key: value for key, value in decoded.items() if value not in ({}, None) or key in known or key == "metadata"}
+
+
+def _applied(base: Object, applied: Object, entries: list[Entry], mine: Entry) -> tuple[Object, list[_Conflict], list[Entry]]:
+    """(the new object, what it conflicts with, the entries after it was forced)."""
+    wanted = schema.get().find(mine.api_version, applied["kind"])
+    before = next((each for each in entries if each.identity == mine.identity), None)
+    others = [each for each in entries if each is not before]
+    claimed = fieldset.members(applied, wanted)
+    result = _merged(base, applied, wanted)
+    if before is not None:
+        owned = set(claimed).union(*(each.paths for each in others))
+        result = _pruned(result, set(before.paths), owned, wanted)
+    found = fieldset.compare(base, result, wanted)
+    conflicts = [_Conflict(each, each.paths & found.changed) for each in others if each.paths & found.changed]
+    lost = found.changed | found.removed
+    kept = [replace(each, paths=each.paths - lost) if each.paths & lost else each for each in others]
+    own = managed_fields.stripped(claimed)
+    # A configuration that changes nothing does not touch the time of its entry.
+    stamp = mine.time if result != base else before.time if before is not None else ""
+    if own:
+        kept.append(replace(mine, paths=own, time=stamp))
+    return result, conflicts, [each for each in kept if each.paths]
+
+
+def _merged(live: Any, applied: Any, wanted: Type | None) -> Any:
     """`applied` laid over `live`: maps by key, associative lists by their keys, sets as unions, everything else replaced."""
-    if fieldset.is_leaf(applied, wanted) or type(live) is not type(applied):
-        if isinstance(applied, dict) and not applied and isinstance(live, dict):
-            return live
-        return meta.copy({"value": applied})["value"]
-    if isinstance(applied, dict):
-        result = dict(live)
-        for name, value in applied.items():
-            if value is None:
-                continue
-            field = wanted.field(name) if wanted is not None else None
-            result[name] = _merge(live[name], value, field) if name in live else meta.copy({"value": value})["value"]
-        return result
+    given = live if applied is ABSENT else applied
+    form = fieldset.shape(given, wanted)
+    if applied is ABSENT or live is ABSENT:
+        return given
+    if form == "leaf" or not (live or applied):
+        return applied
+    if form == "map":
+        names = [*(live or {}), *(name for name in applied or {} if name not in (live or {}))]
+        return {
+            name: _merged((live or {}).get(name, ABSENT), (applied or {}).get(name, ABSENT), fieldset.below(f"f:{name}", wanted))
+            for name in names
+        }
     assert wanted is not None
-    present = {fieldset.element(item, wanted): item for item in live}
-    merged_items = []
-    for item in applied:
-        key = fieldset.element(item, wanted)
-        merged_items.append((key, _merge(present[key], item, wanted.items) if key in present else item))
-    named = dict(merged_items)
-    # The live order holds for what was there; what is new comes after it.
-    ordered = [named.pop(key) if key in named else item for key, item in present.items()]
-    return ordered + [item for key, item in merged_items if key in named]
+    return _merged_items(live or [], applied or [], wanted)
 
 
-def _without(value: Any, path: Path, wanted: Type | None) -> Any:
-    """`value` without what `path` names; a list or map that becomes empty on the way goes too."""
-    first, rest = path[0], path[1:]
-    if isinstance(value, dict):
-        name = first.removeprefix("f:")
-        if name not in value:
-            return value
-        if not rest:
-            return {key: each for key, each in value.items() if key != name}
-        below = _without(value[name], rest, wanted.field(name) if wanted is not None else None)
-        if below in ({}, []) and value[name] not in ({}, []) and name not in ("metadata", "spec", "status"):
-            return {key: each for key, each in value.items() if key != name}
-        return {**value, name: below}
-    if isinstance(value, list) and wanted is not None:
-        kept = []
-        for item in value:
-            if fieldset.element(item, wanted) != first:
-                kept.append(item)
-            elif rest:
-                kept.append(_without(item, rest, wanted.items))
-        return kept
-    return value
+def _merged_items(live: list[Any], applied: list[Any], wanted: Type) -> list[Any]:
+    """The items of both lists in an order that keeps each list's own: what only the live list has stays before what follows it there."""
+    mine = {fieldset.element(item, wanted): item for item in applied}
+    present: dict[str, Any] = {}
+    elements = [fieldset.element(item, wanted) for item in live]
+    for part, item in zip(elements, live, strict=True):
+        # Items that repeat a key are not merged with the one that is applied.
+        present[part] = ABSENT if part in present else item
+    shared = [part for part in mine if part in present]
+    coming = list(mine)
+    result: list[Any] = []
+    done: set[str] = set()
+    here = 0
+
+    def take() -> None:
+        part = coming.pop(0)
+        done.add(part)
+        result.append(_merged(present.get(part, ABSENT), mine[part], wanted.items))
+        if shared and shared[0] == part:
+            shared.pop(0)
+
+    while here < len(elements) or coming:
+        if here < len(elements) and coming:
+            part = elements[here]
+            if part == coming[0]:
+                take()
+                here += 1
+                continue
+            if part in mine and shared and shared[0] != part:
+                here += 1
+                continue
+        if here < len(elements):
+            part = elements[here]
+            if part not in mine:
+                result.append(live[here])
+                here += 1
+                continue
+            if part in done:
+                here += 1
+        if coming:
+            take()
+    return result
 
 
-def _refuse_conflicts(found: list[tuple[Object, list[Path]]]) -> None:
-    conflicts = [(_named(each), path) for each, contested in found for path in contested]
-    if not conflicts:
-        return
-    by_manager: dict[str, list[Path]] = {}
-    for name, path in conflicts:
-        by_manager.setdefault(name, []).append(path)
-    count = len(conflicts)
-    if count == 1:
-        name, path = conflicts[0]
-        message = f"Apply failed with 1 conflict: conflict with {name}: {fieldset.spoken(path)}"
-    else:
-        parts = [
-            f"conflicts with {name}:\n" + "\n".join(f"- {fieldset.spoken(path)}" for path in contested)
-            for name, contested in sorted(by_manager.items())
-        ]
-        message = f"Apply failed with {count} conflicts: " + "\n".join(parts)
-    causes = [
-        {"reason": "FieldManagerConflict", "message": f"conflict with {name}", "field": fieldset.spoken(path)} for name, path in conflicts
+def _pruned(merged: Object, before: set[Path], owned: set[Path], wanted: Type | None) -> Object:
+    """`merged` without what its manager applied last time and now nobody owns."""
+    last = fieldset.with_structs(before, wanted)
+    everything = fieldset.with_structs(fieldset.members(merged, wanted), wanted)
+    rest = fieldset.without(merged, fieldset.tree(last), wanted)
+    left = fieldset.with_structs(fieldset.members(rest, wanted), wanted)
+    # What others own comes back, and then what nobody owned: defaults, and fields from before there was a manager.
+    rest = fieldset.without(merged, fieldset.tree(everything - (left | fieldset.with_structs(owned, wanted))), wanted)
+    left = fieldset.with_structs(fieldset.members(rest, wanted), wanted)
+    pruned: Object = fieldset.without(merged, fieldset.tree((everything - left) & last), wanted)
+    return pruned
+
+
+def _from_client_side(base: Object, api_version: str, kind: str) -> set[Path]:
+    """The fields that client-side apply set and that are as it left them: kubectl may take them over without a conflict."""
+    text = (base["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    try:
+        last = orjson.loads(text or "")
+    except ValueError:
+        return set()
+    if not isinstance(last, dict) or last.get("apiVersion") != api_version:
+        return set()
+    wanted = schema.get().find(api_version, kind)
+    found = fieldset.compare(last, base, wanted)
+    return fieldset.members(last, wanted) - found.changed - found.removed
+
+
+def _refuse(conflicts: list[_Conflict], allowed: set[Path]) -> None:
+    """Raises ApiError 409 with all conflicts outside `allowed`."""
+    refused = [
+        (_named(each.entry), fieldset.spoken(path))
+        for each in sorted(conflicts, key=lambda each: each.entry.identity)
+        for path in fieldset.in_order(each.paths - allowed)
     ]
+    if not refused:
+        return
+    causes = [{"reason": "FieldManagerConflict", "message": f"conflict with {name}", "field": path} for name, path in refused]
+    if len(refused) == 1:
+        name, path = refused[0]
+        message = f"Apply failed with 1 conflict: conflict with {name}: {path}"
+    else:
+        by_manager: dict[str, list[str]] = {}
+        for name, path in refused:
+            by_manager.setdefault(name, []).append(f"- {path}")
+        parts = ["\n".join([f"conflicts with {name}:", *paths]) for name, paths in by_manager.items()]
+        message = f"Apply failed with {len(refused)} conflicts: " + "\n".join(parts)
     raise ApiError(409, "Conflict", message, {"causes": causes})
 
 
-def _named(each: Object) -> str:
-    text = f'"{each.get("manager", "")}"'
-    if each.get("subresource"):
-        text += f' with subresource "{each["subresource"]}"'
-    return f"{text} using {each.get('apiVersion')}" if each.get("operation") == "Update" else text
+def _named(entry: Entry) -> str:
+    text = f'"{entry.manager}"'
+    if entry.subresource:
+        text += f' with subresource "{entry.subresource}"'
+    return f"{text} using {entry.api_version}" if entry.operation == "Update" else text

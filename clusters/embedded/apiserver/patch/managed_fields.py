@@ -2,104 +2,177 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path as File
 from typing import Any
+
+import orjson
 
 from clusters.embedded import schema
 from clusters.embedded.apiserver.patch import fieldset
-from clusters.embedded.apiserver.patch.fieldset import INSIDE, Path
+from clusters.embedded.apiserver.patch.fieldset import Path
 
 Object = dict[str, Any]
 
-# Nobody owns an object's identity, nor what the server itself writes down about it (stripMeta).
-_UNOWNED_ROOT = ("apiVersion", "kind")
-_UNOWNED_META = (
-    "name",
-    "namespace",
-    "creationTimestamp",
-    "selfLink",
-    "uid",
-    "clusterName",
-    "generation",
-    "managedFields",
-    "resourceVersion",
-)
-
-
-def ownable(obj: Object) -> Object:
-    """The part of an object whose fields have owners."""
-    result = {key: value for key, value in obj.items() if key not in _UNOWNED_ROOT}
-    if "metadata" in result:
-        result["metadata"] = {key: value for key, value in result["metadata"].items() if key not in _UNOWNED_META}
-        if not result["metadata"]:
-            del result["metadata"]
-    return result
-
-
-def order(entry: Object) -> tuple[bool, str, str]:
-    """Apply before Update, then by time, then by name (sortEncodedManagedFields)."""
-    return entry["operation"] != "Apply", entry.get("time", ""), entry.get("manager", "")
-
-
-def entry(manager: str, operation: str, api_version: str, subresource: str, members: set[Path], time: str) -> Object:
-    found: Object = {
-        "manager": manager,
-        "operation": operation,
-        "apiVersion": api_version,
-        "time": time,
-        "fieldsType": "FieldsV1",
-        "fieldsV1": fieldset.to_json(members),
+# Nobody owns an object's identity, nor what the server itself writes down about it (stripMetaManager).
+_STRIPPED = frozenset(
+    {("f:apiVersion",), ("f:kind",), ("f:metadata",)}
+    | {
+        ("f:metadata", f"f:{name}")
+        for name in (
+            "name",
+            "namespace",
+            "creationTimestamp",
+            "selfLink",
+            "uid",
+            "clusterName",
+            "generation",
+            "managedFields",
+            "resourceVersion",
+        )
     }
-    if subresource:
-        found["subresource"] = subresource
-    return found
+)
+# More managers than this that update are too many: the oldest become one (capManagersManager).
+_MOST_UPDATERS = 10
+_OLDEST = "ancient-changes"
 
 
-def _identity(each: Object) -> tuple[str, str, str, str]:
-    return each.get("manager", ""), each.get("operation", ""), each.get("apiVersion", ""), each.get("subresource", "")
+@dataclass(frozen=True)
+class Entry:
+    """One entry of managedFields. `time` is empty where none was written."""
+
+    manager: str
+    operation: str
+    api_version: str
+    subresource: str
+    time: str
+    paths: frozenset[Path]
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """What tells managers apart. One that applies is the same in every version."""
+        version = "" if self.operation == "Apply" else self.api_version
+        return self.manager, self.operation, version, self.subresource
+
+    @classmethod
+    def read(cls, raw: Object) -> Entry | None:
+        """None for an entry that is none: what clients wrote into managedFields themselves."""
+        if raw.get("operation") not in ("Apply", "Update") or not raw.get("apiVersion") or raw.get("fieldsType") != "FieldsV1":
+            return None
+        paths = frozenset(fieldset.from_json(raw.get("fieldsV1") or {}))
+        return cls(raw.get("manager", ""), raw["operation"], raw["apiVersion"], raw.get("subresource", ""), raw.get("time", ""), paths)
+
+    def written(self) -> Object:
+        found: Object = {"manager": self.manager, "operation": self.operation, "apiVersion": self.api_version}
+        if self.time:
+            found["time"] = self.time
+        found |= {"fieldsType": "FieldsV1", "fieldsV1": fieldset.to_json(self.paths)}
+        if self.subresource:
+            found["subresource"] = self.subresource
+        return found
+
+
+def read(entries: list[Object] | None) -> list[Entry]:
+    """The entries of an object; none where one of them makes no sense."""
+    found = [Entry.read(each) for each in entries or []]
+    return [each for each in found if each is not None] if None not in found else []
+
+
+def write(obj: Object, entries: list[Entry]) -> Object:
+    """`obj` with these entries, in the order in which the API server lists them (sortEncodedManagedFields)."""
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    if entries:
+        ordered = sorted(entries, key=lambda each: (each.operation, each.time, each.manager, each.api_version, each.subresource))
+        metadata["managedFields"] = [each.written() for each in ordered]
+    return {**obj, "metadata": metadata}
+
+
+def stripped(paths: set[Path]) -> frozenset[Path]:
+    """The paths that can have an owner."""
+    return frozenset(paths - _STRIPPED)
+
+
+@cache
+def _zeros() -> dict[str, Object]:
+    loaded: dict[str, Object] = orjson.loads(File(__file__).with_name("zero_objects.json").read_bytes())
+    return loaded
+
+
+def as_go(obj: Object | None, api_version: str, kind: str) -> Object:
+    """An object (None: one of which nothing is set yet) with what Go never leaves out, so that setting it adds no field."""
+    zero = _zeros().get(f"{api_version}/{kind}", {"spec": {}, "status": {}})
+    whole: Object = _filled(obj or {}, zero)
+    whole["metadata"] = {key: value for key, value in (whole.get("metadata") or {}).items() if key != "managedFields"}
+    return whole
+
+
+def _filled(value: Object, zero: Object) -> Object:
+    result = dict(value)
+    for name, each in zero.items():
+        present = value.get(name)
+        if name not in value:
+            result[name] = each
+        elif isinstance(each, dict) and isinstance(present, dict):
+            result[name] = _filled(present, each)
+    return result
 
 
 def update(old: Object | None, new: Object, manager: str, subresource: str, time: str) -> Object:
     """`new` with managedFields in which `manager` owns what differs from `old`; others lose what it changed.
 
-    `time` is RFC 3339. An update that changes nothing leaves them as they were. A client may edit the entries themselves (kubectl does
-    so when an object moves from client-side to server-side apply); one that sends an empty list resets them, one that sends none keeps
-    the stored ones.
+    `time` is RFC 3339. An update that changes nothing leaves the entries as they were, and an object without entries is not
+    tracked. A client may edit the entries themselves (kubectl does so when an object moves from client-side to server-side apply):
+    one that sends an empty list resets them, one that sends none keeps the stored ones.
     """
-    wanted = schema.get().find(new["apiVersion"], new["kind"])
-    before = fieldset.paths(ownable(old), wanted) if old is not None else {}
-    after = fieldset.paths(ownable(new), wanted)
+    entries = _present(old, new, subresource)
+    if old is not None and not entries:
+        return write(new, [])
+    return write(new, _capped(after_update(old, new, entries, manager, subresource, time)))
+
+
+def _present(old: Object | None, new: Object, subresource: str) -> list[Entry]:
     sent = new["metadata"].get("managedFields")
-    present = sent if sent is not None else (old or new)["metadata"].get("managedFields") or []
-    changed = {path for path, value in after.items() if path not in before or before[path] != value}
-    removed = {path for path in before if path not in after}
-    if old is not None and not changed and not removed:
-        return _with(new, sorted(present, key=order))
-    mine = (manager, "Update", new["apiVersion"], subresource)
-    contested = {path for path in changed if after[path] is not INSIDE} | removed
-    kept: list[Object] = []
-    own = set(changed)
-    stamp = time
-    for each in present:
-        members = fieldset.from_json(each.get("fieldsV1") or {})
-        if _identity(each) == mine:
-            own = (members | changed) - removed
-            if own == members:
-                stamp = each.get("time", time)
-            continue
-        left = members - contested
-        # What lies below something that was taken away or replaced is gone with it.
-        left = {path for path in left if not any(path[: len(gone)] == gone for gone in removed)}
-        if left == members:
+    stored = read(old["metadata"].get("managedFields")) if old is not None else []
+    if subresource or sent is None:
+        return stored
+    if sent in ([], [{}]):
+        return []
+    return read(sent) or stored
+
+
+def after_update(old: Object | None, new: Object, entries: list[Entry], manager: str, subresource: str, time: str) -> list[Entry]:
+    """The entries after `manager` made `new` of `old`."""
+    api_version, kind = new["apiVersion"], new["kind"]
+    wanted = schema.get().find(api_version, kind)
+    found = fieldset.compare(as_go(old, api_version, kind), as_go(new, api_version, kind), wanted)
+    lost = found.changed | found.removed
+    kept = [replace(each, paths=each.paths - lost) if lost & each.paths else each for each in entries]
+    taken = stripped(found.changed)
+    if taken:
+        mine = Entry(manager, "Update", api_version, subresource, time, taken)
+        before = next((each for each in kept if each.identity == mine.identity), None)
+        if before is not None:
+            kept.remove(before)
+            mine = replace(mine, paths=taken | before.paths)
+        kept.append(mine)
+    return [each for each in kept if each.paths]
+
+
+def _capped(entries: list[Entry]) -> list[Entry]:
+    updaters = sorted((each for each in entries if each.operation == "Update"), key=lambda each: (each.time, each.identity))
+    kept = list(entries)
+    surplus = len(updaters) - _MOST_UPDATERS
+    merged: dict[str, Entry] = {}
+    for each in updaters:
+        if surplus <= 0:
+            break
+        first = merged.get(each.api_version)
+        if first is not None:
+            kept.remove(first)
+            kept.remove(each)
+            each = Entry(_OLDEST, "Update", each.api_version, "", each.time, first.paths | each.paths)
             kept.append(each)
-        elif left:
-            kept.append({**each, "fieldsV1": fieldset.to_json(left)})
-    if own:
-        kept.append(entry(manager, "Update", new["apiVersion"], subresource, own, stamp))
-    return _with(new, sorted(kept, key=order))
-
-
-def _with(obj: Object, entries: list[Object]) -> Object:
-    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
-    if entries:
-        metadata["managedFields"] = entries
-    return {**obj, "metadata": metadata}
+            surplus -= 1
+        merged[each.api_version] = each
+    return kept
