@@ -324,6 +324,12 @@ def test_kubeadm_gets_extra_arguments_in_the_form_of_each_of_its_versions(tmp_pa
     assert str(Path(plain["audit-log-path"]).parent) in mounted
     for server in by_version.values():
         assert {volume["mountPath"] for volume in server["extraVolumes"]} == {"/etc/kubernetes/audit", "/var/log/kubernetes/audit"}
+        for volume in server["extraVolumes"]:
+            # kubeadm's HostPathMount; an unknown field would end `kubeadm init`.
+            assert set(volume) == {"name", "hostPath", "mountPath", "readOnly", "pathType"}
+            assert volume["pathType"] in ("Directory", "DirectoryOrCreate")
+            assert isinstance(volume["readOnly"], bool)
+    assert all(set(row) == {"name", "value"} and isinstance(row["value"], str) for row in listed)
 
 
 def test_the_node_image_can_be_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

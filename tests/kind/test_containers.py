@@ -1,0 +1,154 @@
+"""The lab's images as real containers: they build, run without rights or network, answer, and the plugin registers with a kubelet."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.images import LabImage
+from tests.conftest import LiveCluster, start_cluster, stop_cluster
+from tests.kind.conftest import Container
+from tests.kind.engine import docker
+
+# As the labs' manifests have it: nothing to gain, nothing to write outside what is mounted.
+HARDENED = ("--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only")
+SERVER = "registry.example.com/ai-log-summary-api:v1"
+LOGS = "02:10:02 kernel: Out of memory: Killed process 4242 (python3)\n02:10:03 gateway: 503 no healthy upstream for checkout"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def ask(port: int, path: str, body: Any = None) -> tuple[int, str]:
+    """(status, text) of an answer; status 0 where nobody answers."""
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}{path}", data), timeout=10) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def until_ready(container: Container, port: int) -> None:
+    deadline = time.monotonic() + 60
+    while ask(port, "/ready")[0] != 200:
+        assert container.running(), container.logs()
+        assert time.monotonic() < deadline, container.logs()
+        time.sleep(0.1)
+
+
+def test_each_image_says_who_it_runs_as_and_leaves_probes_to_kubernetes(built: tuple[LabImage, ...]) -> None:
+    for image in built:
+        config = json.loads(docker("image", "inspect", image.reference))[0]["Config"]
+        assert config["Entrypoint"][:2] == ["python3", "-m"]
+        assert not config.get("Healthcheck")
+        # The plugin makes its socket in a folder of root's; nothing else needs to be root.
+        assert config["User"] == ("0" if "gpu-device-plugin" in image.reference else "65532:65532")
+
+
+def test_the_model_server_becomes_ready_summarises_and_ends_on_sigterm(built: tuple[LabImage, ...], containers: list[Container]) -> None:
+    port = free_port()
+    server = Container(*HARDENED, "--memory=256m", f"--env=PORT={port}", SERVER)
+    containers.append(server)
+    until_ready(server, port)
+    status, text = ask(port, "/v1/summarize", {"logs": LOGS})
+    assert status == 200
+    assert "memory" in json.loads(text)["summary"].lower()
+    assert server.stop() == 0
+
+
+def test_the_load_generator_gets_answers_from_the_model_server(built: tuple[LabImage, ...], containers: list[Container]) -> None:
+    port = free_port()
+    server = Container(*HARDENED, f"--env=PORT={port}", SERVER)
+    containers.append(server)
+    until_ready(server, port)
+    load = Container(
+        *HARDENED, "registry.example.com/load-generator:v1", f"http://127.0.0.1:{port}/v1/summarize", "--requests=20", "--fail-on-error"
+    )
+    containers.append(load)
+    assert docker("wait", load.id, timeout=60).strip() == "0", load.logs()
+    summary = json.loads(load.logs().strip().splitlines()[-1])["summary"]
+    assert (summary["ok"], summary["models"]) == (20, {"v1": 20})
+
+
+@pytest.fixture
+def own_cluster(engine: None) -> Iterator[LiveCluster]:
+    """An embedded cluster of the test's own, whose GPU plugin has been taken away."""
+    state = Path(tempfile.mkdtemp(prefix="ai-lab-plugin-"))
+    process = start_cluster(state)
+    cluster = LiveCluster(state, process)
+    try:
+        cluster.kubectl("-n", "kube-system", "delete", "daemonset", "nvidia-device-plugin-daemonset", "--timeout=60s")
+        cluster.eventually(r"^0$", "get", "node", "ai-lab-worker2", "-o", r"jsonpath={.status.allocatable.nvidia\.com/gpu}")
+        yield cluster
+    finally:
+        stop_cluster(process)
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def test_the_plugin_in_a_container_registers_with_the_kubelet_whose_socket_it_has(
+    built: tuple[LabImage, ...], own_cluster: LiveCluster, containers: list[Container], tmp_path: Path
+) -> None:
+    node = own_cluster.state / "nodes" / "ai-lab-worker2"
+    account = tmp_path / "serviceaccount"
+    account.mkdir()
+    (account / "token").write_text(own_cluster.kubectl("-n", "kube-system", "create", "token", "gpu-device-plugin"))
+    shutil.copyfile(own_cluster.state / "pki" / "ca.crt", account / "ca.crt")
+    for folder in ("var/lib/kubelet/device-plugins", "var/lib/kubelet/pod-resources", "var/lib/ai-lab-gpu"):
+        (node / folder).mkdir(parents=True, exist_ok=True)
+    # The rights and the mounts of manifests/base/gpu-device-plugin.yaml.
+    plugin = Container(
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        "--memory=128m",
+        "--env=NODE_NAME=ai-lab-worker2",
+        f"--env=METRICS_PORT={free_port()}",
+        "--env=KUBERNETES_SERVICE_HOST=127.0.0.1",
+        f"--env=KUBERNETES_SERVICE_PORT={(own_cluster.state / 'port').read_text().strip()}",
+        f"--volume={account}:/var/run/secrets/kubernetes.io/serviceaccount:ro",
+        f"--volume={node}/var/lib/kubelet/device-plugins:/var/lib/kubelet/device-plugins",
+        f"--volume={node}/var/lib/kubelet/pod-resources:/var/lib/kubelet/pod-resources:ro",
+        f"--volume={node}/var/lib/ai-lab-gpu:/var/lib/ai-lab-gpu",
+        "registry.example.com/gpu-device-plugin:v1",
+    )
+    containers.append(plugin)
+    try:
+        own_cluster.eventually(r"^2$", "get", "node", "ai-lab-worker2", "-o", r"jsonpath={.status.allocatable.nvidia\.com/gpu}")
+    except AssertionError as failed:
+        raise AssertionError(f"{failed}\n{plugin.logs()}") from None
+    # A Pod gets its device from the container by Allocate, with nvidia-smi, which reads what the plugin wrote.
+    own_cluster.kubectl("run", "smi", "--image=python:3.12-slim", "--restart=Never", "--overrides", json.dumps(SMI))
+    seen = own_cluster.eventually("NVIDIA A100-SXM4-40GB", "logs", "smi")
+    assert seen.count("NVIDIA A100-SXM4-40GB") == 1
+    assert plugin.stop() == 0
+
+
+SMI = {
+    "spec": {
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+        "containers": [
+            {
+                "name": "smi",
+                "image": "python:3.12-slim",
+                "command": ["nvidia-smi", "-L"],
+                "resources": {"limits": {"nvidia.com/gpu": "1"}},
+            }
+        ],
+    }
+}
