@@ -58,7 +58,7 @@ def go_fields(folder: Path) -> dict[tuple[str, str], tuple[str, str, str]]:
         for name, body in STRUCT.findall(text):
             for field in GO_FIELD.finditer(body):
                 flags = "p" if field["type"].startswith("*") else ""
-                flags += "i" if "inline" in field["json"] else ""
+                flags += "i" if ",inline" in field["json"] else ""
                 flags += "o" if "omitempty" in field["json"] else ""
                 json_name = field["json"].partition(",")[0]
                 found[name, field["number"]] = json_name, flags, named_type(field["type"], folder.name, own)

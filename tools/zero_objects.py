@@ -59,7 +59,7 @@ class Zeros:
         found: dict[str, Any] = {}
         for field in FIELD.finditer(self.bodies[package][name]):
             kind, options = field["type"], field["options"]
-            if "inline" in options:
+            if ",inline" in options:
                 if not kind.endswith("TypeMeta"):
                     found |= self.of(*self.located(package, kind))
             elif "omitzero" not in options:

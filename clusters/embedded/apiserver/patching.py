@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from clusters.embedded.apiserver.patch import strategic
+from clusters.embedded.apiserver.patch import merge, strategic
 from clusters.embedded.apiserver.registry import Transform
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.resources import Resource
@@ -43,7 +43,7 @@ def transform(content_type: str, patch: Any, resource: Resource, subresource: st
     api_version, kind = body_kind(resource, subresource)
     if content_type == JSON:
         if not isinstance(patch, list):
-            raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+            raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp")
         # The library is imported where it is needed: only a few commands send such patches.
         from clusters.embedded.apiserver.patch import json_patch
 
@@ -51,23 +51,10 @@ def transform(content_type: str, patch: Any, resource: Resource, subresource: st
     if not isinstance(patch, dict):
         raise bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")
     if content_type == MERGE:
-        return lambda old: merge(old, patch)
+        return lambda old: merge.apply(old, patch)
     if content_type == STRATEGIC:
         return lambda old: strategic.merge(old, patch, api_version, kind)
     raise unsupported(content_type)
-
-
-def merge(original: Any, patch: Any) -> Any:
-    """JSON merge patch (RFC 7386): maps merge, null removes, everything else replaces. Neither argument is changed."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(original) if isinstance(original, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge(result.get(key), value)
-    return result
 
 
 def keep_last_applied(merged: Object, applied: Object, manager: str) -> None:

@@ -156,6 +156,8 @@ def _special(data: bytes, kind: str) -> tuple[bool, Any]:
     if kind in (f"{_META}.FieldsV1", "k8s.io.apimachinery.pkg.runtime.RawExtension", "k8s.io.api.apiextensions.v1.JSON"):
         raw = _bytes(dict(_fields(data)).get(1, b""))
         return True, orjson.loads(raw) if raw else None
+    if name == "ExtraValue":
+        return True, [_scalar(each, "string") for number, each in _fields(data) if number == 1]
     return False, None
 
 

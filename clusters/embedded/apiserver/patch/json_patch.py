@@ -22,11 +22,14 @@ def apply(original: Object, patch: list[Any]) -> Object:
         raise ApiError(
             413, "RequestEntityTooLarge", f"The allowed maximum operations in a JSON patch is {_MOST_OPERATIONS}, got {len(patch)}"
         )
+    odd = [each for each in patch if not isinstance(each, dict)]
+    if odd:
+        kind = {str: "string", list: "array", bool: "bool"}.get(type(odd[0]), "number")
+        raise bad_request(f"error decoding patch: json: cannot unmarshal {kind} into Go value of type handlers.jsonPatchOp")
     try:
         result = jsonpatch.JsonPatch(patch).apply(meta.copy(original))
-    except (jsonpatch.InvalidJsonPatch, TypeError, AttributeError) as error:
-        raise bad_request(f"error decoding patch: {error}") from None
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException):
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, AttributeError):
+        # Whatever does not fit, the real server gives no reason.
         raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request") from None
     if not isinstance(result, dict):
         raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request")
