@@ -1,6 +1,7 @@
 # Everything happens in .venv, which is made here; nothing is installed outside it except, for `make test` as root on
 # Debian, the Chromium that the browser tests drive.
-PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do command -v $$each && break; done 2>/dev/null | head -n 1)
+# The first of these that runs and is new enough: version managers put names on PATH that start nothing.
+PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$each && break; done 2>/dev/null | head -n 1)
 VENV := .venv
 BIN := $(VENV)/bin
 CLUSTER ?= auto
@@ -59,8 +60,8 @@ test-browser: $(VENV)/.installed-dev ## JupyterLab in headless Chromium
 	@sh tests/browser/get-chromium.sh $(BIN)
 	$(PYTEST) -m browser
 
-test-kind: $(VENV)/.installed-dev ## images as real containers, where there is Docker
-	$(PYTEST) -m kind
+test-kind: $(VENV)/.installed-dev ## images as real containers, and the real kind on our configuration, where there are Docker and kind
+	$(PYTEST) -m kind -v tests/kind
 
 course: $(VENV)/.installed-dev ## prove the course: starts fail, solutions pass, wrong attempts fail for their own reason
 	$(BIN)/ai-lab dev check
