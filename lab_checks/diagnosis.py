@@ -133,7 +133,7 @@ def _proved(ctx: Context, scene: causes.Scene, cause: str, lines: list[str], cla
             next="kubectl describe node -l nvidia.com/gpu.present=true",
             credit=0.3,
         )
-    return passed(f"diagnosis: {cause}: {claim.why}", *claim.seen)
+    return passed(f"the cause is {cause}, and the evidence shows it", Seen("cluster", "", claim.why), *claim.seen)
 
 
 def _stands(ctx: Context, scene: causes.Scene, line: str) -> bool:

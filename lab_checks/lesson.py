@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab_checks import baseline, paths
+from lab_checks import baseline, causes, paths
 from lab_checks.api import Api, CommandFailed, shell
 from lab_checks.context import NAMESPACE
 from lab_checks.course import Exercise
@@ -38,6 +38,7 @@ _KINDS = (
     "deployments,statefulsets,daemonsets,jobs,cronjobs,replicasets,replicationcontrollers,services,ingresses,configmaps,secrets,"
     "resourcequotas,limitranges,networkpolicies,persistentvolumeclaims,poddisruptionbudgets,horizontalpodautoscalers,roles,rolebindings"
 )
+_BASE_PLUGIN = "daemonset/nvidia-device-plugin-daemonset"
 _WAIT = 90.0
 _LOOK_EVERY = 0.25
 
@@ -137,6 +138,7 @@ def clean(api: Api, progress: Progress, say: Say, keep: tuple[str, ...] = ()) ->
     restore_nodes(api, progress)
     try:
         _empty(api, say, keep)
+        _remove_plugins(api, progress)
         shell(
             f"kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f {paths.root() / 'manifests/base/gpu-device-plugin.yaml'}",
             api.kubeconfig,
@@ -170,9 +172,15 @@ def restore_nodes(api: Api, progress: Progress) -> None:
     nodes = {node["metadata"]["name"]: node for node in api.list("nodes")}
     pristine = progress.pristine(cluster)
     if pristine is None:
-        progress.remember_pristine(cluster, {name: {**baseline.node_rules(node), "sizes": _sizes(node)} for name, node in nodes.items()})
+        progress.remember_pristine(
+            cluster,
+            {
+                "nodes": {name: {**baseline.node_rules(node), "sizes": _sizes(node)} for name, node in nodes.items()},
+                "plugins": [f"{kind}/{name}" for kind, name in _plugins(api)],
+            },
+        )
         return
-    for name, wanted in pristine.items():
+    for name, wanted in pristine["nodes"].items():
         if name not in nodes:
             continue
         have = baseline.node_rules(nodes[name])
@@ -193,6 +201,23 @@ def restore_nodes(api: Api, progress: Progress) -> None:
         )
 
 
+def _plugins(api: Api) -> list[tuple[str, str]]:
+    """(kind, name) of the device plugins in kube-system: DaemonSets, and Pods that nobody but a person made."""
+    found = [("daemonset", each["metadata"]["name"]) for each in api.list("daemonsets", "kube-system") if causes.is_plugin(each)]
+    for pod in api.list("pods", "kube-system"):
+        if not pod["metadata"].get("ownerReferences") and causes.is_plugin({"spec": {"template": pod}}):
+            found.append(("pod", pod["metadata"]["name"]))
+    return found
+
+
+def _remove_plugins(api: Api, progress: Progress) -> None:
+    """Takes away device plugins that were not there before any exercise: two of them on a node fight over its devices."""
+    known = (progress.pristine(api.cluster_id()) or {}).get("plugins", [])
+    for kind, name in _plugins(api):
+        if f"{kind}/{name}" not in [*known, _BASE_PLUGIN]:
+            shell(f"kubectl -n kube-system delete {kind} {name} --wait=true --timeout=60s --ignore-not-found", api.kubeconfig)
+
+
 def _sizes(node: Object) -> Object:
     """What the machine beneath a node has, which no exercise changes: a status that was written by hand says something else."""
     return {key: node["status"].get("allocatable", {}).get(key) for key in ("cpu", "memory", "pods")}
@@ -201,7 +226,7 @@ def _sizes(node: Object) -> Object:
 def _restore_plugin(api: Api, progress: Progress, say: Say) -> None:
     """Waits until every GPU node offers what its label promises, and every kubelet has corrected a status that was written by hand."""
     deadline = time.monotonic() + _WAIT
-    pristine = progress.pristine(api.cluster_id()) or {}
+    pristine = (progress.pristine(api.cluster_id()) or {}).get("nodes", {})
     told = False
     while True:
         short = [

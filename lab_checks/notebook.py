@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from lab_checks import course, pictures
-from lab_checks.api import environment
+from lab_checks.api import Api, environment
 from lab_checks.assistant import Assistant
 from lab_checks.course import Exercise, UnknownName
 from lab_checks.lesson import LessonError
@@ -72,6 +72,12 @@ class LabNotebook:
             raise CannotGoOn(str(problem)) from None
         self._session = Session(say=lambda line: print(f"… {line}", flush=True))
         self.assistant = Assistant(self._session, self._lab)
+
+    @property
+    def api(self) -> Api:
+        """The learner's cluster, for tables and pictures that are drawn from it."""
+        self._ready()
+        return self._session.api
 
     def _exercise(self, name: str) -> Exercise:
         try:

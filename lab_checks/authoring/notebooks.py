@@ -32,9 +32,14 @@ def read(source: Path) -> Any:
         cell.metadata.pop("lines_to_next_cell", None)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL, "language_info": {"name": "python"}})
+    notebook.metadata = _metadata()
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
+
+
+def _metadata() -> Any:
+    """The same in every notebook: what a kernel says of itself differs from machine to machine."""
+    return nbformat.from_dict({"kernelspec": _KERNEL, "language_info": {"name": "python"}})
 
 
 def learners(notebook: Any) -> Any:
@@ -51,10 +56,15 @@ def with_outputs(notebook: Any, before: Path) -> Any:
     """The notebook with the outputs that the file `before` has for the same cells."""
     if not before.exists():
         return notebook
-    kept = {cell.source: cell for cell in nbformat.read(before, as_version=4).cells if cell.cell_type == "code"}
+    # Cells of the same text (a learner's empty cell) are told apart by their order.
+    kept: dict[str, list[Any]] = {}
+    for cell in nbformat.read(before, as_version=4).cells:
+        if cell.cell_type == "code":
+            kept.setdefault(cell.source, []).append(cell)
     for cell in notebook.cells:
-        if cell.cell_type == "code" and cell.source in kept:
-            cell.outputs, cell.execution_count = kept[cell.source].outputs, kept[cell.source].execution_count
+        if cell.cell_type == "code" and kept.get(cell.source):
+            old = kept[cell.source].pop(0)
+            cell.outputs, cell.execution_count = old.outputs, old.execution_count
     return notebook
 
 
@@ -72,7 +82,7 @@ def execute(notebook: Any, folder: Path, timeout: int = 300) -> Any:
         cell.metadata.pop("execution", None)
         cell.outputs = [_tidied(output) for output in cell.outputs]
     # Widgets are kept as their text; their state belongs to a kernel that is gone.
-    notebook.metadata.pop("widgets", None)
+    notebook.metadata = _metadata()
     return notebook
 
 

@@ -20,7 +20,7 @@ Object = dict[str, Any]
 API = "ai-log-summary-api"
 LAB = "03-pending"
 EXERCISES = (
-    "moved-in", "friday-change", "new-card", "rounded-up", "rebuilt-nodes", "hardened-plugin", "busy-day", "no-pod", "free-gpu",
+    "moved-in", "new-card", "rounded-up", "friday-change", "rebuilt-nodes", "hardened-plugin", "busy-day", "no-pod", "free-gpu",
 )  # fmt: skip
 _PLUGIN = "daemonsets/nvidia-device-plugin-daemonset"
 
@@ -75,29 +75,34 @@ def begin(ctx: Context, *allowed: str, sized: str = "") -> Object:
     return ctx.deployment(API)
 
 
-def end(ctx: Context, deployment: Object, gpus: int = 1) -> Verdict:
-    """The Pod runs for a reason that will hold tomorrow, and somebody said why it did not."""
+def runs(ctx: Context, deployment: Object) -> list[Object]:
+    """The API's Pods, which run for a reason that will hold tomorrow."""
     also.still_pending(ctx, deployment)
     pods = guards.running_and_ready(ctx, deployment)
     for pod in pods:
-        guards.holds_gpus(ctx, pod, gpus)
+        guards.holds_gpus(ctx, pod)
         also.would_be_placed_again(ctx, pod)
     also.bound_by_scheduler(ctx)
     also.plugin_serves(ctx)
+    return pods
+
+
+def done(ctx: Context, pods: list[Object]) -> Verdict:
+    """Passed where somebody also said why it did not run."""
     node = ctx.node(pods[0]["spec"]["nodeName"])
     seen = (
         see(pods[0], "spec.nodeName", node.name),
-        see(pods[0], f"limits[{GPU}]", gpus),
+        see(pods[0], f"limits[{GPU}]", int(asked(pods[0]["spec"], GPU))),
         Seen(f"node/{node.name}", f"requested [{GPU}]", f"{node.held} of {node.allocatable}"),
     )
     also.diagnosed(ctx, *seen)
-    return passed(f"{API} runs, placed by the scheduler, with {gpus} GPU", *seen)
+    return passed(f"{API} runs, placed by the scheduler, with 1 GPU", *seen)
 
 
 @exercise(f"{LAB}/moved-in")
 def moved_in(ctx: Context) -> Verdict:
     """A toleration for the GPU taint."""
-    return end(ctx, begin(ctx))
+    return done(ctx, runs(ctx, begin(ctx)))
 
 
 @exercise(f"{LAB}/friday-change")
@@ -114,7 +119,7 @@ def friday_change(ctx: Context) -> Verdict:
             expected="1: a GPU that is held and not used is a GPU that nobody else gets",
             next="how many does the program use? its log says which device it took",
         )
-    return end(ctx, deployment)
+    return done(ctx, runs(ctx, deployment))
 
 
 @exercise(f"{LAB}/new-card")
@@ -122,7 +127,7 @@ def new_card(ctx: Context) -> Verdict:
     """A selector that every A100 node meets and no other node."""
     deployment = begin(ctx)
     also.admits_exactly(ctx, deployment, "NVIDIA-A100-SXM4-40GB")
-    return end(ctx, deployment)
+    return done(ctx, runs(ctx, deployment))
 
 
 @exercise(f"{LAB}/rounded-up")
@@ -152,7 +157,7 @@ def rounded_up(ctx: Context) -> Verdict:
             expected="at most 2Gi: it was written for 192 MiB, and what is requested and not used nobody else can have",
             next="compare the number with the one before the change: which unit was meant?",
         )
-    return end(ctx, deployment)
+    return done(ctx, runs(ctx, deployment))
 
 
 def _mib(size: Any) -> str:
@@ -164,7 +169,7 @@ def rebuilt_nodes(ctx: Context) -> Verdict:
     """The device plugin on every GPU node, by a DaemonSet."""
     deployment = begin(ctx, _PLUGIN)
     also.plugin_is_a_daemonset(ctx)
-    return end(ctx, deployment)
+    return done(ctx, runs(ctx, deployment))
 
 
 @exercise(f"{LAB}/hardened-plugin")
@@ -172,7 +177,7 @@ def hardened_plugin(ctx: Context) -> Verdict:
     """The plugin's DaemonSet tolerates the GPU taint, and that one only."""
     deployment = begin(ctx, _PLUGIN)
     also.plugin_is_a_daemonset(ctx)
-    return end(ctx, deployment)
+    return done(ctx, runs(ctx, deployment))
 
 
 @exercise(f"{LAB}/busy-day")
@@ -181,9 +186,9 @@ def busy_day(ctx: Context) -> Verdict:
     also.goes_on(ctx, "nightly-fine-tune", "it belongs to research, and a restart throws it back by nine hours")
     deployment = begin(ctx, "deployments/prompt-playground")
     also.kept(ctx, "prompt-playground", "its configuration exists nowhere else: scale it to 0 and keep it")
-    verdict = end(ctx, deployment)
+    pods = runs(ctx, deployment)
     also.does_not_wait_for_it(ctx, "prompt-playground", deployment)
-    return verdict
+    return done(ctx, pods)
 
 
 @exercise(f"{LAB}/no-pod")
@@ -208,7 +213,7 @@ def no_pod(ctx: Context) -> Verdict:
             expected="it tries again by itself, after longer and longer pauses",
             next=f"wait, or kubectl -n {ctx.namespace} rollout restart deployment/{API}",
         )
-    return end(ctx, deployment)
+    return done(ctx, runs(ctx, deployment))
 
 
 @exercise(f"{LAB}/free-gpu")
@@ -230,7 +235,7 @@ def free_gpu(ctx: Context) -> Verdict:
             expected="at least 40m for each worker, which was measured: a request below the use slows it down when the node is busy",
             next="read its annotation: what was measured?",
         )
-    verdict = end(ctx, deployment)
+    pods = runs(ctx, deployment)
     guards.running_and_ready(ctx, ctx.deployment("log-indexer"))
     also.no_gpu_stranded(ctx, amount("500m"))
-    return verdict
+    return done(ctx, pods)

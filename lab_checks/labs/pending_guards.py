@@ -15,6 +15,8 @@ Object = dict[str, Any]
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _SAME = ("image", "command", "args", "env", "envFrom")
 _WANTED_PLUGIN = "a device plugin's Pod on every GPU node, by a DaemonSet that tolerates the taint nvidia.com/gpu"
+# A scheduler looks again within a second of a change; a busy machine needs a little longer.
+_SETTLE_SECONDS = 3.0
 _DOORS = ("hostNetwork", "hostPID", "hostIPC")
 
 
@@ -90,16 +92,16 @@ def same_server(ctx: Context, owner: Object) -> None:
                     expected=f"{key} as it was: the Pod is to be placed, and the program is not what kept it off the nodes",
                     next=f"ai-lab reset {ctx.exercise.key}",
                 )
-        if _handler(old) != _handler(new):
+        if probe_question(old) != probe_question(new):
             raise fail(
-                f"the readiness probe of {named(owner)} is {'gone' if not _handler(new) else 'another'}",
-                see(owner, f"containers[{old['name']}].readinessProbe", _handler(new) or "<none>"),
+                f"the readiness probe of {named(owner)} is {'gone' if not probe_question(new) else 'another'}",
+                see(owner, f"containers[{old['name']}].readinessProbe", probe_question(new) or "<none>"),
                 expected="the probe that asks the model: a Pod that was never placed did not fail a probe",
                 next="put the readinessProbe back",
             )
 
 
-def _handler(container: Object) -> Object:
+def probe_question(container: Object) -> Object:
     """What a readiness probe asks, without how often."""
     probe = container.get("readinessProbe") or {}
     kinds = ("httpGet", "exec", "tcpSocket", "grpc")
@@ -133,6 +135,8 @@ def still_pending(ctx: Context, deployment: Object) -> None:
     line, _reasons = ctx.why_pending(pending[0])
     if not line or not causes.found(causes.Scene(deployment, ctx.nodes, ctx.all_pods, ctx.api.list("daemonsets"))):
         raise wait(f"a Pod of {name} waits for the scheduler", see(pending[0], "status.phase", "Pending"))
+    if moving := _on_the_move(ctx):
+        raise wait(f"a Pod of {name} is Pending, and something is still on the move", moving)
     seen = see(pending[0], "PodScheduled", line)
     where = f"kubectl -n {ctx.namespace} describe pod {pending[0]['metadata']['name']}"
     before = {row["uid"] for row in ctx.baseline["namespaces"][ctx.namespace]["pods"].values()}
@@ -153,6 +157,21 @@ def still_pending(ctx: Context, deployment: Object) -> None:
                 next=where,
             )
     raise fail(f"the Pod of {name} is still Pending", seen, expected="a node that takes it, by the rules that are there", next=where)
+
+
+def _on_the_move(ctx: Context) -> Seen | None:
+    """What may make room in a moment: a Pod that is going, a workload that changes its size, a command of just now."""
+    for pod in ctx.pods:
+        if "deletionTimestamp" in pod["metadata"]:
+            return see(pod, "metadata.deletionTimestamp", pod["metadata"]["deletionTimestamp"])
+    for each in ctx.api.list("deployments", ctx.namespace):
+        status = each.get("status", {})
+        if status.get("replicas", 0) > each["spec"].get("replicas", 1):
+            return see(each, "status.replicas", f"{status['replicas']}, wants {each['spec'].get('replicas', 1)}")
+    latest = max((deed.at for deed in ctx.deeds.changes()), default=0.0)
+    if ctx.now - latest < _SETTLE_SECONDS:
+        return Seen("cluster", "last change", f"{ctx.now - latest:.0f} s ago")
+    return None
 
 
 def _same_needs(spec: Object, before: Object) -> bool:
