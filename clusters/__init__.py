@@ -37,7 +37,10 @@ def get(name: str, state: Path | None = None) -> Cluster:
 
 
 def choose(state: Path | None = None) -> tuple[Cluster, str]:
-    """(cluster, why): what `auto` takes. Kind where it could start at once, else embedded with one line on what kind would take."""
+    """(cluster, why): what `auto` takes. Kind where it could start at once, else embedded with one line on what kind would take.
+
+    The cluster that the last `up` brought up is kept while it answers.
+    """
     import shutil
 
     folder = state or state_folder()
@@ -45,13 +48,15 @@ def choose(state: Path | None = None) -> tuple[Cluster, str]:
     if before is not None and before.status().state in ("ready", "starting"):
         return before, ""
     if shutil.which("kind") is None:
-        return get("embedded", folder), ""
-    from clusters.kind.provider import KindCluster
+        # The most frequent case by far, and told without starting another program.
+        hindrance = "kind is not installed (ai-lab doctor says what else it would take)"
+    else:
+        from clusters.kind.provider import KindCluster
 
-    kind = KindCluster(folder)
-    hindrance = kind.can_start_at_once()
-    if not hindrance:
-        return kind, ""
+        kind = KindCluster(folder)
+        hindrance = kind.can_start_at_once()
+        if not hindrance:
+            return kind, ""
     return get("embedded", folder), f"Taking the embedded cluster. For kind: {hindrance}; ai-lab up --cluster kind"
 
 
@@ -69,4 +74,9 @@ def in_use(state: Path | None = None) -> Cluster | None:
         name = (folder / _CHOSEN).read_text().strip()
     except OSError:
         return None
+    if name == "current":
+        from clusters.current import CurrentCluster
+
+        # The context that was taken over stays the one in use, whatever context the learner has switched to since.
+        return CurrentCluster(folder, keep=True)
     return get(name, folder) if name in NAMES else None

@@ -13,9 +13,9 @@ import yaml
 import clusters
 from clusters.base import ClusterError, Progress
 from clusters.kind import host
-from clusters.kind.commands import Commands, Ran
 from clusters.kind.nodes import NODES, configuration
 from clusters.kind.provider import KindCluster
+from tests.clusters.recorded import Heard, Recorded
 
 ANSWERS = yaml.safe_load((Path(__file__).parent / "answers.yaml").read_text())
 TOPOLOGY = json.loads((Path(clusters.__file__).parent / "embedded" / "topology.json").read_text())["nodes"]
@@ -48,35 +48,9 @@ def nodes(*, ready: bool = True, gpus: bool = True) -> str:
 OUTPUTS = {"NODES": nodes(), "NODES_NOT_READY": nodes(ready=False), "NODES_WITHOUT_GPUS": nodes(gpus=False)}
 
 
-class Recorded(Commands):
-    """Answers commands from rows; remembers what was run."""
-
-    def __init__(self, *rows: dict[str, Any]):
-        super().__init__()
-        self.rows = [*rows, *ANSWERS["healthy"]]
-        self.ran: list[str] = []
-
-    def run(self, *argv: str, timeout: float, called: str = "", on_line: Any = None) -> Ran:
-        line = " ".join([Path(argv[0]).name, *argv[1:]])
-        self.ran.append(line)
-        for row in self.rows:
-            if re.search(row["when"], line):
-                out = row.get("out", "")
-                return Ran((Path(argv[0]).name, *argv[1:]), row.get("code", 0), OUTPUTS.get(out, out), row.get("err", ""))
-        raise AssertionError(f"nobody has recorded an answer to: {line}")
-
-    def did(self, pattern: str) -> bool:
-        return any(re.search(pattern, line) for line in self.ran)
-
-
-class Heard(Progress):
-    """Remembers the lines that were said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
+def recorded(*rows: dict[str, Any]) -> Recorded:
+    """Commands on a healthy machine, but for these rows."""
+    return Recorded(*rows, *ANSWERS["healthy"], outputs=OUTPUTS)
 
 
 class Clock:
@@ -105,7 +79,7 @@ def kind(folder: Path, commands: Recorded) -> KindCluster:
 
 
 def test_from_nothing_it_creates_loads_applies_and_waits(tmp_path: Path) -> None:
-    commands = Recorded()
+    commands = recorded()
     kind(tmp_path, commands).up(Progress())
     order = [
         next(number for number, line in enumerate(commands.ran) if re.search(pattern, line))
@@ -124,21 +98,21 @@ def test_from_nothing_it_creates_loads_applies_and_waits(tmp_path: Path) -> None
 
 
 def test_a_running_cluster_is_left_as_it_is(tmp_path: Path) -> None:
-    commands = Recorded({"when": "^docker ps", "out": ANSWERS["nodes_whole"]})
+    commands = recorded({"when": "^docker ps", "out": ANSWERS["nodes_whole"]})
     kind(tmp_path, commands).up(Progress())
     assert not commands.did("^kind (create|delete)")
     assert not commands.did("^docker start")
 
 
 def test_a_stopped_cluster_is_started_again(tmp_path: Path) -> None:
-    commands = Recorded({"when": "^docker ps", "out": ANSWERS["nodes_stopped"]})
+    commands = recorded({"when": "^docker ps", "out": ANSWERS["nodes_stopped"]})
     kind(tmp_path, commands).up(Progress())
     assert commands.did(f"^docker start {' '.join(NODES)}")
     assert not commands.did("^kind (create|delete)")
 
 
 def test_a_half_made_cluster_is_made_anew(tmp_path: Path) -> None:
-    commands = Recorded({"when": "^docker ps", "out": ANSWERS["nodes_half"]})
+    commands = recorded({"when": "^docker ps", "out": ANSWERS["nodes_half"]})
     kind(tmp_path, commands).up(Progress())
     assert commands.ran.index(next(line for line in commands.ran if line.startswith("kind delete"))) < commands.ran.index(
         next(line for line in commands.ran if line.startswith("kind create"))
@@ -146,7 +120,7 @@ def test_a_half_made_cluster_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_containers_without_a_working_api_server_and_never_finished_are_made_anew(tmp_path: Path) -> None:
-    commands = Recorded(
+    commands = recorded(
         {"when": "^docker ps", "out": ANSWERS["nodes_whole"]},
         {"when": "^kind export", "code": 1, "err": "ERROR: could not read /etc/kubernetes/admin.conf\n"},
     )
@@ -158,13 +132,13 @@ def test_containers_without_a_working_api_server_and_never_finished_are_made_ane
 def test_images_that_the_nodes_have_are_not_loaded_again(tmp_path: Path) -> None:
     from clusters import images
 
-    kind(tmp_path, Recorded()).up(Progress())
+    kind(tmp_path, recorded()).up(Progress())
     inside = {"images": [{"id": "sha256:other", "repoTags": [image.reference for image in images.catalogue()]}]}
     there = ({"when": "crictl images", "out": json.dumps(inside)}, {"when": "^docker ps", "out": ANSWERS["nodes_whole"]})
-    commands = Recorded(*there)
+    commands = recorded(*there)
     kind(tmp_path, commands).up(Progress())
     assert not commands.did("^kind load")
-    rebuilt = Recorded({"when": "image inspect .*api:v2", "out": '[{"Id": "sha256:rebuilt"}]'}, *there)
+    rebuilt = recorded({"when": "image inspect .*api:v2", "out": '[{"Id": "sha256:rebuilt"}]'}, *there)
     kind(tmp_path, rebuilt).up(Progress())
     assert [line for line in rebuilt.ran if line.startswith("kind load")] == [
         "kind load docker-image registry.example.com/ai-log-summary-api:v2 --name ai-lab"
@@ -174,9 +148,9 @@ def test_images_that_the_nodes_have_are_not_loaded_again(tmp_path: Path) -> None
 def test_images_that_one_node_lacks_are_loaded(tmp_path: Path) -> None:
     from clusters import images
 
-    kind(tmp_path, Recorded()).up(Progress())
+    kind(tmp_path, recorded()).up(Progress())
     inside = {"images": [{"id": "sha256:other", "repoTags": [image.reference for image in images.catalogue()]}]}
-    commands = Recorded(
+    commands = recorded(
         {"when": "exec ai-lab-worker2 crictl", "out": '{"images": []}'},
         {"when": "crictl images", "out": json.dumps(inside)},
         {"when": "^docker ps", "out": ANSWERS["nodes_whole"]},
@@ -186,11 +160,11 @@ def test_images_that_one_node_lacks_are_loaded(tmp_path: Path) -> None:
 
 
 def test_base_objects_that_are_there_are_left_as_a_lab_made_them(tmp_path: Path) -> None:
-    kind(tmp_path, Recorded()).up(Progress())
+    kind(tmp_path, recorded()).up(Progress())
     exists = (
         'Error from server (AlreadyExists): error when creating "x.yaml": daemonsets.apps "nvidia-device-plugin-daemonset" already exists\n'
     )
-    commands = Recorded(
+    commands = recorded(
         {"when": "^docker ps", "out": ANSWERS["nodes_whole"]},
         {"when": " create --filename", "code": 1, "err": exists},
         {"when": "kubectl .*get nodes", "out": "NODES_WITHOUT_GPUS"},
@@ -203,7 +177,7 @@ def test_base_objects_that_are_there_are_left_as_a_lab_made_them(tmp_path: Path)
 
 def test_a_paused_node_is_woken(tmp_path: Path) -> None:
     paused = ANSWERS["nodes_whole"].replace("ai-lab-worker2\tUp 2 minutes", "ai-lab-worker2\tUp 2 minutes (Paused)")
-    commands = Recorded({"when": "^docker ps", "out": paused}, {"when": "^docker unpause", "out": "ai-lab-worker2\n"})
+    commands = recorded({"when": "^docker ps", "out": paused}, {"when": "^docker unpause", "out": "ai-lab-worker2\n"})
     kind(tmp_path, commands).up(Progress())
     assert commands.did("^docker unpause ai-lab-worker2$")
     assert not commands.did("^docker start")
@@ -213,14 +187,14 @@ def test_a_new_cluster_begins_with_an_empty_audit_log(tmp_path: Path) -> None:
     folder = tmp_path / "kind" / "audit"
     folder.mkdir(parents=True)
     (folder / "audit.log").write_text('{"verb": "delete"}\n')
-    provider = kind(tmp_path, Recorded({"when": "exec ai-lab-control-plane sh -c", "out": ""}))
+    provider = kind(tmp_path, recorded({"when": "exec ai-lab-control-plane sh -c", "out": ""}))
     provider.up(Progress())
     assert list(provider.audit_log()) == []
 
 
 def test_a_first_start_says_how_much_it_will_fetch(tmp_path: Path) -> None:
     heard = Heard()
-    commands = Recorded(
+    commands = recorded(
         {"when": "^docker image inspect .*kindest/node", "code": 1, "err": "Error: No such image\n"}, {"when": "^docker pull", "out": ""}
     )
     kind(tmp_path, commands).up(heard)
@@ -230,11 +204,11 @@ def test_a_first_start_says_how_much_it_will_fetch(tmp_path: Path) -> None:
 def test_a_state_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ClusterError, match="cannot be written"):
-        kind(tmp_path / "file", Recorded()).up(Progress())
+        kind(tmp_path / "file", recorded()).up(Progress())
 
 
 def test_down_deletes_the_cluster_called_ai_lab_and_no_other(tmp_path: Path) -> None:
-    commands = Recorded()
+    commands = recorded()
     kind(tmp_path, commands).down(Progress())
     assert [line for line in commands.ran if "delete" in line] == [
         f"kind delete cluster --name ai-lab --kubeconfig {tmp_path / 'kind' / 'kubeconfig'}"
@@ -245,14 +219,14 @@ def test_down_deletes_the_cluster_called_ai_lab_and_no_other(tmp_path: Path) -> 
 def test_a_failure_says_what_happened_and_what_to_do(name: str, tmp_path: Path) -> None:
     case = ANSWERS["failures"][name]
     with pytest.raises(ClusterError) as failed:
-        kind(tmp_path, Recorded(*case["answers"])).up(Progress())
+        kind(tmp_path, recorded(*case["answers"])).up(Progress())
     assert case["says"] in failed.value.what
     assert case["offers"] in failed.value.next
 
 
 def test_low_memory_is_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "facts", lambda path: host.HostFacts("Linux", 4, GIB, 40 * GIB, 2, 512, 524288))
-    commands = Recorded()
+    commands = recorded()
     with pytest.raises(ClusterError, match=r"1\.0 GiB of memory is free; four nodes want 1\.5 GiB"):
         kind(tmp_path, commands).up(Progress())
     assert not commands.did("^kind create")
@@ -260,7 +234,7 @@ def test_low_memory_is_told_before_anything_is_made(tmp_path: Path, monkeypatch:
 
 def test_a_full_disk_is_told_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "facts", lambda path: host.HostFacts("Linux", 4, 6 * GIB, GIB, 2, 512, 524288))
-    commands = Recorded()
+    commands = recorded()
     with pytest.raises(ClusterError, match="disk is free"):
         kind(tmp_path, commands).up(Progress())
     assert not commands.did("pull|create")
@@ -275,15 +249,15 @@ def test_a_full_disk_is_told_before_anything_is_fetched(tmp_path: Path, monkeypa
     ],
 )
 def test_auto_takes_kind_only_where_it_can_start_at_once(answer: dict[str, Any], words: str, tmp_path: Path) -> None:
-    assert words in kind(tmp_path, Recorded(answer)).can_start_at_once()
+    assert words in kind(tmp_path, recorded(answer)).can_start_at_once()
 
 
 def test_auto_takes_kind_where_all_is_there(tmp_path: Path) -> None:
-    assert kind(tmp_path, Recorded()).can_start_at_once() == ""
+    assert kind(tmp_path, recorded()).can_start_at_once() == ""
 
 
 def test_status_of_a_stopped_cluster_names_the_nodes(tmp_path: Path) -> None:
-    status = kind(tmp_path, Recorded({"when": "^docker ps", "out": ANSWERS["nodes_stopped"]})).status()
+    status = kind(tmp_path, recorded({"when": "^docker ps", "out": ANSWERS["nodes_stopped"]})).status()
     assert status.state == "stopped"
     assert "ai-lab-worker2" in status.detail
 
