@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,8 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from clusters.kind.commands import Ran, explain
-from clusters.kind.nodes import NODES, configuration
+from clusters.base import ClusterError
+from clusters.kind.commands import Commands, Ran, explain
+from clusters.kind.nodes import NODES, Kind, configuration
 
 Documents = dict[str, dict[str, Any]]
 Told = Callable[..., dict[str, Documents]]
@@ -24,8 +24,10 @@ Told = Callable[..., dict[str, Documents]]
 @pytest.fixture
 def create(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `kind create cluster` on our configuration (or on a text) and returns how it ended."""
-    if shutil.which("kind") is None:
-        pytest.skip("kind is not installed (Debian sid: kind; https://kind.sigs.k8s.io/docs/user/quick-start/#installation)")
+    try:
+        Kind(Commands()).version()
+    except ClusterError as reason:
+        pytest.skip(f"{reason.what}; {reason.next.split(',')[0]}")
 
     def run(config: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         state = tmp_path / "a state: folder"
