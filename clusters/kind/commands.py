@@ -25,9 +25,13 @@ from clusters.base import ClusterError
 _GRACE = 10.0
 
 
+# Exit statuses of `Ran` where the program did not run at all.
+NOT_STARTED = (126, 127)
+
+
 @dataclass(frozen=True)
 class Ran:
-    """How a command ended: `code` is its exit status, 127 where the program is not there, 124 where its time ran out."""
+    """How a command ended: `code` is its exit status, 127 where the program is not there, 126 where it may not be run, 124 where its time ran out."""
 
     argv: tuple[str, ...]
     code: int

@@ -18,7 +18,7 @@ from typing import Any
 from clusters import images
 from clusters.base import ADDONS, Cluster, ClusterError, ClusterStatus, Progress
 from clusters.kind import audit_log, host, readiness
-from clusters.kind.commands import Commands, Ran, explain, kubectl
+from clusters.kind.commands import NOT_STARTED, Commands, Ran, explain, kubectl
 from clusters.kind.engine import Engine, EngineInfo, NodeContainer, choose
 from clusters.kind.nodes import CLUSTER, GPUS, LAB_IMAGES_DOWNLOAD, NODE_IMAGE_DOWNLOAD, NODES, Kind, configuration, node_image
 
@@ -73,7 +73,11 @@ class KindCluster(Cluster):
         return self._folder / "images.json"
 
     def engine(self) -> Engine:
-        return choose(self.commands)
+        chosen = choose(self.commands)
+        if chosen.name != "docker":
+            # kind looks for itself; it must not find another one.
+            self.commands.environment["KIND_EXPERIMENTAL_PROVIDER"] = chosen.name
+        return chosen
 
     # What is there
 
@@ -119,7 +123,10 @@ class KindCluster(Cluster):
         if stopped:
             return ClusterStatus(cluster=self.name, state="stopped", detail=f"stopped: {', '.join(stopped)}; ai-lab up starts them")
         here = str(self.kubeconfig)
-        nodes = self._nodes()
+        try:
+            nodes = self._nodes()
+        except ClusterError as error:
+            return ClusterStatus(cluster=self.name, state="unknown", detail=error.what, kubeconfig=here)
         if nodes is None:
             return ClusterStatus(cluster=self.name, state="starting", detail="the API server does not answer", kubeconfig=here)
         missing = readiness.nodes_missing(nodes, NODES) or readiness.gpus_missing(nodes, readiness.promised(nodes))
@@ -128,7 +135,10 @@ class KindCluster(Cluster):
         )
 
     def _server(self) -> str:
-        found = re.search(r"^\s*server: (\S+)", self.kubeconfig.read_text(), re.M)
+        try:
+            found = re.search(r"^\s*server: (\S+)", self.kubeconfig.read_text(), re.M)
+        except OSError:
+            found = None
         return found.group(1) if found else ""
 
     # Up and down
@@ -306,8 +316,10 @@ class KindCluster(Cluster):
         return kubectl(self.commands, self.kubeconfig, *arguments, timeout=timeout)
 
     def _nodes(self) -> list[Object] | None:
-        """The Node objects, or None where the API server does not answer."""
+        """The Node objects, or None where the API server does not answer. Raises ClusterError where there is no kubectl to ask it."""
         ran = self._kubectl("get", "nodes", "-o", "json", "--request-timeout=5s")
+        if ran.code in NOT_STARTED:
+            raise explain(ran, "asking for the nodes")
         if not ran.ok:
             return None
         found: list[Object] = json.loads(ran.out)["items"]

@@ -311,3 +311,65 @@ def test_the_node_image_can_be_another_one(tmp_path: Path, monkeypatch: pytest.M
     described = yaml.safe_load(configuration(tmp_path / "a: # folder"))
     assert described["nodes"][0]["extraMounts"][1]["hostPath"] == str(tmp_path / "a: # folder" / "kind" / "audit")
     assert {node["image"] for node in described["nodes"]} == {"mirror.example.com/kindest/node:v1.36.1"}
+
+
+def test_podman_brings_images_in_by_an_archive_and_kind_is_told_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIND_EXPERIMENTAL_PROVIDER", "podman")
+    info = {
+        "host": {"cgroupVersion": "v2", "memTotal": 8 * GIB, "cpus": 4},
+        "version": {"Version": "5.4.2"},
+        "store": {"graphRoot": "/nowhere"},
+    }
+    commands = recorded(
+        {"when": "^podman info --format json", "out": json.dumps(info)},
+        {"when": "^podman image inspect", "out": '[{"Id": "4f1c"}]'},
+        {"when": "^podman ps", "out": ""},
+        {"when": "^podman exec", "out": '{"images": []}'},
+        {"when": "^podman save", "out": ""},
+        {"when": "^kind load image-archive", "out": ""},
+    )
+    kind(tmp_path, commands).up(Progress())
+    assert commands.did("^podman save --multi-image-archive -o \\S+images.tar registry.example.com/")
+    assert commands.did("^kind load image-archive \\S+images.tar --name ai-lab")
+    assert not commands.did("^docker")
+    assert commands.environment["KIND_EXPERIMENTAL_PROVIDER"] == "podman"
+
+
+def test_an_engine_that_kind_does_not_know_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIND_EXPERIMENTAL_PROVIDER", "lxc")
+    with pytest.raises(ClusterError, match='"lxc", which kind does not know'):
+        kind(tmp_path, recorded()).up(Progress())
+
+
+def test_the_audit_policy_is_one_that_the_api_server_takes() -> None:
+    policy = yaml.safe_load((Path(clusters.__file__).parent / "kind" / "audit-policy.yaml").read_text())
+    assert (policy["apiVersion"], policy["kind"]) == ("audit.k8s.io/v1", "Policy")
+    assert set(policy["omitStages"]) <= {"RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"}
+    for rule in policy["rules"]:
+        assert set(rule) <= {"level", "users", "userGroups", "verbs", "resources", "namespaces", "nonResourceURLs", "omitStages"}
+        assert rule["level"] in ("None", "Metadata", "Request", "RequestResponse")
+        assert not ({"resources", "namespaces"} & set(rule) and "nonResourceURLs" in rule)
+        for url in rule.get("nonResourceURLs", []):
+            assert url.startswith("/")
+            assert "*" not in url[:-1]
+        for group in rule.get("resources", []):
+            assert set(group) <= {"group", "resources", "resourceNames"}
+            assert group["group"] == "" or group["group"].endswith(".k8s.io"), "a group is named without its version"
+    secret = next(rule for rule in policy["rules"] if any("secrets" in group["resources"] for group in rule.get("resources", [])))
+    assert secret["level"] == "Metadata", "what a Secret holds stays out of the log"
+
+
+def test_the_log_is_read_oldest_first_and_a_broken_line_is_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "kind" / "audit"
+    folder.mkdir(parents=True)
+    (folder / "audit-2026-11-23T15-00-00.000.log").write_text('{"verb": "get"}\n')
+    (folder / "audit.log").write_text('{"verb": "patch"}\n{"verb": "del')
+    assert [event["verb"] for event in kind(tmp_path, recorded()).audit_log()] == ["get", "patch"]
+
+
+def test_a_log_that_only_root_may_read_comes_through_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "kind" / "audit"
+    folder.mkdir(parents=True)
+    (folder / "audit.log").write_text("")
+    inside = {"when": "^docker exec ai-lab-control-plane sh -c .*cat /var/log/kubernetes/audit/audit", "out": '{"verb": "get"}\n'}
+    assert [event["verb"] for event in kind(tmp_path, recorded(inside)).audit_log()] == ["get"]
