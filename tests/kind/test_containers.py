@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
+import subprocess
 import tempfile
 import time
 import urllib.error
@@ -16,7 +18,7 @@ from typing import Any
 import pytest
 
 from clusters.images import LabImage
-from tests.conftest import LiveCluster, start_cluster, stop_cluster
+from tests.conftest import BIN, LiveCluster, start_cluster, stop_cluster
 from tests.kind.conftest import Container
 from tests.kind.engine import docker
 
@@ -85,6 +87,29 @@ def test_the_load_generator_gets_answers_from_the_model_server(built: tuple[LabI
     assert docker("wait", load.id, timeout=60).strip() == "0", load.logs()
     summary = json.loads(load.logs().strip().splitlines()[-1])["summary"]
     assert (summary["ok"], summary["models"]) == (20, {"v1": 20})
+
+
+def ai_lab(*arguments: str) -> str:
+    """What `ai-lab` prints; the test fails with its words where it fails."""
+    done = subprocess.run(
+        [str(BIN / "ai-lab"), *arguments],
+        env={**os.environ, "KIND_EXPERIMENTAL_PROVIDER": "docker"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_an_archive_brings_the_images_where_they_are_not(built: tuple[LabImage, ...], tmp_path: Path) -> None:
+    archive = tmp_path / "lab-images.tar"
+    assert SERVER in ai_lab("images", "save", str(archive))
+    docker("rmi", SERVER)
+    assert f"✘ {SERVER}" in ai_lab("images", "list")
+    ai_lab("images", "load", str(archive))
+    assert ai_lab("images", "list").count("✔") == len(built)
 
 
 @pytest.fixture
