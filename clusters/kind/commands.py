@@ -24,6 +24,9 @@ from clusters.base import ClusterError
 # How long a program that is interrupted may take to end, in seconds.
 _GRACE = 10.0
 
+# A line longer than this is a command line that failed, not why it did.
+_LONGEST = 300
+
 
 # Exit statuses of `Ran` where the program did not run at all.
 NOT_STARTED = (126, 127)
@@ -146,7 +149,7 @@ def kubectl(commands: Commands, kubeconfig: Path | None, *arguments: str, timeou
 def explain(ran: Ran, doing: str) -> ClusterError:
     """The error for a person: what was being done, why it failed, what to do next.
 
-    A failure that is not in `failures.toml` is told in the program's own last line.
+    A failure that is not in `failures.toml` is told in the program's own words.
     """
     said = f"{ran.err}\n{ran.out}"
     for failure in known_failures():
@@ -155,5 +158,9 @@ def explain(ran: Ran, doing: str) -> ClusterError:
             return ClusterError(f"{doing}: {failure.what.format(**named)}", next=failure.next.format(**named))
     if ran.code == 124:
         return ClusterError(f"{doing}: `{' '.join(ran.argv[:3])}` did not end in time", next="ai-lab doctor, then try again")
-    last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), f"exit status {ran.code}")
-    return ClusterError(f"{doing}: {last}", next="ai-lab doctor says what is missing; ai-lab up --cluster embedded needs none of it")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    # The last line that speaks of an error, where one does: programs like to end with how to get help.
+    telling = (
+        [line for line in lines if re.search(r"\berror\b", line, re.I) and len(line) < _LONGEST] or lines or [f"exit status {ran.code}"]
+    )
+    return ClusterError(f"{doing}: {telling[-1]}", next="ai-lab doctor says what is missing; ai-lab up --cluster embedded needs none of it")

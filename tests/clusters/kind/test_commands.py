@@ -71,6 +71,11 @@ def test_a_program_may_be_called_by_another_name() -> None:
         ("kind", 'ERROR: failed to create cluster: node(s) already exist for a cluster with the name "ai-lab"', "earlier ai-lab cluster"),
         (
             "kind",
+            "Command Output: docker: Error response from daemon: No command specified\n\nRun 'docker run --help' for more",
+            "No command specified",
+        ),
+        (
+            "kind",
             'cgroup v1 is deprecated in Kubernetes\nERROR: failed to create cluster: failed to pull image "kindest/node:v1.36.2": command "docker pull '
             'kindest/node:v1.36.2" failed: exit status 1\n\nCommand Output: dial tcp: lookup registry-1.docker.io on 10.0.0.2:53: no such host',
             "registry cannot be reached",
