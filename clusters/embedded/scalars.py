@@ -82,7 +82,7 @@ def base64_text(text: str) -> str:
             if not ending:
                 raise ScalarError(_corrupt(len(data)))
             if data[ending[0]] != ord("="):
-                raise ScalarError(_corrupt(ending[0]))
+                raise ScalarError(_corrupt(position))
             ending = ending[1:]
         if ending:
             raise ScalarError(_corrupt(ending[0]))
