@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from clusters.embedded.kubelet.portable import shielded_folders
 from tests.embedded.pods_without_kubelet import Lab
 
 
@@ -24,6 +25,8 @@ def mounts(tmp_path: Path) -> dict[str, Path]:
         "/app/nested": tmp_path / "nested",
         "/tmp": tmp_path / "tmp",
         str(tmp_path): tmp_path,
+        # As the kubelet does: this checkout and its interpreter may themselves lie below /tmp.
+        **{str(folder): folder for folder in shielded_folders(tmp_path)},
     }
 
 
