@@ -94,3 +94,15 @@ def test_a_port_may_be_a_name_or_a_number() -> None:
 def test_a_kind_without_a_definition_passes_as_it_is() -> None:
     body = {"apiVersion": "example.com/v1", "kind": "Model", "spec": {"anything": [1, {"a": None}]}}
     assert decode(body) == (body, [])
+
+
+def test_empty_values_that_go_leaves_out_are_not_stored() -> None:
+    container = {"name": "main", "image": "i", "env": [], "args": [], "stdin": False, "env_": 1}
+    decoded, _ = decode(
+        pod(containers=[container], nodeSelector={}, hostNetwork=False, securityContext={}, terminationGracePeriodSeconds=0)
+    )
+    assert decoded["spec"] == {
+        "containers": [{"name": "main", "image": "i"}],
+        "securityContext": {},
+        "terminationGracePeriodSeconds": 0,
+    }

@@ -119,3 +119,39 @@ def test_the_same_value_is_owned_together_without_a_conflict() -> None:
 def test_applying_the_same_twice_changes_nothing() -> None:
     first = apply(None, deployment(image="a:1", ports=[{"containerPort": 80}]), "alice", False, "", T1)
     assert apply(first, deployment(image="a:1", ports=[{"containerPort": 80}]), "alice", False, "", T2) == first
+
+
+def test_the_time_of_an_entry_moves_when_its_manager_changes_a_field_again() -> None:
+    first = managed_fields.update(None, config_map(a="1"), "alice", "", T1)
+    second = managed_fields.update(first, {**first, "data": {"a": "2"}}, "alice", "", T2)
+    assert [each["time"] for each in second["metadata"]["managedFields"]] == [T2]
+
+
+def test_what_a_manager_no_longer_applies_goes_with_the_defaults_that_nobody_owns() -> None:
+    probe = {"httpGet": {"path": "/", "port": 80}}
+    first = apply(None, deployment(image="a:1", readinessProbe=probe), "alice", False, "", T1)
+    first["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] |= {"failureThreshold": 3}
+    second = apply(first, deployment(image="a:1"), "alice", False, "", T2)
+    assert "readinessProbe" not in second["spec"]["template"]["spec"]["containers"][0]
+
+
+def test_an_object_that_was_never_tracked_belongs_to_nobody_in_particular() -> None:
+    with pytest.raises(ApiError) as refused:
+        apply(config_map(a="1"), config_map(a="2"), "alice", False, "", T1)
+    assert refused.value.message == 'Apply failed with 1 conflict: conflict with "before-first-apply" using v1: .data.a'
+
+
+def test_a_status_is_neither_applied_nor_owned_through_the_object_itself() -> None:
+    applied = {**deployment(image="a:1"), "status": {"replicas": 5}}
+    result = apply(None, applied, "alice", False, "", T1)
+    assert "status" not in result
+    assert not any(path.startswith(".status") for path in owners(result)["alice/Apply"])
+
+
+def test_the_oldest_of_many_updating_managers_become_one() -> None:
+    obj = managed_fields.update(None, config_map(k0="0"), "m0", "", "2026-01-01T00:00:00Z")
+    for number in range(1, 12):
+        changed = {**obj, "data": {**obj["data"], f"k{number}": "x"}}
+        obj = managed_fields.update(obj, changed, f"m{number}", "", f"2026-01-01T00:00:{number:02d}Z")
+    assert len(owners(obj)) == 10
+    assert owners(obj)["ancient-changes/Update"] == {".data", ".data.k0", ".data.k1", ".data.k2"}
