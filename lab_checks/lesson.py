@@ -124,6 +124,9 @@ def _until(api: Api, condition: Await, say: Say) -> None:
 
 
 def _namespace(api: Api, name: str) -> None:
+    there = api.get("namespaces", name)
+    if there and LABEL in (there["metadata"].get("labels") or {}) and "deletionTimestamp" not in there["metadata"]:
+        return
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {LABEL: "true"}}}
     shell("kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f -", api.kubeconfig, stdin=json.dumps(body))
     deadline = time.monotonic() + _WAIT
@@ -139,8 +142,11 @@ def clean(api: Api, progress: Progress, say: Say, keep: tuple[str, ...] = ()) ->
     try:
         _empty(api, say, keep)
         _remove_plugins(api, progress)
+        # Replaced, because an apply would leave what a learner added; applied where there is nothing to replace.
+        plugin = paths.root() / "manifests/base/gpu-device-plugin.yaml"
         shell(
-            f"kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f {paths.root() / 'manifests/base/gpu-device-plugin.yaml'}",
+            f"kubectl replace --field-manager=ai-lab -f {plugin} 2>/dev/null"
+            f" || kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f {plugin}",
             api.kubeconfig,
         )
     except CommandFailed as problem:

@@ -92,6 +92,13 @@ def same_server(ctx: Context, owner: Object) -> None:
                     expected=f"{key} as it was: the Pod is to be placed, and the program is not what kept it off the nodes",
                     next=f"ai-lab reset {ctx.exercise.key}",
                 )
+        if asked({"containers": [old]}, GPU) and not asked({"containers": [new]}, GPU):
+            raise fail(
+                f"container {old['name']} of {named(owner)} no longer asks for {GPU}",
+                see(owner, f"containers[{old['name']}].resources.limits", (new.get("resources") or {}).get("limits", {})),
+                expected="the GPU in the container that runs the model: a device is given to one container, not to the Pod",
+                next="put the limit back where it was",
+            )
         if probe_question(old) != probe_question(new):
             raise fail(
                 f"the readiness probe of {named(owner)} is {'gone' if not probe_question(new) else 'another'}",
