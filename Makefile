@@ -35,7 +35,7 @@ up: $(VENV)/.installed ## start the lab cluster only
 down: $(VENV)/.installed ## stop the lab cluster
 	@$(BIN)/ai-lab down
 
-test: lint test-unit test-cluster test-notebooks test-browser test-kind ## set everything up and run every test
+test: lint test-unit test-kind test-cluster test-notebooks test-browser ## set everything up and run every test
 
 lint: $(VENV)/.installed-dev ## form, types and layers
 	$(BIN)/ruff check .
