@@ -50,22 +50,33 @@ class Api:
 
     def raw(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Object | None:
         """The object at a path; None where there is none. Raises ApiUnreachable."""
+        body = self._read(path, query, "application/json")
+        return None if body is None else json.loads(body)
+
+    def log(self, pod: Object, container: str = "") -> str:
+        """What a container of the Pod has printed since it was started; nothing where it has no log (yet). Raises ApiUnreachable."""
+        path = f"{self._collection('pods', pod['metadata']['namespace'])}/{pod['metadata']['name']}/log"
+        body = self._read(path, [("container", container)] if container else [], "*/*", empty=(400, 404))
+        return (body or b"").decode(errors="replace")
+
+    def _read(self, path: str, query: Sequence[tuple[str, str]], accept: str, empty: tuple[int, ...] = (404,)) -> bytes | None:
+        """What stands at a path; None where the answer is one of `empty`. Raises ApiUnreachable."""
         import urllib3
         from kubernetes.client import ApiException
 
         request = self._client.param_serialize(
-            "GET", path, query_params=list(query), header_params={"Accept": "application/json"}, auth_settings=["BearerToken"]
+            "GET", path, query_params=list(query), header_params={"Accept": accept}, auth_settings=["BearerToken"]
         )
         try:
             reply = self._client.call_api(*request, _request_timeout=10)
             reply.read()
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as problem:
             raise ApiUnreachable(f"GET {path}: the API server does not answer ({type(problem).__name__})") from None
-        if reply.status == 404:
+        if reply.status in empty:
             return None
         if reply.status != 200:
             raise ApiUnreachable(f"GET {path}: {reply.status} {reply.reason}")
-        found: Object = json.loads(reply.data)
+        found: bytes = reply.data
         return found
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:

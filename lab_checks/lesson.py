@@ -5,7 +5,7 @@ then the manifests of `manifests/<lab>/<exercise>/` and the steps of its `start.
 
     namespaces = ["team-b"]                      # further namespaces to make (and to empty again)
     [[step]]
-    run = "kubectl annotate node ai-lab-worker3 gpu.ai-lab.dev/fault=..."
+    run = "kubectl annotate node ai-lab-worker3 gpu.ai-lab.dev/no-devices=true --overwrite"
     [[await]]
     run = "kubectl -n ai-platform get events"
     matches = "FailedScheduling"

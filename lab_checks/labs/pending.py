@@ -58,7 +58,7 @@ for _each in EXERCISES:
 def begin(ctx: Context, *allowed: str, sized: str = "") -> Object:
     """What holds in every exercise: nothing but `allowed` was harmed, and the API is the same server that asks for the same, save for `sized`."""
     guards.nodes_untouched(ctx)
-    also.node_status_untouched(ctx)
+    guards.node_status_untouched(ctx)
     guards.others_untouched(ctx, f"deployments/{API}", *allowed)
     deployment = guards.same_object(ctx, "deployments", API)
     guards.replicas_kept(ctx, deployment)
@@ -66,7 +66,7 @@ def begin(ctx: Context, *allowed: str, sized: str = "") -> Object:
     spec = deployment["spec"]["template"]["spec"]
     guards.not_privileged(spec, deployment)
     guards.tolerates_narrowly(spec, deployment)
-    also.tolerates_only_gpus(ctx, deployment)
+    guards.tolerates_only_gpus(ctx, deployment)
     also.same_server(ctx, deployment)
     for resource in (GPU, "cpu", "memory"):
         if resource != sized:
@@ -81,9 +81,9 @@ def runs(ctx: Context, deployment: Object) -> list[Object]:
     pods = guards.running_and_ready(ctx, deployment)
     for pod in pods:
         guards.holds_gpus(ctx, pod)
-        also.would_be_placed_again(ctx, pod)
-    also.bound_by_scheduler(ctx)
-    also.plugin_serves(ctx)
+        guards.would_be_placed_again(ctx, pod)
+    guards.bound_by_scheduler(ctx)
+    guards.plugin_serves(ctx)
     return pods
 
 
@@ -95,7 +95,7 @@ def done(ctx: Context, pods: list[Object]) -> Verdict:
         see(pods[0], f"limits[{GPU}]", int(asked(pods[0]["spec"], GPU))),
         Seen(f"node/{node.name}", f"requested [{GPU}]", f"{node.held} of {node.allocatable}"),
     )
-    also.diagnosed(ctx, *seen)
+    guards.diagnosed(ctx, *seen)
     return passed(f"{API} runs, placed by the scheduler, with 1 GPU", *seen)
 
 
@@ -126,7 +126,7 @@ def friday_change(ctx: Context) -> Verdict:
 def new_card(ctx: Context) -> Verdict:
     """A selector that every A100 node meets and no other node."""
     deployment = begin(ctx)
-    also.admits_exactly(ctx, deployment, "NVIDIA-A100-SXM4-40GB")
+    guards.admits_exactly(ctx, deployment, "NVIDIA-A100-SXM4-40GB")
     return done(ctx, runs(ctx, deployment))
 
 
@@ -168,7 +168,7 @@ def _mib(size: Any) -> str:
 def rebuilt_nodes(ctx: Context) -> Verdict:
     """The device plugin on every GPU node, by a DaemonSet."""
     deployment = begin(ctx, _PLUGIN)
-    also.plugin_is_a_daemonset(ctx)
+    guards.plugin_is_a_daemonset(ctx)
     return done(ctx, runs(ctx, deployment))
 
 
@@ -176,16 +176,16 @@ def rebuilt_nodes(ctx: Context) -> Verdict:
 def hardened_plugin(ctx: Context) -> Verdict:
     """The plugin's DaemonSet tolerates the GPU taint, and that one only."""
     deployment = begin(ctx, _PLUGIN)
-    also.plugin_is_a_daemonset(ctx)
+    guards.plugin_is_a_daemonset(ctx)
     return done(ctx, runs(ctx, deployment))
 
 
 @exercise(f"{LAB}/busy-day")
 def busy_day(ctx: Context) -> Verdict:
     """A GPU that our own idle workload gave back, and research's run goes on undisturbed."""
-    also.goes_on(ctx, "nightly-fine-tune", "it belongs to research, and a restart throws it back by nine hours")
+    guards.goes_on(ctx, "nightly-fine-tune", "it belongs to research, and a restart throws it back by nine hours")
     deployment = begin(ctx, "deployments/prompt-playground")
-    also.kept(ctx, "prompt-playground", "its configuration exists nowhere else: scale it to 0 and keep it")
+    guards.kept(ctx, "prompt-playground", "its configuration exists nowhere else: scale it to 0 and keep it")
     pods = runs(ctx, deployment)
     also.does_not_wait_for_it(ctx, "prompt-playground", deployment)
     return done(ctx, pods)
@@ -196,7 +196,7 @@ def no_pod(ctx: Context) -> Verdict:
     """The budget as the platform team set it, and its one GPU with the API."""
     also.quota_respected(ctx)
     deployment = begin(ctx, "deployments/ai-log-summary-canary")
-    also.kept(ctx, "ai-log-summary-canary", "its numbers are still wanted: scale it to 0 and keep it")
+    guards.kept(ctx, "ai-log-summary-canary", "its numbers are still wanted: scale it to 0 and keep it")
     if not ctx.pods_of(deployment):
         failure = observe.condition(deployment, "ReplicaFailure")
         room = also.gpus_left_in_quota(ctx)
@@ -219,14 +219,14 @@ def no_pod(ctx: Context) -> Verdict:
 @exercise(f"{LAB}/free-gpu")
 def free_gpu(ctx: Context) -> Verdict:
     """The T4's node has CPU again for what needs a GPU, and the indexer works on."""
-    indexer = also.kept(ctx, "log-indexer", "it is needed for the search, and it can run elsewhere or ask for less")
+    indexer = guards.kept(ctx, "log-indexer", "it is needed for the search, and it can run elsewhere or ask for less")
     deployment = begin(ctx, "deployments/log-indexer")
-    also.admits_exactly(ctx, deployment, "Tesla-T4")
+    guards.admits_exactly(ctx, deployment, "Tesla-T4")
     guards.replicas_kept(ctx, indexer)
     guards.template_has_no_node_name(indexer)
     spec = indexer["spec"]["template"]["spec"]
     guards.tolerates_narrowly(spec, indexer)
-    also.tolerates_only_gpus(ctx, indexer)
+    guards.tolerates_only_gpus(ctx, indexer)
     also.same_server(ctx, indexer)
     if asked(spec, "cpu") < amount("40m"):
         raise fail(

@@ -7,17 +7,15 @@ from typing import Any
 
 from lab_checks import causes, guards, observe, placement
 from lab_checks.context import Context
-from lab_checks.observe import GPU, GPU_TAINT, amount, asked, named, see
-from lab_checks.verdict import Outcome, Seen, Stop, Verdict, fail, idle, wait
+from lab_checks.observe import GPU, amount, asked, named, see
+from lab_checks.verdict import Seen, fail, idle, wait
 
 Object = dict[str, Any]
 
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _SAME = ("image", "command", "args", "env", "envFrom")
-_WANTED_PLUGIN = "a device plugin's Pod on every GPU node, by a DaemonSet that tolerates the taint nvidia.com/gpu"
 # A scheduler looks again within a second of a change; a busy machine needs a little longer.
 _SETTLE_SECONDS = 3.0
-_DOORS = ("hostNetwork", "hostPID", "hostIPC")
 
 
 def _before(ctx: Context, name: str) -> Object:
@@ -25,54 +23,10 @@ def _before(ctx: Context, name: str) -> Object:
     return row
 
 
-def node_status_untouched(ctx: Context) -> None:
-    """Nobody wrote a node's status: what it has is the kubelet's to say."""
-    for deed in ctx.deeds.changes("nodes/status"):
-        raise fail(
-            f"the status of {deed.name} was written by hand",
-            Seen(f"node/{deed.name}", "status", f"{deed.verb} of nodes/status"),
-            expected="capacity and allocatable as the kubelet reports them: a number in the status is no device in the machine",
-            next=f"ai-lab reset {ctx.exercise.key}; then ask who tells the kubelet about devices",
-        )
-    for facts in ctx.gpu_facts:
-        if facts.allocatable > facts.promised:
-            raise fail(
-                f"{facts.name} offers more GPUs than it has",
-                Seen(f"node/{facts.name}", f"allocatable[{GPU}]", f"{facts.allocatable}, and {facts.promised} are built in"),
-                expected="what the kubelet learned from the device plugin",
-                next=f"kubectl describe node {facts.name}",
-            )
-
-
-def tolerates_only_gpus(ctx: Context, owner: Object) -> None:
-    """The Pod tolerates no taint of any node but that of the GPU nodes."""
-    spec = owner["spec"]["template"]["spec"]
-    for node in ctx.nodes:
-        for taint in node["spec"].get("taints") or []:
-            if taint["key"] != GPU_TAINT and not taint["key"].startswith("node.kubernetes.io/") and placement.tolerates(spec, taint):
-                raise fail(
-                    f"{named(owner)} tolerates {taint['key']} as well",
-                    see(owner, "tolerations", taint["key"]),
-                    expected=f"a toleration for {GPU_TAINT} and no other: {node['metadata']['name']} keeps itself free for a reason",
-                    next=f"remove the toleration for {taint['key']}",
-                )
-
-
 def same_server(ctx: Context, owner: Object) -> None:
     """The containers run the same image with the same settings and the same readiness probe, and open no door to the node."""
     spec, before = owner["spec"]["template"]["spec"], _before(ctx, owner["metadata"]["name"])
-    for key in _DOORS:
-        if spec.get(key) and not before.get(key):
-            raise fail(f"{named(owner)} uses {key}", see(owner, key, "true"), expected="a Pod with walls of its own", next=f"remove {key}")
-    if any(each.get("hostPath") for each in spec.get("volumes") or []) and not any(
-        each.get("hostPath") for each in before.get("volumes") or []
-    ):
-        raise fail(
-            f"{named(owner)} mounts a folder of the node",
-            see(owner, "volumes", "hostPath"),
-            expected="no hostPath: a device reaches a container through the device plugin, not through a folder",
-            next="remove the volume",
-        )
+    guards.walled(spec, owner, before)
     if spec.get("schedulerName", "default-scheduler") != before.get("schedulerName", "default-scheduler"):
         raise fail(
             f"{named(owner)} asks for another scheduler", see(owner, "schedulerName", spec["schedulerName"]), next="remove schedulerName"
@@ -188,169 +142,6 @@ def _same_needs(spec: Object, before: Object) -> bool:
     ] == [each.get("resources") for each in before.get("containers") or []]
 
 
-def would_be_placed_again(ctx: Context, pod: Object) -> None:
-    """The node still takes this Pod by its rules: it did not slip in while a taint or a label was away."""
-    node = next(each for each in ctx.nodes if each["metadata"]["name"] == pod["spec"]["nodeName"])
-    name = node["metadata"]["name"]
-    if missing := placement.untolerated(pod["spec"], node):
-        raise fail(
-            f"the Pod runs on {name} and does not tolerate its taint",
-            see(pod, "tolerations", pod["spec"].get("tolerations") or "<none>"),
-            expected=f"a toleration for {missing[0]['key']}: the taint was away for a moment, and the next Pod will be Pending again",
-            next="give the toleration to the Deployment's template",
-        )
-    if not placement.selects(pod["spec"], node["metadata"].get("labels") or {}, name):
-        raise fail(
-            f"the Pod runs on {name}, which does not carry the label that it selects",
-            see(pod, "nodeSelector", pod["spec"].get("nodeSelector") or pod["spec"].get("affinity")),
-            expected="a selector that fits the labels which nodes really have",
-            next="kubectl get nodes -L nvidia.com/gpu.product",
-        )
-
-
-def bound_by_scheduler(ctx: Context) -> None:
-    for deed in ctx.deeds.changes("pods/binding"):
-        raise fail(
-            "a Pod was bound to its node by hand",
-            Seen(f"pod/{deed.name}", "binding", deed.agent),
-            expected="the scheduler's choice: it alone knows what the node has left",
-            next=f"ai-lab reset {ctx.exercise.key}",
-        )
-
-
-def _serving(ctx: Context, node: str) -> tuple[bool, bool]:
-    """Whether a Ready Pod of a device plugin's DaemonSet runs on the node, and whether a plugin runs there that no DaemonSet made."""
-    plugins = {each["metadata"]["uid"] for each in ctx.api.list("daemonsets") if causes.is_plugin(each)}
-    by_set = by_hand = False
-    for pod in ctx.all_pods:
-        if pod["spec"].get("nodeName") != node or not observe.is_ready(pod):
-            continue
-        if any(owner["uid"] in plugins for owner in pod["metadata"].get("ownerReferences") or []):
-            by_set = True
-        elif causes.is_plugin({"spec": {"template": pod}}):
-            by_hand = True
-    return by_set, by_hand
-
-
-def plugin_serves(ctx: Context) -> None:
-    """On every GPU node a plugin of a DaemonSet runs, and the kubelet offers what is built in."""
-    for facts in ctx.gpu_facts:
-        if not facts.promised:
-            continue
-        by_set, by_hand = _serving(ctx, facts.name)
-        if not by_set:
-            raise fail(
-                f"the device plugin on {facts.name} is {'a Pod by hand' if by_hand else 'not running'}",
-                Seen(f"node/{facts.name}", f"allocatable[{GPU}]", f"{facts.allocatable} of {facts.promised}"),
-                expected="a device plugin on every GPU node, made by a DaemonSet: nodes come and go, and each needs one",
-                next="kubectl -n kube-system get daemonset,pod -l app=gpu-device-plugin -o wide",
-            )
-        if facts.allocatable < facts.promised:
-            raise wait(
-                f"{facts.name} offers {facts.allocatable} of its {facts.promised} GPUs so far",
-                Seen(f"node/{facts.name}", f"allocatable[{GPU}]", str(facts.allocatable)),
-                next=f"kubectl describe node {facts.name}",
-            )
-
-
-def plugin_is_a_daemonset(ctx: Context) -> None:
-    """The repaired plugin: a DaemonSet that tolerates the GPU taint narrowly, without privileges, Ready on every GPU node."""
-    plugins = [each for each in ctx.api.list("daemonsets") if causes.is_plugin(each)]
-    if not plugins:
-        raise fail(
-            "there is no DaemonSet of a device plugin",
-            Seen("namespace/kube-system", "daemonsets", "none is a device plugin"),
-            expected=_WANTED_PLUGIN,
-            next="kubectl -n kube-system get daemonset",
-        )
-    for plugin in plugins:
-        spec = plugin["spec"]["template"]["spec"]
-        guards.tolerates_narrowly(spec, plugin)
-        tolerates_only_gpus(ctx, plugin)
-        guards.not_privileged(spec, plugin)
-        status = plugin.get("status", {})
-        if status.get("observedGeneration", 0) < plugin["metadata"].get("generation", 0):
-            raise wait(f"{named(plugin)} has just changed", see(plugin, "status.observedGeneration", "behind metadata.generation"))
-    gpu_nodes = [node for node in ctx.nodes if causes.promised(node)]
-    for node in gpu_nodes:
-        if not any(placement.admits(plugin["spec"]["template"]["spec"], node) for plugin in plugins):
-            plugin = plugins[0]
-            desired = plugin.get("status", {}).get("desiredNumberScheduled", 0)
-            raise fail(
-                f"{named(plugin)} is not let onto {node['metadata']['name']}",
-                see(plugin, "status.desiredNumberScheduled", f"{desired}, GPU nodes: {len(gpu_nodes)}"),
-                expected=_WANTED_PLUGIN,
-                next="kubectl -n kube-system describe daemonset, and kubectl describe node: what keeps Pods off?",
-            )
-        if not _serving(ctx, node["metadata"]["name"])[0]:
-            raise wait(
-                f"the device plugin on {node['metadata']['name']} is not Ready yet",
-                Seen("namespace/kube-system", "pods", "none of the plugin's is Ready there"),
-                next="kubectl -n kube-system get pods -l app=gpu-device-plugin -o wide",
-            )
-
-
-def admits_exactly(ctx: Context, owner: Object, product: str) -> None:
-    """The template's selector admits every node with this product, also one that joins tomorrow, and no GPU node with another."""
-    spec = owner["spec"]["template"]["spec"]
-    for node in ctx.nodes:
-        name = node["metadata"]["name"]
-        labels = dict((ctx.baseline["nodes"].get(name) or {}).get("labels") or node["metadata"].get("labels") or {})
-        if labels.get(f"{GPU}.present") != "true":
-            continue
-        right = labels.get(f"{GPU}.product") == product
-        if placement.selects(spec, labels, name) and not right:
-            raise fail(
-                f"{named(owner)} would go to {name} as well",
-                see(owner, "nodeSelector, affinity", spec.get("nodeSelector") or placement.required_terms(spec) or "<none>"),
-                Seen(f"node/{name}", f"labels[{GPU}.product]", labels.get(f"{GPU}.product", "")),
-                expected=f"a selector for {product}: where the Pod lands must not be luck",
-                next="kubectl get nodes -L nvidia.com/gpu.product",
-            )
-        another = {**labels, "kubernetes.io/hostname": "the-next-node-of-this-kind"}
-        if right and placement.selects(spec, labels, name) and not placement.selects(spec, another, "the-next-node-of-this-kind"):
-            raise fail(
-                f"{named(owner)} is tied to {name} by its name",
-                see(owner, "nodeSelector, affinity", spec.get("nodeSelector") or placement.required_terms(spec)),
-                expected=f"a selector for what the Pod needs ({GPU}.product={product}): the next node of this kind has another name",
-                next="kubectl get nodes --show-labels",
-            )
-
-
-def goes_on(ctx: Context, name: str, why: str) -> None:
-    """Every Pod of somebody else's Deployment is the same one as at the start, and runs."""
-    before = ctx.baseline["namespaces"][ctx.namespace]
-    now = {pod["metadata"]["uid"]: pod for pod in ctx.pods}
-    if ctx.get("deployments", name) is None:
-        raise fail(
-            f"deployment {name} was deleted", Seen(f"deployment/{name}", "", "not found"), expected=f"it goes on: {why}",
-            next=f"ai-lab reset {ctx.exercise.key}",
-        )  # fmt: skip
-    for pod_name, row in before["pods"].items():
-        if not row["owner"].startswith(f"{name}-"):
-            continue
-        pod = now.get(row["uid"])
-        if pod is None or "deletionTimestamp" in pod["metadata"] or not observe.is_ready(pod):
-            raise fail(
-                f"the Pod of {name} was stopped",
-                Seen(f"pod/{pod_name}", "status.phase", "gone" if pod is None else pod.get("status", {}).get("phase", "")),
-                expected=f"it goes on: {why}",
-                next=f"ai-lab reset {ctx.exercise.key}; who else holds a GPU, and does that one need it?",
-            )
-
-
-def kept(ctx: Context, name: str, why: str) -> Object:
-    """One of our own workloads that may be scaled, but neither deleted nor made again."""
-    found = ctx.get("deployments", name)
-    before = ctx.baseline["namespaces"][ctx.namespace]["deployments"].get(name, {})
-    if found is None or (before and found["metadata"]["uid"] != before["uid"]):
-        raise fail(
-            f"deployment {name} was deleted", Seen(f"deployment/{name}", "", "not found" if found is None else "made again"),
-            expected=why, next=f"ai-lab reset {ctx.exercise.key}",
-        )  # fmt: skip
-    return found
-
-
 def does_not_wait_for_it(ctx: Context, name: str, owner: Object) -> None:
     """The workload that gave a GPU back does not stand in line for the same GPU, save behind one of higher priority."""
     other = ctx.need("deployments", name)
@@ -409,20 +200,3 @@ def no_gpu_stranded(ctx: Context, cpu: Decimal) -> None:
                 expected=f"{cpu:g} CPU left on every node with a free GPU: what needs no GPU belongs on ai-lab-worker",
                 next=f"kubectl describe node {name}",
             )
-
-
-def diagnosed(ctx: Context, *seen: Seen) -> None:
-    """The last guard: the Pod runs, and an accepted diagnosis says why it did not."""
-    given = ctx.answers.get("diagnosis") or {}
-    if given.get("accepted"):
-        return
-    raise Stop(
-        Verdict(
-            Outcome.FAILED if given else Outcome.NOT_YET,
-            "the Pod runs, and nobody has said yet why it did not",
-            seen,
-            expected="the cause and its evidence: what mends a cluster by luck breaks it by luck",
-            next=f"ai-lab reset {ctx.exercise.key}, then read, diagnose, and mend it again: it takes a minute",
-            credit=0.6,
-        )
-    )

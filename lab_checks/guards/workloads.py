@@ -1,69 +1,15 @@
-"""Guards against fixes that make the symptom go away and leave the cluster worse: each ends the check with words of its own.
-
-A check calls the guards that its goal needs; a guard that finds nothing says nothing.
-"""
+"""Workloads: the same objects, as many, asking for as much, and running."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lab_checks import observe
-from lab_checks.baseline import TRUTHS, node_rules
 from lab_checks.context import Context
 from lab_checks.observe import GPU, amount, asked, named, see
 from lab_checks.verdict import Seen, fail, wait
 
 Object = dict[str, Any]
-
-
-def nodes_untouched(ctx: Context, *, except_faults: bool = False) -> None:
-    """Taints, truthful labels and cordons of all nodes are as they were."""
-    now = {node["metadata"]["name"]: node for node in ctx.nodes}
-    for name, before in ctx.baseline["nodes"].items():
-        if name not in now:
-            raise fail(
-                f"node {name} is gone",
-                Seen(f"node/{name}", "", "not found"),
-                expected="all nodes still there",
-                next="a node that was deleted comes back when its kubelet registers again: ask an operator, or start the lab over",
-            )
-        rules = node_rules(now[name])
-        if gone := [taint for taint in before["taints"] if taint not in rules["taints"]]:
-            text = ", ".join(_taint(each) for each in gone)
-            raise fail(
-                f"the taint on {name} was removed",
-                see(now[name], "spec.taints", f"{text} is missing"),
-                expected="the node keeps its taint: it keeps everything that needs no GPU off a node that costs a hundred times as much",
-                next=f"put it back (kubectl taint nodes {name} {_taint(gone[0])}) and let the Pod tolerate it",
-            )
-        if added := [taint for taint in rules["taints"] if taint not in before["taints"]]:
-            raise fail(
-                f"{name} has a taint that it had not",
-                see(now[name], "spec.taints", ", ".join(_taint(each) for each in added)),
-                expected="nodes as they were",
-                next=f"kubectl taint nodes {name} {added[0]['key']}-",
-            )
-        for key in sorted(before["labels"].keys() | rules["labels"].keys()):
-            if key.startswith(TRUTHS) and before["labels"].get(key) != rules["labels"].get(key):
-                raise fail(
-                    f"the label {key} of {name} no longer tells the truth",
-                    see(now[name], f"metadata.labels[{key}]", f"{rules['labels'].get(key)}, was {before['labels'].get(key)}"),
-                    expected="a label describes the hardware; changing the label changes no hardware",
-                    next=f"set it back to {before['labels'].get(key)} and change what the Pod asks for",
-                )
-        if rules["unschedulable"] != before["unschedulable"]:
-            word = "cordoned" if rules["unschedulable"] else "uncordoned"
-            raise fail(
-                f"{name} was {word}", see(now[name], "spec.unschedulable", rules["unschedulable"]), expected="nodes as they were",
-                next=f"kubectl {'uncordon' if rules['unschedulable'] else 'cordon'} {name}",
-            )  # fmt: skip
-        if not except_faults and rules["faults"] != before["faults"]:
-            raise fail(f"the device faults on {name} were edited by hand", see(now[name], "metadata.annotations", rules["faults"]))
-
-
-def _taint(taint: Object) -> str:
-    value = f"={taint['value']}" if taint.get("value") else ""
-    return f"{taint['key']}{value}:{taint['effect']}"
 
 
 def same_object(ctx: Context, kind: str, name: str) -> Object:
@@ -130,49 +76,6 @@ def requests_kept(ctx: Context, deployment: Object, resource: str, at_least: str
         )
 
 
-def tolerates_narrowly(pod_spec: Object, owner: Object) -> None:
-    """No toleration swallows every taint; a toleration names its key."""
-    for each in pod_spec.get("tolerations") or []:
-        if not each.get("key") and each.get("operator") == "Exists":
-            raise fail(
-                f"{named(owner)} tolerates every taint there is",
-                see(owner, "tolerations", "operator: Exists without a key"),
-                expected="a toleration for the key nvidia.com/gpu: with all of them the Pod also stays on nodes that are being drained or are broken",
-                next="name the key, and the effect: {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}",
-            )
-
-
-def scheduled_by_the_scheduler(pod: Object) -> None:
-    """The Pod was placed by the scheduler: nodeName in its template goes around it, and around what is free on the node."""
-    if pod["spec"].get("nodeName") and not observe.scheduled_condition(pod):
-        raise fail(
-            f"{named(pod)} was put on its node by name", see(pod, "spec.nodeName", pod["spec"]["nodeName"]),
-            expected="a Pod that the scheduler placed, because then it knows what the node has left", next="remove nodeName from the template",
-        )  # fmt: skip
-
-
-def template_has_no_node_name(deployment: Object) -> None:
-    pinned = deployment["spec"]["template"]["spec"].get("nodeName")
-    if pinned:
-        raise fail(
-            f"{named(deployment)} names its node",
-            see(deployment, "spec.template.spec.nodeName", pinned),
-            expected="the scheduler chooses: nodeName goes around it, and around what is free on the node",
-            next="remove nodeName and let requests, tolerations and selectors say what the Pod needs",
-        )
-
-
-def not_privileged(pod_spec: Object, owner: Object) -> None:
-    for each in pod_spec.get("containers") or []:
-        if (each.get("securityContext") or {}).get("privileged"):
-            raise fail(
-                f"{named(owner)} runs privileged",
-                see(owner, f"containers[{each['name']}].securityContext.privileged", "true"),
-                expected="an unprivileged container: privileged opens the whole node, its devices included, to whoever gets into the model server",
-                next="remove it; the device plugin hands the container its GPU",
-            )
-
-
 def replicas_kept(ctx: Context, deployment: Object) -> None:
     name = deployment["metadata"]["name"]
     before = ctx.baseline["namespaces"][ctx.namespace]["deployments"].get(name, {}).get("replicas")
@@ -184,6 +87,40 @@ def replicas_kept(ctx: Context, deployment: Object) -> None:
             expected=f"{before}: more Pods that cannot run are more of the same, and fewer serve nobody",
             next=f"kubectl -n {ctx.namespace} scale deployment/{name} --replicas={before}",
         )
+
+
+def kept(ctx: Context, name: str, why: str) -> Object:
+    """One of our own workloads that may be scaled, but neither deleted nor made again."""
+    found = ctx.get("deployments", name)
+    before = ctx.baseline["namespaces"][ctx.namespace]["deployments"].get(name, {})
+    if found is None or (before and found["metadata"]["uid"] != before["uid"]):
+        raise fail(
+            f"deployment {name} was deleted", Seen(f"deployment/{name}", "", "not found" if found is None else "made again"),
+            expected=why, next=f"ai-lab reset {ctx.exercise.key}",
+        )  # fmt: skip
+    return found
+
+
+def goes_on(ctx: Context, name: str, why: str) -> None:
+    """Every Pod of somebody else's Deployment is the same one as at the start, and runs."""
+    before = ctx.baseline["namespaces"][ctx.namespace]
+    now = {pod["metadata"]["uid"]: pod for pod in ctx.pods}
+    if ctx.get("deployments", name) is None:
+        raise fail(
+            f"deployment {name} was deleted", Seen(f"deployment/{name}", "", "not found"), expected=f"it goes on: {why}",
+            next=f"ai-lab reset {ctx.exercise.key}",
+        )  # fmt: skip
+    for pod_name, row in before["pods"].items():
+        if not row["owner"].startswith(f"{name}-"):
+            continue
+        pod = now.get(row["uid"])
+        if pod is None or "deletionTimestamp" in pod["metadata"] or not observe.is_ready(pod):
+            raise fail(
+                f"the Pod of {name} was stopped",
+                Seen(f"pod/{pod_name}", "status.phase", "gone" if pod is None else pod.get("status", {}).get("phase", "")),
+                expected=f"it goes on: {why}",
+                next=f"ai-lab reset {ctx.exercise.key}; who else holds a GPU, and does that one need it?",
+            )
 
 
 def running_and_ready(ctx: Context, deployment: Object) -> list[Object]:
