@@ -73,9 +73,10 @@ class ClusterStatus:
 
 
 class Cluster(ABC):
-    """One cluster to run labs on."""
+    """One cluster to run labs on. `made_by_lab`: nodes, the GPU plugin and the namespaces belong to the course, which may put them right."""
 
     name: str
+    made_by_lab: bool = True
 
     @property
     @abstractmethod

@@ -35,6 +35,7 @@ class CurrentCluster(Cluster):
     """The current context of KUBECONFIG (or ~/.kube/config), or the one that AI_LAB_CONTEXT names. With `keep`, the one taken over before."""
 
     name = "current"
+    made_by_lab = False
 
     def __init__(self, state: Path, commands: Commands | None = None, keep: bool = False):
         self._folder = state / "current"

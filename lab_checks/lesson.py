@@ -39,6 +39,8 @@ _KINDS = (
     "resourcequotas,limitranges,networkpolicies,persistentvolumeclaims,poddisruptionbudgets,horizontalpodautoscalers,roles,rolebindings"
 )
 _BASE_PLUGIN = "daemonset/nvidia-device-plugin-daemonset"
+# What a step on nodes, or on what the whole cluster shares, names.
+_OUTSIDE = re.compile(r"kube-system|\bnodes?\b|\b(?:un)?cordon\b|\btaint\b|\bdrain\b")
 _WAIT = 90.0
 _LOOK_EVERY = 0.25
 
@@ -80,10 +82,17 @@ class LessonError(Exception):
     """A start that could not be laid; the message says what did not happen and what to look at."""
 
 
-def lay(api: Api, exercise: Exercise, progress: Progress, say: Say) -> Object:
-    """Brings the cluster to the exercise's start and returns the baseline. Raises LessonError."""
+def lay(api: Api, exercise: Exercise, progress: Progress, say: Say, made_by_lab: bool = True) -> Object:
+    """Brings the cluster to the exercise's start and returns the baseline. Raises LessonError.
+
+    On a cluster that the lab did not make (`made_by_lab` false) nothing outside the course's own namespaces is written.
+    """
     start = start_of(exercise)
-    clean(api, progress, say, keep=start.namespaces)
+    if not made_by_lab and any(_OUTSIDE.search(step) for step in start.steps):
+        raise LessonError(
+            f"{exercise.key} changes nodes or the GPU plugin, and this cluster was not made by the course; ai-lab up --cluster embedded has nodes for it"
+        )
+    clean(api, progress, say, keep=start.namespaces, made_by_lab=made_by_lab)
     try:
         for namespace in (NAMESPACE, *start.namespaces):
             _namespace(api, namespace)
@@ -136,8 +145,23 @@ def _namespace(api: Api, name: str) -> None:
         time.sleep(0.05)
 
 
-def clean(api: Api, progress: Progress, say: Say, keep: tuple[str, ...] = ()) -> None:
-    """Empties the course's namespaces, and brings nodes and the GPU plugin to what they were before any exercise. Raises LessonError."""
+def clean(api: Api, progress: Progress, say: Say, keep: tuple[str, ...] = (), *, made_by_lab: bool = True) -> None:
+    """Empties the course's namespaces, and brings nodes and the GPU plugin to what they were before any exercise. Raises LessonError.
+
+    On a cluster that the lab did not make, namespaces without the course's label, nodes and plugins are left alone.
+    """
+    if not made_by_lab:
+        there = api.get("namespaces", NAMESPACE)
+        if there and LABEL not in (there["metadata"].get("labels") or {}):
+            raise LessonError(
+                f"namespace {NAMESPACE} of this cluster was not made by the course, and an exercise would empty it; "
+                f"if it is yours to give: kubectl label namespace {NAMESPACE} {LABEL}=true"
+            )
+        try:
+            _empty(api, say, keep)
+        except CommandFailed as problem:
+            raise LessonError(f"the course's namespaces could not be emptied: {problem}") from None
+        return
     restore_nodes(api, progress)
     try:
         _empty(api, say, keep)

@@ -70,7 +70,7 @@ class Session:
     def start(self, exercise: Exercise) -> Attempt:
         """Lays the broken start and notes how the cluster is then. Raises LessonError, NoCluster."""
         try:
-            before = lesson.lay(self.api, exercise, self.progress, self.say)
+            before = lesson.lay(self.api, exercise, self.progress, self.say, self.cluster.made_by_lab)
             return self.progress.start(exercise.key, exercise.version, self.api.cluster_id(), before)
         except ApiUnreachable as problem:
             self._api = None
@@ -82,7 +82,7 @@ class Session:
             self.start(exercise)
             return
         try:
-            lesson.clean(self.api, self.progress, self.say)
+            lesson.clean(self.api, self.progress, self.say, made_by_lab=self.cluster.made_by_lab)
         except ApiUnreachable as problem:
             self._api = None
             raise NoCluster(f"{problem}; ai-lab status says more") from None
