@@ -7,6 +7,7 @@ cell ends: nothing is updated, cleared or written from a thread afterwards.
 from __future__ import annotations
 
 import os
+import subprocess
 from html import escape
 from typing import Any
 
@@ -168,8 +169,22 @@ class LabNotebook:
         _show(pictures.table(f"Progress in {self._lab.title}", ("exercise", "state", "checks", "hints"), rows))
 
 
+def _exit_status(shell: Any, kind: type, problem: subprocess.CalledProcessError, trace: Any, tb_offset: Any = None) -> list[str]:
+    """What IPython shows of a `%%bash` cell that failed: one line. What the command said stands above it."""
+    return [f"[exit status {problem.returncode}] the last command of this cell failed; its own words stand above"]
+
+
+def _spare_the_traceback() -> None:
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()  # type: ignore[no-untyped-call]
+    if shell is not None:
+        shell.set_custom_exc((subprocess.CalledProcessError,), _exit_status)
+
+
 def open_lab(name: str) -> LabNotebook:
     """The lab called `name`, with kubectl in this notebook's cells set to the lab's cluster where one is up."""
+    _spare_the_traceback()
     lab = LabNotebook(name)
     try:
         lab._ready()

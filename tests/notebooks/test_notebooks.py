@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from lab_checks.authoring import notebooks
 from tests.conftest import ROOT
@@ -30,7 +32,7 @@ def printed(notebook: Any) -> str:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             lines.append(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
-    return "".join(lines)
+    return "\n".join(lines)
 
 
 def test_there_are_notebooks_to_run() -> None:
@@ -58,6 +60,25 @@ def test_the_learners_notebook_runs_unsolved_to_its_end(path: Path, lab_home: Pa
     verdicts = re.findall(r"^\[(passed|failed|not yet|checker error)\] [\w-]+:", text, re.M)
     assert verdicts, "the notebook checks nothing"
     assert set(verdicts) <= {"not yet", "failed"}, f"nothing was solved, and yet: {verdicts}\n{text[-3000:]}"
+
+
+@pytest.mark.parametrize("path", UNSOLVED, ids=lambda path: path.stem)
+def test_cells_in_another_order_and_twice_say_what_to_do_and_break_nothing(path: Path, lab_home: Path, tmp_path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    setup, *rest = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    notebook.cells = [setup, *(copy.deepcopy(cell) for cell in reversed(rest) for _ in range(2)), setup]
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"
+    client = NotebookClient(notebook, timeout=240, allow_errors=True, resources={"metadata": {"path": str(tmp_path)}})
+    client.execute(env=environment(lab_home))
+    for cell in notebook.cells:
+        for output in cell.outputs:
+            if output.output_type == "error":
+                assert output.ename in ("CannotGoOn", "CalledProcessError"), f"{cell.source}\n{output.evalue}"
+                assert len(output.traceback) == 1, cell.source
+    said = re.findall(r"^\[(passed|failed|not yet|checker error)\] [\w-]+:", printed(notebook), re.M)
+    assert said
+    assert set(said) <= {"not yet", "failed"}
 
 
 def test_learners_notebooks_are_the_solved_ones_without_solutions() -> None:
