@@ -294,32 +294,15 @@ def _print(verdict: Verdict) -> None:
         typer.echo(line)
 
 
-def _rows(session: Session) -> list[dict[str, Any]]:
-    return [
-        {
-            "exercise": exercise.key,
-            "title": exercise.title,
-            "version": exercise.version,
-            "passed": standing.passed_version == exercise.version,
-            "passed_version": standing.passed_version,
-            "checks": standing.tries,
-            "hints": standing.hints,
-            "last": standing.last,
-            "credit": standing.credit,
-            "started": standing.first_start or None,
-            "last_check": standing.last_at or None,
-        }
-        for exercise, standing in session.standings()
-    ]
-
-
 def _report_all(session: Session, as_json: bool) -> None:
-    rows = _rows(session)
+    from lab_checks import classroom
+
+    found = classroom.machine(session)
     if as_json:
-        typer.echo(json.dumps({"exercises": rows, "passed": sum(row["passed"] for row in rows), "of": len(rows)}, indent=1))
+        typer.echo(json.dumps(found, indent=1))
     else:
-        _show_progress(rows)
-    raise typer.Exit(0 if all(row["passed"] for row in rows) else FAILED)
+        _show_progress(found["exercises"])
+    raise typer.Exit(0 if found["passed"] == found["of"] else FAILED)
 
 
 def _show_progress(rows: list[dict[str, Any]]) -> None:
@@ -337,11 +320,52 @@ def _show_progress(rows: list[dict[str, Any]]) -> None:
 @app.command()
 def progress(as_json: JsonOption = False) -> None:
     """Show which exercises are passed."""
-    rows = _rows(_session())
+    from lab_checks import classroom
+
+    found = classroom.machine(_session())
     if as_json:
-        typer.echo(json.dumps({"exercises": rows, "passed": sum(row["passed"] for row in rows), "of": len(rows)}, indent=1))
+        typer.echo(json.dumps(found, indent=1))
     else:
-        _show_progress(rows)
+        _show_progress(found["exercises"])
+
+
+@app.command()
+def report(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="what `ai-lab check --all --json` printed on each machine: files, or a folder of them")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """For instructors: who is stuck where and since when, and which wrong way is the common one. Without files: this machine."""
+    from lab_checks import classroom
+
+    try:
+        reports = [each for path in files or () for each in classroom.read(path)] or [classroom.machine(_session())]
+    except classroom.NotAReport as problem:
+        raise _die(str(problem), USAGE) from None
+    if as_json:
+        typer.echo(json.dumps(classroom.to_json(reports), indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    console = Console()
+    table = Table(Column("exercise", no_wrap=True), "passed", "checks", "stuck since", "what goes wrong most")
+    for one in classroom.by_exercise(reports):
+        if one.begun:
+            stuck = "\n".join(f"{each.learner} {_ago(each.since)}" for each in one.stuck)
+            common = f"{one.common} ({one.common_learners})" if one.common else ""
+            table.add_row(one.exercise, f"{one.passed}/{len(reports)}", str(one.checks), stuck, common)
+    console.print(table)
+    people = Table("learner", "passed", "works on")
+    for each in classroom.by_learner(reports):
+        people.add_row(each.learner, f"{each.passed}/{each.of}", each.at)
+    console.print(people)
+
+
+def _ago(moment: float) -> str:
+    minutes = max(0, int((time.time() - moment) / 60))
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"
 
 
 @app.command()
@@ -386,17 +410,28 @@ def answer(target: Target, values: Annotated[list[str], typer.Argument(help="NAM
 
 
 @app.command()
-def reset(target: Target) -> None:
+def reset(
+    target: Annotated[str, typer.Argument(help="a lab, or LAB/EXERCISE")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="take back all changes and forget all progress of this learner")] = False,
+) -> None:
     """Lay an exercise's start again, or take back all that a lab changed on the cluster."""
+    from lab_checks import course
     from lab_checks.lesson import LessonError
     from lab_checks.session import NoCluster
 
-    lab, exercise = _find(target)
+    if bool(target) == everything:
+        raise _die("say what to reset: a lab, LAB/EXERCISE, or --all", USAGE, "ai-lab progress lists the labs and their exercises")
+    session = _session()
+    lab, exercise = (course.load().labs[0], None) if everything else _find(target)
     try:
-        _session().reset(lab, exercise)
+        session.reset(lab, exercise)
     except (LessonError, NoCluster) as problem:
-        raise _die(str(problem), NO_CLUSTER) from None
-    typer.echo(f"[reset] {exercise.key if exercise else lab.id}")
+        if not everything:
+            raise _die(str(problem), NO_CLUSTER) from None
+        typer.echo(f"The cluster was left as it is: {problem}", err=True)
+    if everything:
+        session.progress.forget()
+    typer.echo(f"[reset] {'everything, progress too' if everything else exercise.key if exercise else lab.id}")
 
 
 @app.command()

@@ -24,6 +24,8 @@ class Exercise:
     """`version` rises when passing means something else than before; `causes` are the answers to choose from in a diagnosis.
 
     `hints` go from a question to the command. `patience` is how long, in seconds, a check waits for a cluster that is still moving.
+    `cluster` is false where words alone are judged, and nothing is laid on a cluster.
+    `same_solution_as` names exercises of the lab whose solution is rightly this one's as well.
     """
 
     lab: str
@@ -36,6 +38,8 @@ class Exercise:
     answers: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     patience: float = 20.0
+    cluster: bool = True
+    same_solution_as: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -90,7 +94,7 @@ def _near(problem: str, name: str, known: list[str]) -> str:
 
 
 def _exercise(lab: str, row: dict[str, Any]) -> Exercise:
-    lists = {name: tuple(each.strip() for each in row.get(name, ())) for name in ("causes", "answers", "hints")}
+    lists = {name: tuple(each.strip() for each in row.get(name, ())) for name in ("causes", "answers", "hints", "same_solution_as")}
     return Exercise(lab=lab, **{**row, "goal": row["goal"].strip(), **lists})
 
 

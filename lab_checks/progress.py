@@ -102,6 +102,16 @@ class Progress:
             ).fetchone()
         return str(row[0]) if row else ""
 
+    def cleared(self, cluster: str) -> None:
+        """Notes that no exercise's start is on this cluster any more."""
+        self.start("", 0, cluster, {})
+
+    def shown(self, cluster: str) -> str:
+        """The exercise whose start was laid last on this cluster; empty where none was, or where all was taken back since."""
+        with self._open() as database:
+            row = database.execute("SELECT exercise FROM attempt WHERE cluster = ? ORDER BY id DESC LIMIT 1", (cluster,)).fetchone()
+        return str(row[0]) if row else ""
+
     def answer(self, exercise: str, **values: Any) -> Attempt | None:
         """Lays `values` over the answers of the newest start; None where there was no start."""
         with self._open() as database:
@@ -141,6 +151,21 @@ class Progress:
             exercise, passed, sum(row[2] in ("passed", "failed") for row in rows), hints, last[2], max((row[4] for row in rows), default=0.0),
             first, last[1],
         )  # fmt: skip
+
+    def failures(self, exercise: str) -> list[tuple[str, int]]:
+        """What failed checks said, the most frequent first, and how many times."""
+        with self._open() as database:
+            rows = database.execute(
+                "SELECT headline, count(*) FROM verdict WHERE exercise = ? AND outcome = 'failed' GROUP BY headline ORDER BY 2 DESC, max(id) DESC",
+                (exercise,),
+            ).fetchall()
+        return [(str(headline), int(times)) for headline, times in rows]
+
+    def forget(self) -> None:
+        """Forgets every start, answer, hint and verdict. How the nodes were before any exercise is kept: it is about the cluster."""
+        with self._open() as database:
+            database.execute("DELETE FROM attempt")
+            database.execute("DELETE FROM verdict")
 
     def pristine(self, cluster: str) -> dict[str, Any] | None:
         """The nodes of a cluster as they were before any exercise."""

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class NoCluster(Exception):
 
 
 class NotStarted(Exception):
-    """The exercise was never started on this cluster."""
+    """The exercise's start is not what the cluster shows; the message says what it shows instead."""
 
 
 def silent(line: str) -> None:
@@ -83,15 +84,20 @@ class Session:
             return
         try:
             lesson.clean(self.api, self.progress, self.say, made_by_lab=self.cluster.made_by_lab)
+            self.progress.cleared(self.api.cluster_id())
         except ApiUnreachable as problem:
             self._api = None
             raise NoCluster(f"{problem}; ai-lab status says more") from None
 
     def context(self, exercise: Exercise) -> Context:
         """The cluster as a check sees it now. Raises NotStarted."""
-        attempt = self.progress.attempt(exercise.key)
-        if attempt is None or attempt.cluster != self.api.cluster_id():
-            raise NotStarted(f"{exercise.key} has not been started on this cluster")
+        attempt, cluster = self.progress.attempt(exercise.key), self.api.cluster_id()
+        if attempt is None or attempt.cluster != cluster:
+            raise NotStarted("not started on this cluster")
+        shown = self.progress.shown(cluster)
+        if exercise.cluster and shown != exercise.key:
+            took = f"{shown} was started after it" if shown else "all exercises were taken back since"
+            raise NotStarted(f"not on the cluster any more: {took}")
         started = attempt.started
         return Context(self.api, exercise, attempt.baseline, attempt.answers, lambda: audit.read(self.cluster.audit_log(), started))
 
@@ -105,7 +111,7 @@ class Session:
         told = False
         while True:
             found = self._look(lab, exercise).of(exercise.id)
-            if found.outcome is not Outcome.NOT_YET or found.idle or time.monotonic() >= deadline or not self._moving(exercise):
+            if found.outcome is not Outcome.NOT_YET or found.idle or time.monotonic() >= deadline:
                 break
             if not told:
                 self.say(f"waiting: {found.headline}")
@@ -113,10 +119,6 @@ class Session:
             time.sleep(_LOOK_EVERY)
         self.progress.record(exercise.key, exercise.version, str(found.outcome), found.headline, found.credit)
         return found
-
-    def _moving(self, exercise: Exercise) -> bool:
-        """Whether waiting can help: nothing moves before an exercise has been started."""
-        return self.progress.attempt(exercise.key) is not None
 
     def _look(self, lab: Lab, exercise: Exercise) -> Verdict:
         try:
@@ -127,8 +129,8 @@ class Session:
             return function(self.context(exercise))
         except verdict.Stop as stop:
             return stop.verdict
-        except NotStarted:
-            return verdict.not_yet("not started on this cluster", next=f"ai-lab start {exercise.key}")
+        except NotStarted as problem:
+            return replace(verdict.not_yet(str(problem), next=f"ai-lab start {exercise.key}"), idle=True)
         except (NoCluster, ApiUnreachable) as problem:
             self._api = None
             return verdict.error(str(problem), next="ai-lab status, then ai-lab up")
@@ -154,8 +156,8 @@ class Session:
                 found = judge(self.context(exercise), cause, quotes)
         except verdict.Stop as stop:
             found = stop.verdict
-        except NotStarted:
-            return verdict.not_yet("not started on this cluster", next=f"ai-lab start {exercise.key}").of(exercise.id)
+        except NotStarted as problem:
+            return verdict.not_yet(str(problem), next=f"ai-lab start {exercise.key}").of(exercise.id)
         except (NoCluster, ApiUnreachable) as problem:
             self._api = None
             return verdict.error(str(problem), next="ai-lab status, then ai-lab up").of(exercise.id)

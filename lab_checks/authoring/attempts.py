@@ -17,6 +17,7 @@ A step is `run` (a bash line with kubectl set to the lab's cluster; `stdin` is f
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -133,4 +134,26 @@ def prove(session: Session, exercise: Exercise, attempts: list[Attempt], tell: C
         note("wrong attempts", verdict, f"{len(wrong)} wrong attempts are written down, 3 are the least")
     if not any(each.kind == "solution" for each in attempts):
         note("the solution", verdict, "no solution is written down")
+    return found
+
+
+# Seconds: what a neighbour's way does not do soon it does not do.
+_SHORT = 3.0
+
+
+def prove_apart(session: Session, exercise: Exercise, ways: list[Attempt], tell: Callable[[Proof], None]) -> list[Proof]:
+    """Proves that no solution of another exercise in `ways` solves this one. Commands that do not even apply here are no problem."""
+    found: list[Proof] = []
+    for attempt in ways:
+        if attempt.kind != "solution" or attempt.exercise in (exercise.id, *exercise.same_solution_as):
+            continue
+        session.start(exercise)
+        with contextlib.suppress(CommandFailed):
+            replay(session, exercise, attempt)
+        verdict = session.check(exercise, patience=_SHORT)
+        problem = f"passes, and is the solution of {attempt.exercise}" if verdict.passed else ""
+        if verdict.outcome is Outcome.ERROR:
+            problem = f"breaks the checker: {verdict.headline}"
+        found.append(Proof(exercise.key, f"the solution of {attempt.exercise}", verdict, problem))
+        tell(found[-1])
     return found

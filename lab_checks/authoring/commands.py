@@ -70,7 +70,7 @@ def check(
     only: Annotated[str, typer.Option("--exercise", help="only this exercise")] = "",
     files: Annotated[bool, typer.Option(help="check the files only, without a cluster")] = False,
 ) -> None:
-    """Prove the course: files agree, every start fails, every solution passes, every wrong attempt fails in its own words."""
+    """Prove the course: files agree, every start fails, every solution passes, every wrong attempt fails in its own words, no neighbour's solution passes."""
     broken = course_check.problems()
     for problem in broken:
         typer.secho(f"✘ {problem}", fg="red")
@@ -85,11 +85,8 @@ def check(
             for each in lab.exercises:
                 if only in ("", each.id):
                     mine = [way for way in ways if way.exercise == each.id]
-                    broken += [
-                        f"{proof.exercise}: {proof.name}: {proof.problem}"
-                        for proof in attempts.prove(session, each, mine, _tell)
-                        if proof.problem
-                    ]
+                    proofs = attempts.prove(session, each, mine, _tell) + attempts.prove_apart(session, each, ways, _tell)
+                    broken += [f"{proof.exercise}: {proof.name}: {proof.problem}" for proof in proofs if proof.problem]
             session.reset(lab)
     typer.echo(f"{len(broken)} problems")
     raise typer.Exit(1 if broken else 0)

@@ -29,6 +29,9 @@ def run(home: Path, *arguments: str, **environment: str) -> subprocess.Completed
         (["check", "03-pending/nonsense"], 2, "03-pending has no exercise"),
         (["check"], 2, "03-pending"),
         (["start", "99"], 2, "there is no lab"),
+        (["reset"], 2, "--all"),
+        (["reset", "03-pending", "--all"], 2, "--all"),
+        (["report", "no-such-file.json"], 2, "ai-lab check --all --json"),
         (["frobnicate"], 2, "No such command"),
     ],
 )
@@ -51,6 +54,21 @@ def test_progress_counts_every_exercise_of_the_course(tmp_path: Path) -> None:
     assert report["passed"] == 0
     assert report["of"] == len(report["exercises"]) > 0
     assert done.returncode == 1
+
+
+def test_an_instructor_reads_who_passed_what(tmp_path: Path) -> None:
+    (tmp_path / "desk1.json").write_text(run(tmp_path, "check", "--all", "--json").stdout)
+    found = json.loads(run(tmp_path, "report", str(tmp_path), "--json").stdout)
+    assert len(found["learners"]) == 1
+    assert found["learners"][0]["of"] == len(found["exercises"])
+    assert "0/" in run(tmp_path, "report", str(tmp_path)).stdout
+
+
+def test_resetting_a_learner_forgets_progress_without_a_cluster_too(tmp_path: Path) -> None:
+    done = run(tmp_path, "reset", "--all")
+    assert done.returncode == 0
+    assert "ai-lab up" in done.stderr
+    assert "progress too" in done.stdout
 
 
 def test_a_state_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""What an instructor reads off the reports of many machines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab_checks import classroom
+
+Object = dict[str, Any]
+
+
+def row(exercise: str, *, passed: bool = False, started: float | None = 100.0, last: float | None = None, **failures: int) -> Object:
+    return {
+        "exercise": exercise, "passed": passed, "checks": sum(failures.values()) + passed, "hints": 0, "started": started, "last_check": last,
+        "failures": [{"headline": headline, "times": times} for headline, times in failures.items()],
+    }  # fmt: skip
+
+
+def report(learner: str, *rows: Object) -> Object:
+    return {"learner": learner, "exercises": list(rows)}
+
+
+def test_the_common_wrong_way_is_the_one_that_most_learners_met_and_not_the_one_tried_most() -> None:
+    reports = [
+        report("ann", row("03/taint", untainted=9, scaled=1)),
+        report("ben", row("03/taint", scaled=1)),
+        report("eve", row("03/taint", passed=True, scaled=2)),
+    ]
+    (found,) = classroom.by_exercise(reports)
+    assert (found.common, found.common_learners) == ("scaled", 3)
+    assert (found.passed, found.begun) == (1, 3)
+
+
+def test_who_is_stuck_longest_comes_first_and_who_never_began_is_not_stuck() -> None:
+    reports = [
+        report("ann", row("03/taint", started=300.0)),
+        report("ben", row("03/taint", started=200.0)),
+        report("eve", row("03/taint", started=None)),
+    ]
+    (found,) = classroom.by_exercise(reports)
+    assert [each.learner for each in found.stuck] == ["ben", "ann"]
+    assert found.begun == 2
+
+
+def test_a_learner_works_on_what_was_checked_last() -> None:
+    mine = report(
+        "ann", row("a", passed=True), row("b", started=500.0, last=510.0), row("c", started=505.0, last=900.0), row("d", started=None)
+    )
+    (found,) = classroom.by_learner([mine])
+    assert (found.passed, found.of, found.at) == (1, 4, "c")
+
+
+def test_reports_are_read_from_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "ann.json").write_text(json.dumps({"exercises": [row("a")]}))
+    (tmp_path / "ben.json").write_text(json.dumps(report("ben@desk", row("a", passed=True))))
+    assert [each["learner"] for each in classroom.read(tmp_path)] == ["ann", "ben@desk"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"exercises": null}', "# README"])
+def test_what_is_no_report_is_refused_by_name(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes.json"
+    path.write_text(text)
+    with pytest.raises(classroom.NotAReport, match=r"notes\.json.*ai-lab check --all --json"):
+        classroom.read(path)
+
+
+def test_a_folder_without_reports_says_how_one_is_made(tmp_path: Path) -> None:
+    with pytest.raises(classroom.NotAReport, match="ai-lab check --all --json"):
+        classroom.read(tmp_path)
