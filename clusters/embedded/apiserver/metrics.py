@@ -81,12 +81,17 @@ def _table(items: list[Object], metadata: Object) -> Object:
     return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": columns, "rows": rows}
 
 
-def _selected(items: list[Object], exchange: Exchange) -> list[Object]:
+def listed(server: ApiServer, resource: str, namespace: str | None = None, label_selector: str = "") -> list[Object]:
+    """NodeMetrics or PodMetrics, measured now, of those whose labels match. Raises ApiError for a selector that cannot be read."""
     try:
-        matches = selectors.parse(exchange.query.get("labelSelector", ""))
+        matches = selectors.parse(label_selector)
     except selectors.SelectorError as error:
         raise bad_request(str(error)) from None
-    found = [each for each in items if matches(each["metadata"].get("labels") or {})]
+    items = _nodes(server) if resource == "nodes" else _pods(server, namespace)
+    return [each for each in items if matches(each["metadata"].get("labels") or {})]
+
+
+def _selected(found: list[Object], exchange: Exchange) -> list[Object]:
     for term in filter(None, exchange.query.get("fieldSelector", "").split(",")):
         key, _, value = term.replace("==", "=").partition("=")
         if key not in ("metadata.name", "metadata.namespace"):
@@ -102,7 +107,7 @@ async def serve(server: ApiServer, exchange: Exchange) -> web.StreamResponse:
         raise ApiError(404, "NotFound", "the server could not find the requested resource")
     if exchange.http.method not in ("GET", "HEAD") or info.verb == "watch":
         raise method_not_allowed()
-    items = list(_nodes(server) if info.resource == "nodes" else _pods(server, info.namespace))
+    items = listed(server, info.resource, info.namespace, exchange.query.get("labelSelector", ""))
     form = representation.negotiate(exchange.http.headers.get("Accept", ""), exchange.query)
     if info.name_in_path:
         found = next((each for each in items if each["metadata"]["name"] == info.name), None)
@@ -112,8 +117,8 @@ async def serve(server: ApiServer, exchange: Exchange) -> web.StreamResponse:
         body = _table([found], {}) if form.kind == "Table" else found
     else:
         chosen = _selected(items, exchange)
-        listed = {"kind": f"{_KINDS[info.resource]}List", "apiVersion": f"{_GROUP}/{_VERSION}", "metadata": {}, "items": chosen}
-        body = _table(chosen, {}) if form.kind == "Table" else listed
+        plain = {"kind": f"{_KINDS[info.resource]}List", "apiVersion": f"{_GROUP}/{_VERSION}", "metadata": {}, "items": chosen}
+        body = _table(chosen, {}) if form.kind == "Table" else plain
     response = web.Response(body=representation.encode(body, form.media), headers=exchange.headers())
     response.headers["Content-Type"] = form.content_type if form.kind == "Table" else form.media
     return response

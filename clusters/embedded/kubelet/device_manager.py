@@ -143,7 +143,8 @@ class DeviceManager:
         held = {each.resource for each in self._state.allocations if each.pod_uid == uid}
         for resource in held:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._returned.setdefault(resource, asyncio.Event()).wait(), _RETURN_SECONDS)
+                async with asyncio.timeout(_RETURN_SECONDS):
+                    await self._returned.setdefault(resource, asyncio.Event()).wait()
 
     async def _allocate_container(self, uid: str, container: Object, reusable: dict[str, set[str]]) -> None:
         name = container["name"]

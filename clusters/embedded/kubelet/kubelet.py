@@ -189,7 +189,8 @@ class Kubelet:
     async def _refresh_volumes(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._contents_changed.wait(), 30.0)
+                async with asyncio.timeout(30.0):
+                    await self._contents_changed.wait()
             self._contents_changed.clear()
             namespaces, self._stale = self._stale, set()
             for worker in list(self._workers.values()):

@@ -179,7 +179,8 @@ class NodeRegistration:
         """Heartbeats for ever; a Node that somebody deleted is registered again."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _RENEW_SECONDS)
+                async with asyncio.timeout(_RENEW_SECONDS):
+                    await self._changed.wait()
             self._changed.clear()
             try:
                 await self._renew()

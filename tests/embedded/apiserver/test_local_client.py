@@ -25,9 +25,19 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
+class Measuring:
+    """A kubelet of which only its measurements are asked."""
+
+    def usage(self) -> dict[str, Any]:
+        used = {"cpu": 250, "memory": 64 * 1024**2}
+        return {"node": used, "pods": {"default/busy": {"server": used}}}
+
+
 @pytest.fixture
 async def client(store: Store, tmp_path: Path) -> LocalClient:
-    server = ApiServer(store, tmp_path, NodeConnections())
+    connections = NodeConnections()
+    connections.register("node-a", Measuring())  # type: ignore[arg-type]
+    server = ApiServer(store, tmp_path, connections)
     await server.bootstrap()
     found = LocalClient(server, "system:kube-controller-manager")
     await found.create("serviceaccounts", {"metadata": {"name": "default", "namespace": "default"}})
@@ -230,3 +240,15 @@ async def test_deleting_a_job_without_a_word_about_its_pods_keeps_them(client: L
     await client.create("jobs.batch", {"metadata": {"name": "j", "namespace": "default"}, "spec": {"template": template}})
     await client.delete("jobs.batch", "j", "default")
     assert "orphan" in (await client.get("jobs.batch", "j", "default"))["metadata"]["finalizers"]
+
+
+async def test_a_controller_reads_what_pods_use_as_kubectl_top_does(client: LocalClient) -> None:
+    for name, node in (("busy", "node-a"), ("elsewhere", "node-b")):
+        pod = {"metadata": {"name": name, "namespace": "default", "labels": {"app": name}}}
+        await client.create("pods", pod | {"spec": {"nodeName": node, "containers": [{"name": "server", "image": "python:3.12-slim"}]}})
+    (measured,) = (await client.list("pods.metrics.k8s.io", "default")).items
+    assert measured["metadata"]["name"] == "busy"
+    assert measured["containers"] == [{"name": "server", "usage": {"cpu": "250000000n", "memory": "65536Ki"}}]
+    assert (await client.list("pods.metrics.k8s.io", "default", label_selector="app=elsewhere")).items == []
+    with pytest.raises(ApiError):
+        await client.list("pods.metrics.k8s.io", "default", label_selector="app in (")
