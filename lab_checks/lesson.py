@@ -202,14 +202,12 @@ def restore_nodes(api: Api, progress: Progress) -> None:
     nodes = {node["metadata"]["name"]: node for node in api.list("nodes")}
     pristine = progress.pristine(cluster)
     if pristine is None:
-        progress.remember_pristine(
-            cluster,
-            {
-                "nodes": {name: {**baseline.node_rules(node), "sizes": _sizes(node)} for name, node in nodes.items()},
-                "plugins": [f"{kind}/{name}" for kind, name in _plugins(api)],
-            },
-        )
-        return
+        # Faults are the course's own annotations: what an unfinished exercise of an earlier learner left is not how the nodes were made.
+        pristine = {
+            "nodes": {name: {**baseline.node_rules(node), "faults": {}, "sizes": _sizes(node)} for name, node in nodes.items()},
+            "plugins": [f"{kind}/{name}" for kind, name in _plugins(api)],
+        }
+        progress.remember_pristine(cluster, pristine)
     for name, wanted in pristine["nodes"].items():
         if name not in nodes:
             continue

@@ -14,6 +14,7 @@ import clusters
 from lab_checks import course, paths
 from lab_checks.api import environment, shell
 from lab_checks.authoring import attempts, course_check, notebooks
+from lab_checks.lesson import LessonError
 from lab_checks.session import Session
 
 app = typer.Typer(no_args_is_help=True, help="For writers of labs.", rich_markup_mode=None)
@@ -85,7 +86,12 @@ def check(
             for each in lab.exercises:
                 if only in ("", each.id):
                     mine = [way for way in ways if way.exercise == each.id]
-                    proofs = attempts.prove(session, each, mine, _tell) + attempts.prove_apart(session, each, ways, _tell)
+                    try:
+                        proofs = attempts.prove(session, each, mine, _tell) + attempts.prove_apart(session, each, ways, _tell)
+                    except LessonError as problem:
+                        broken.append(str(problem))
+                        typer.secho(f"✘ {each.key}: {problem}", fg="red")
+                        continue
                     broken += [f"{proof.exercise}: {proof.name}: {proof.problem}" for proof in proofs if proof.problem]
             session.reset(lab)
     typer.echo(f"{len(broken)} problems")

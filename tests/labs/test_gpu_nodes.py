@@ -1,0 +1,80 @@
+"""Lab 01-gpu-nodes: why a node gives no GPU, what a quote proves, and when the technician comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab_checks import repair
+from lab_checks.labs import gpu_nodes_facts as facts
+from lab_checks.observe import NodeFacts
+
+Object = dict[str, Any]
+
+REFUSALS = {
+    "half": "Pod is invalid:\n* limits[nvidia.com/gpu]: Invalid value: 500m: must be an integer\n* requests[nvidia.com/gpu]: must be an integer",
+    "unequal": "Pod is invalid: requests: Invalid value: 1: must be equal to nvidia.com/gpu limit of 2",
+}
+
+
+def numbers(*, promised: int, capacity: int, allocatable: int, held: int) -> NodeFacts:
+    return NodeFacts(
+        name="node-a", ready=True, unschedulable=False, product="Tesla-T4", promised=promised, capacity=capacity, allocatable=allocatable, held=held, taints=(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("node", "wanted", "has_plugin", "why"),
+    [
+        (numbers(promised=0, capacity=0, allocatable=0, held=0), 1, False, "no-gpu-built-in"),
+        (numbers(promised=2, capacity=0, allocatable=0, held=0), 1, False, "no-plugin"),
+        (numbers(promised=2, capacity=0, allocatable=0, held=0), 1, True, "plugin-finds-none"),
+        (numbers(promised=2, capacity=2, allocatable=1, held=1), 1, True, "sick-device"),
+        (numbers(promised=2, capacity=2, allocatable=2, held=2), 1, True, "held-by-others"),
+        (numbers(promised=2, capacity=2, allocatable=1, held=2), 1, True, "held-by-others"),
+        (numbers(promised=1, capacity=1, allocatable=1, held=0), 2, True, "smaller-than-asked"),
+        (numbers(promised=2, capacity=2, allocatable=2, held=1), 1, True, ""),
+    ],
+)
+def test_the_same_words_of_the_scheduler_have_different_causes(node: NodeFacts, wanted: int, has_plugin: bool, why: str) -> None:
+    assert facts.why_not(node, wanted, has_plugin) == why
+
+
+@pytest.mark.parametrize(
+    ("quote", "wishes"),
+    [
+        ("must be an integer", ["half"]),
+        ("must be equal to nvidia.com/gpu limit of 2", ["unequal"]),
+        ("Pod is invalid", ["half", "unequal"]),
+        (REFUSALS["half"], ["half"]),
+        (REFUSALS["unequal"], ["unequal"]),
+        ("must be an integer\nmust be equal to nvidia.com/gpu limit of 2", ["half", "unequal"]),
+        ("GPUs are whole", []),
+        ("half", []),
+        ("", []),
+    ],
+)
+def test_a_quote_belongs_to_the_refusal_that_alone_says_it(quote: str, wishes: list[str]) -> None:
+    assert facts.answers_to(quote, REFUSALS) == wishes
+
+
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [("0=79", 1), ("79", 1), ("0=79,1=48", 0), ("all=79", 0)],
+)
+def test_a_fault_is_read_off_the_nodes_annotation(written: str, left: int) -> None:
+    rows = {"node-a": {"faults": {}, "labels": {}}, "node-b": {"faults": {repair.XID: written}, "labels": {"nvidia.com/gpu.count": "2"}}}
+    assert facts.fault(rows) == facts.Fault("node-b", 79, left)
+    assert facts.fault({"node-a": rows["node-a"]}) is None
+
+
+def node(*, sick: bool, cordoned: bool) -> Object:
+    annotations = {repair.XID: "0=79"} if sick else {}
+    return {"metadata": {"name": "node-a", "annotations": annotations}, "spec": {"unschedulable": True} if cordoned else {}}
+
+
+def test_the_technician_comes_to_a_sick_device_on_a_node_that_takes_no_new_pods() -> None:
+    assert repair.refusal(node(sick=True, cordoned=True)) == ""
+    assert "Cordon the node first" in repair.refusal(node(sick=True, cordoned=False))
+    assert "nothing to repair" in repair.refusal(node(sick=False, cordoned=True))
