@@ -63,12 +63,25 @@ def telling(why: str, facts: NodeFacts, log: str) -> list[str]:
     return offers
 
 
-def quoted(quote: str, lines: list[str]) -> bool:
-    """Whether a line of the quote stands in one of the lines, or holds one whole."""
+def core(why: str, facts: NodeFacts) -> list[str]:
+    """What a quote has to hold of a telling line: without it, the name of the resource or of the program alone would do."""
+    if why == "held-by-others":
+        return [f"{observe.GPU} {facts.held}"]
+    if why == "plugin-finds-none":
+        return ["No devices found"]
+    if why == "sick-device":
+        return ["XidCriticalError"]
+    return [f"{observe.GPU}: {facts.capacity}", f"{observe.GPU}: {facts.allocatable}"]
+
+
+def quoted(quote: str, lines: list[str], cores: list[str]) -> bool:
+    """Whether a line of the quote stands in one of the lines, or holds one whole, and has one of the cores."""
+    wanted = [evidence.plain(each) for each in cores]
     for mine in map(evidence.plain, quote.splitlines()):
-        for line in map(evidence.plain, lines):
-            if len(mine) >= _SHORTEST and (mine in line or line in mine):
-                return True
+        if len(mine) < _SHORTEST or not any(each in mine for each in wanted):
+            continue
+        if any(mine in line or line in mine for line in map(evidence.plain, lines)):
+            return True
     return False
 
 

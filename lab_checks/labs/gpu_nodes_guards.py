@@ -268,7 +268,7 @@ def why_answered(ctx: Context, name: str, line: str, wanted: int, credit: float)
             next=f'lab.answer("{ctx.exercise.id}", {line}="…")',
             credit=credit,
         )
-    if not facts.quoted(quote, facts.telling(truth, node, facts.plugin_log(ctx, node.name))):
+    if not facts.quoted(quote, facts.telling(truth, node, facts.plugin_log(ctx, node.name)), facts.core(truth, node)):
         raise fail(
             f"what is quoted for {name} does not show {given}",
             Seen(f"answer {line}", "", quote.splitlines()[0][:120]),

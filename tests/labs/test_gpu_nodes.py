@@ -8,7 +8,9 @@ import pytest
 
 from lab_checks import repair
 from lab_checks.labs import gpu_nodes_facts as facts
+from lab_checks.labs import gpu_nodes_guards as guards
 from lab_checks.observe import NodeFacts
+from lab_checks.verdict import Stop
 
 Object = dict[str, Any]
 
@@ -67,6 +69,51 @@ def test_a_fault_is_read_off_the_nodes_annotation(written: str, left: int) -> No
     rows = {"node-a": {"faults": {}, "labels": {}}, "node-b": {"faults": {repair.XID: written}, "labels": {"nvidia.com/gpu.count": "2"}}}
     assert facts.fault(rows) == facts.Fault("node-b", 79, left)
     assert facts.fault({"node-a": rows["node-a"]}) is None
+
+
+HELD = numbers(promised=2, capacity=2, allocatable=2, held=2)
+NONE = numbers(promised=1, capacity=0, allocatable=0, held=0)
+LOG = "[gpu-device-plugin] Starting device plugin\n[gpu-device-plugin] No devices found. Waiting indefinitely."
+
+
+@pytest.mark.parametrize(
+    ("why", "node", "quote", "shows"),
+    [
+        ("held-by-others", HELD, "  nvidia.com/gpu     2           2", True),
+        ("held-by-others", HELD, "Allocated resources:\n  nvidia.com/gpu     2     2", True),
+        ("held-by-others", HELD, "nvidia.com/gpu", False),
+        ("held-by-others", HELD, "allocated resources", False),
+        ("held-by-others", HELD, "nvidia.com/gpu 1 1", False),
+        ("plugin-finds-none", NONE, "No devices found", True),
+        ("plugin-finds-none", NONE, "[gpu-device-plugin]", False),
+        ("plugin-finds-none", NONE, "[gpu-device-plugin] Starting device plugin", False),
+        ("plugin-finds-none", NONE, "", False),
+    ],
+)
+def test_a_quote_shows_the_cause_and_not_only_its_subject(why: str, node: NodeFacts, quote: str, shows: bool) -> None:
+    assert facts.quoted(quote, facts.telling(why, node, LOG), facts.core(why, node)) is shows
+
+
+@pytest.mark.parametrize(
+    ("written", "number"), [(79, 79), ("79", 79), ("Xid=79", 79), ("xid 79", 79), ("79 or 48", None), ("two", None), (None, None)]
+)
+def test_a_number_is_read_as_it_is_written(written: object, number: int | None) -> None:
+    assert guards._number(written) == number
+
+
+@pytest.mark.parametrize(
+    ("wish", "quote", "says"),
+    [
+        ("half", "must be equal to nvidia.com/gpu limit of 2", "it says that to unequal"),
+        ("half", "GPUs are whole", "it says that to none of the three"),
+        ("half", "Pod is invalid", "stands in more than one refusal"),
+    ],
+)
+def test_a_wrong_quote_is_told_where_it_belongs(wish: str, quote: str, says: str) -> None:
+    with pytest.raises(Stop) as told:
+        guards.refusal_quoted(wish, quote, REFUSALS)
+    assert says in told.value.verdict.headline
+    assert guards.refusal_quoted("half", "must be an integer", REFUSALS)
 
 
 def node(*, sick: bool, cordoned: bool) -> Object:
