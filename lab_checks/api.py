@@ -102,6 +102,16 @@ class Api:
         return str(found["metadata"]["uid"]) if found else ""
 
 
+class NoApi(Api):
+    """Where there is no cluster to ask: what an exercise that is about words is given."""
+
+    def __init__(self) -> None:
+        pass
+
+    def _read(self, path: str, query: Sequence[tuple[str, str]], accept: str, empty: tuple[int, ...] = (404,)) -> bytes | None:
+        raise ApiUnreachable(f"GET {path}: this exercise works without a cluster")
+
+
 def environment(kubeconfig: Path) -> dict[str, str]:
     """The environment in which the learner's commands work: this kubeconfig, this installation's kubectl first on PATH, and AI_LAB_COURSE.
 

@@ -24,7 +24,7 @@ class Exercise:
     """`version` rises when passing means something else than before; `causes` are the answers to choose from in a diagnosis.
 
     `hints` go from a question to the command. `patience` is how long, in seconds, a check waits for a cluster that is still moving.
-    `cluster` is false where words alone are judged, and nothing is laid on a cluster.
+    `cluster` is false where words alone are judged, and neither start nor check needs one.
     `same_solution_as` names exercises of the lab whose solution is rightly this one's as well.
     """
 
@@ -56,6 +56,11 @@ class Lab:
     about: str
     minutes: int
     exercises: tuple[Exercise, ...]
+
+    @property
+    def cluster(self) -> bool:
+        """Whether any exercise needs a cluster."""
+        return any(each.cluster for each in self.exercises)
 
     def exercise(self, name: str) -> Exercise:
         found = next((each for each in self.exercises if each.id == name), None)

@@ -53,7 +53,7 @@ def verdict_card(verdict: Verdict) -> str:
             f"<li><code>{escape(each.object)}</code> {escape(each.field)}: <code style='white-space:pre-wrap'>{escape(each.value)}</code></li>"
             for each in verdict.seen
         )
-        parts.append(f"<div>Seen on the cluster:</div><ul style='margin:0 0 4px 0'>{rows}</ul>")
+        parts.append(f"<div>Seen:</div><ul style='margin:0 0 4px 0'>{rows}</ul>")
     if verdict.expected:
         parts.append(f"<div>Expected: {escape(verdict.expected)}</div>")
     if 0 < verdict.credit < 1:
@@ -86,7 +86,9 @@ class LabNotebook:
         except UnknownName as problem:
             raise CannotGoOn(str(problem)) from None
 
-    def _ready(self) -> None:
+    def _ready(self, exercise: Exercise | None = None) -> None:
+        if not (exercise or self._lab).cluster:
+            return
         try:
             os.environ.update(environment(self._session.cluster.kubeconfig))
             _ = self._session.api
@@ -96,7 +98,7 @@ class LabNotebook:
     def start(self, name: str) -> None:
         """Lays the broken start of an exercise; what an earlier exercise left behind goes away."""
         exercise = self._exercise(name)
-        self._ready()
+        self._ready(exercise)
         try:
             self._session.start(exercise)
         except (LessonError, NoCluster) as problem:
@@ -109,13 +111,13 @@ class LabNotebook:
     def check(self, name: str, patience: float | None = None) -> None:
         """Says what the check sees on the cluster now; waits up to `patience` seconds for one that is still moving."""
         exercise = self._exercise(name)
-        self._ready()
+        self._ready(exercise)
         self._tell(self._session.check(exercise, patience))
 
     def diagnose(self, name: str, *, cause: str, evidence: str | list[str]) -> None:
         """Hands in a diagnosis: a cause out of `lab.causes(name)`, and the line or lines from the cluster that show it."""
         exercise = self._exercise(name)
-        self._ready()
+        self._ready(exercise)
         self._tell(self._session.diagnose(exercise, cause, evidence))
 
     def _tell(self, found: Verdict) -> None:
@@ -131,7 +133,7 @@ class LabNotebook:
     def answer(self, name: str, **values: Any) -> None:
         """Hands in answers to an exercise's questions; the check holds them against the cluster."""
         exercise = self._exercise(name)
-        self._ready()
+        self._ready(exercise)
         if self._session.answer(exercise, **values):
             print(f"[noted] {exercise.id}: {', '.join(values)}")
         else:
@@ -140,7 +142,7 @@ class LabNotebook:
     def hint(self, name: str) -> None:
         """Shows the next hint: a question first, the command last."""
         exercise = self._exercise(name)
-        self._ready()
+        self._ready(exercise)
         text, number, of = self._session.hint(exercise)
         print(f"[hint {number} of {of}] {text}")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import clusters
 from lab_checks import audit, course, lesson, registry, verdict
-from lab_checks.api import Api, ApiUnreachable
+from lab_checks.api import Api, ApiUnreachable, NoApi
 from lab_checks.context import Context
 from lab_checks.course import Exercise, Lab
 from lab_checks.progress import Attempt, Progress, Standing
@@ -70,6 +70,8 @@ class Session:
 
     def start(self, exercise: Exercise) -> Attempt:
         """Lays the broken start and notes how the cluster is then. Raises LessonError, NoCluster."""
+        if not exercise.cluster:
+            return self.progress.start(exercise.key, exercise.version, "", {})
         try:
             before = lesson.lay(self.api, exercise, self.progress, self.say, self.cluster.made_by_lab)
             return self.progress.start(exercise.key, exercise.version, self.api.cluster_id(), before)
@@ -82,6 +84,8 @@ class Session:
         if exercise is not None:
             self.start(exercise)
             return
+        if not lab.cluster:
+            return
         try:
             lesson.clean(self.api, self.progress, self.say, made_by_lab=self.cluster.made_by_lab)
             self.progress.cleared(self.api.cluster_id())
@@ -91,11 +95,16 @@ class Session:
 
     def context(self, exercise: Exercise) -> Context:
         """The cluster as a check sees it now. Raises NotStarted."""
+        if not exercise.cluster:
+            words = self.progress.attempt(exercise.key)
+            if words is None:
+                raise NotStarted("not started yet")
+            return Context(NoApi(), exercise, words.baseline, words.answers, lambda: audit.Deeds(False, ()))
         attempt, cluster = self.progress.attempt(exercise.key), self.api.cluster_id()
         if attempt is None or attempt.cluster != cluster:
             raise NotStarted("not started on this cluster")
         shown = self.progress.shown(cluster)
-        if exercise.cluster and shown != exercise.key:
+        if shown != exercise.key:
             took = f"{shown} was started after it" if shown else "all exercises were taken back since"
             raise NotStarted(f"not on the cluster any more: {took}")
         started = attempt.started
