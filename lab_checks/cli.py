@@ -466,6 +466,10 @@ def main() -> None:
         from lab_checks import image_commands
 
         app.add_typer(image_commands.app, name="images")
+    elif len(sys.argv) < 2 or sys.argv[1] in ("interview", "--help"):
+        from lab_checks import interview_command
+
+        app.command()(interview_command.interview)
     try:
         app()
     except ClusterError as problem:

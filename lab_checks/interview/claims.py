@@ -22,7 +22,9 @@ MACROS = {
     r"(?:pods?|deployments?|containers?|workloads?|replicas?|services?|servers?|applications?|apps?|api|nodes?|kubelet|cluster|stack|model|things|daemon set|rollout))",
     "at once": r"(?:first|first thing|right away|straight away|immediately|at once|to begin with|as a first step|quickly|before anything)",
 }
-_NEGATORS = re.compile(r"\b(?:not|never|no|avoid(?:ing)?|without|nor|neither|instead of|rather than|refus\w+|resist\w*|against|stop|hesitate|reject\w*|forbid\w*|nobody)\b")
+_NEGATORS = re.compile(
+    r"\b(?:not|never|no|avoid(?:ing)?|without|nor|neither|instead of|rather than|refus\w+|resist\w*|against|stop|hesitate|reject\w*|forbid\w*|nobody|nothing|none of|least of all|cannot)\b"
+)
 # Words that deny nothing, or deny the looking: taken out before anybody searches for a negation.
 _NO_NEGATION = re.compile(
     r"\b(?:not (?:hesitate|only|just a|wait|bother|waste|care|even (?:look|check|read))|no (?:doubt|problem|harm|hesitation|matter|reason not|time|need to (?:look|check|read|investigate|wait))"
@@ -44,8 +46,12 @@ _CONDITION = re.compile(
     r"\b(?:only (?:after|when|if|once|as)|after i|after (?:that|confirming|measuring|reading|checking|looking|proving|i have|we have|the evidence)|once|as a last resort|last resort|unless|when the (?:evidence|logs?|events?|metrics)|"
     r"(?:if|when|where|after|because) (?:\w+ ){0,7}(?:confirm\w*|shows?|showed|shown|proves?|proved|proven|measur\w+|evidence|verified|identified|known?|says?|points?|understood|understand|tested|reviewed))\b"
 )
-_HASTE = re.compile(r"\b(?:first|immediately|right away|straight away|at once|blindly|just|simply|without (?:looking|checking|reading|measuring|verifying|review\w*|testing|thinking))\b")
-_BOUNDARY = re.compile(r"(?:[.:]|\b(?:but|then|however|though|although|because|so|therefore|otherwise|until)\b|, (?:i|we|you|just|simply|then|first|my|let|the|it|a)\b|\b(?:i|we)\b)")
+_HASTE = re.compile(
+    r"\b(?:first|immediately|right away|straight away|at once|blindly|just|simply|without (?:looking|checking|reading|measuring|verifying|review\w*|testing|thinking))\b"
+)
+_BOUNDARY = re.compile(
+    r"(?:[.:]|\b(?:but|then|however|though|although|because|so|therefore|otherwise|until)\b|, (?:i|we|you|just|simply|then|first|my|let|the|it|a)\b|\b(?:i|we)\b)"
+)
 _TURNS_AROUND = frozenset("before until than without whether why".split())
 _RETRACTION = re.compile(
     r"\b(?:actually|on second thoughts?|correction|i take (?:that|it) back|scrap that|wait|i was wrong|forget (?:that|what)|sorry|let me correct|i correct|no longer|i withdraw|that was wrong|i changed my mind|better)\b|^no\b"
@@ -93,7 +99,9 @@ def conditional(text: str, start: int, end: int) -> bool:
     return bool(_CONDITION.search(text)) and not _HASTE.search(around)
 
 
-def claims(pattern: re.Pattern[str], said: list[Sentence], *, negation: bool = True, conditions: bool = True) -> tuple[list[Claim], list[int]]:
+def claims(
+    pattern: re.Pattern[str], said: list[Sentence], *, negation: bool = True, conditions: bool = True
+) -> tuple[list[Claim], list[int]]:
     """(what the answer claims, the sentences in which it denies that)."""
     meant: list[Claim] = []
     denials: list[int] = []
@@ -114,7 +122,8 @@ def claims(pattern: re.Pattern[str], said: list[Sentence], *, negation: bool = T
 def retracted(claim: Claim, denials: list[int], said: list[Sentence]) -> bool:
     """Whether a later sentence takes the claim back in so many words; to say both is to say it."""
     return any(
-        number > claim.sentence and any(_RETRACTION.search(said[at].text) for at in (number, number - 1) if at > claim.sentence) for number in denials
+        number > claim.sentence and any(_RETRACTION.search(said[at].text) for at in (number, number - 1) if at > claim.sentence)
+        for number in denials
     )
 
 

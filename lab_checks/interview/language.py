@@ -114,7 +114,15 @@ def plain(text: str) -> str:
     text = re.sub(r"[`*_\"“”]", "", text)
     text = re.sub(r"\bcan't\b", "can not", text)
     text = re.sub(r"\bwon't\b", "will not", text)
-    for ending, meant in (("n't", " not"), ("'d", " would"), ("'ll", " will"), ("'m", " am"), ("'re", " are"), ("'ve", " have"), ("'s", "")):
+    for ending, meant in (
+        ("n't", " not"),
+        ("'d", " would"),
+        ("'ll", " will"),
+        ("'m", " am"),
+        ("'re", " are"),
+        ("'ve", " have"),
+        ("'s", ""),
+    ):
         text = re.sub(rf"(?<=[a-z]){ending}\b", meant, text)
     same = vocabulary()["same"]
     return _same_pattern().sub(lambda found: same[found[0]], text)

@@ -1,20 +1,20 @@
 """The questions of an interview as data: `questions/<id>.toml`, and the red flags and mistakes that hold for all of them in `flags.toml`.
 
-    title = "…"                # what it is about, in a few words
-    area = "scheduling"        # where a mock interview counts it
-    asks = "…"                 # the question itself
-    model = "…"                # one good answer, shown after an own try
-    a_sentence = 2             # how many points one sentence may earn beyond its verbs (left out: 1)
+title = "…"                # what it is about, in a few words
+area = "scheduling"        # where a mock interview counts it
+asks = "…"                 # the question itself
+model = "…"                # one good answer, shown after an own try
+a_sentence = 2             # how many points one sentence may earn beyond its verbs (left out: 1)
 
-    [[point]]
-    id = "events"
-    must = true                # no pass without it
-    says = "…"                 # what was named, for the verdict
-    ask = "…?"                 # what the interviewer asks where it is missing
-    any = ["event* & <look>"]  # patterns, see matching.py
-    area = "…"                 # left out: the question's
+[[point]]
+id = "events"
+must = true                # no pass without it
+says = "…"                 # what was named, for the verdict
+ask = "…?"                 # what the interviewer asks where it is missing
+any = ["event* & <look>"]  # patterns, see matching.py
+area = "…"                 # left out: the question's
 
-    [[wrong]]                  # a mistake that only this question invites: id, any (regular expressions, see claims.py), why
+[[wrong]]                  # a mistake that only this question invites: id, any (regular expressions, see claims.py), why
 """
 
 from __future__ import annotations
@@ -156,4 +156,6 @@ def find(name: str) -> Question:
             return each
     known = [each.id for each in load()]
     close = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
-    raise UnknownQuestion(f'there is no question "{name}"' + (f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"))
+    raise UnknownQuestion(
+        f'there is no question "{name}"' + (f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}")
+    )

@@ -16,7 +16,9 @@ from lab_checks.interview.questions import Flag, Point, Question
 ENOUGH = 0.7
 _COPIED = 0.5
 _FEW_WORDS = 6
-_LOOKS = matching.compile_pattern("<look> & event*|log|metric*|status|describe|evidence|endpoint*|rollout history|allocatable|capacity|exit code|last state|quota|scheduler|condition")
+_LOOKS = matching.compile_pattern(
+    "<look> & event*|log|metric*|status|describe|evidence|endpoint*|rollout history|allocatable|capacity|exit code|last state|quota|scheduler|condition"
+)
 SAY_HOW = "You name the right words. Say how, in sentences: what does one do, or what follows from it?"
 OWN_WORDS = "This is the model answer. Say it in your own words: what would you do first, and why?"
 
@@ -131,7 +133,8 @@ def _where(point: Point, said: list[Sentence]) -> list[int]:
     return [
         each.number
         for each in said
-        if not each.asks and any(matching.says(pattern, each, said[each.number - 1] if each.number else None, terms) for pattern in point.patterns)
+        if not each.asks
+        and any(matching.says(pattern, each, said[each.number - 1] if each.number else None, terms) for pattern in point.patterns)
     ]
 
 
@@ -156,7 +159,11 @@ def _is_heap(said: list[Sentence], touched: int, earned: int, points: int) -> bo
     explaining = sum(len(each.words) for each in said if each.explains)
     glue = sum(each.glue * len(each.words) for each in said) / words
     loose = explaining < words * 0.5
-    return (loose and touched >= 2 and (earned < touched or glue < 0.2)) or (touched >= max(3, points * 0.6) and touched >= 2 * max(earned, 1)) or (glue < 0.12 and words > 25)
+    return (
+        (loose and touched >= 2 and (earned < touched or glue < 0.2))
+        or (touched >= max(3, points * 0.6) and touched >= 2 * max(earned, 1))
+        or (glue < 0.12 and words > 25)
+    )
 
 
 def _is_copied(answer: str) -> bool:
