@@ -9,8 +9,12 @@ ai-lab interview --mock --seed 7         five questions, and a written report
 from __future__ import annotations
 
 import json
+import os
 import random
+import shlex
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -67,8 +71,15 @@ def _answer(question: Question) -> str:
     """From standard input, or from the learner's editor where that is a terminal."""
     if not sys.stdin.isatty():
         return sys.stdin.read()
-    written = typer.edit(f"\n\n{_MARK}\n# {question.asks}\n", extension=".md") or ""
-    return written.partition(_MARK)[0].strip()
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not editor:
+        typer.echo("Write, and end with Ctrl-D on a line of its own (EDITOR names an editor to write in).", err=True)
+        return sys.stdin.read()
+    with tempfile.TemporaryDirectory(prefix="ai-lab-interview-") as folder:
+        page = Path(folder) / "answer.md"
+        page.write_text(f"\n\n{_MARK}\n# {question.asks}\n")
+        subprocess.run([*shlex.split(editor), str(page)], check=False)
+        return page.read_text().partition(_MARK)[0].strip()
 
 
 def _one(question: Question, model: bool, as_json: bool) -> None:

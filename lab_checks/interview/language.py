@@ -20,8 +20,11 @@ _ABBREVIATIONS = re.compile(r"\b(e\.g|i\.e|etc|vs|approx|incl)\.", re.I)
 # A line at least this long is a wrapped one: the next goes on with its sentence.
 _WRAPPED = 55
 _ANAPHORA = frozenset(
-    "it this that these those they then so otherwise which only because until both there here its their and but if after without instead once".split()
-)
+    (
+        "it", "this", "that", "these", "those", "they", "then", "so", "otherwise", "which", "only", "because", "until", "both", "there", "here", "its",
+        "their", "and", "but", "if", "after", "without", "instead", "once",
+    )
+)  # fmt: skip
 
 
 @cache
@@ -97,13 +100,13 @@ class Sentence:
 
     @property
     def explains(self) -> bool:
-        """Whether this says something, and does not only name things."""
-        if self.asks or len(self.words) < 3 or not self.verbs:
+        """Whether this says something, and does not only name things: it has a verb, or at least words that tie its nouns together."""
+        if self.asks or len(self.words) < 3:
             return False
-        if len(self.words) <= 9 and (is_verb(self.words[0]) or (self.words[0] == "first" and is_verb(self.words[1]))):
+        if self.verbs and len(self.words) <= 9 and (is_verb(self.words[0]) or (self.words[0] == "first" and is_verb(self.words[1]))):
             # A bullet in the imperative: "check the events of the Pod first".
             return self.glue > 0 or len(self.words) <= 5
-        return self.glue >= 0.15 and sum(is_glue(word) for word in self.words) >= 2
+        return self.glue >= (0.15 if self.verbs else 0.25) and sum(is_glue(word) for word in self.words) >= 2
 
 
 def plain(text: str) -> str:

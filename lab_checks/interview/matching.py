@@ -16,7 +16,7 @@ from lab_checks.interview.language import Sentence, common_words, distance, is_g
 
 # Groups of one pattern stand within this many words.
 _SPAN = 26
-_NEGATORS = frozenset("not never no without nor cannot".split())
+_NEGATORS = frozenset({"not", "never", "no", "without", "nor", "cannot"})
 _SHORTEST_TYPO = 6
 
 
@@ -72,13 +72,12 @@ class Terms:
         self._common = common_words()
         self._common_stems = frozenset(stem(word) for word in self._common)
 
-    @cache  # noqa: B019: one instance lives as long as the course's data
     def may_be_misspelt(self, word: str) -> bool:
         return (
             len(word) >= _SHORTEST_TYPO - 1
             and word.isalpha()
             and stem(word) not in self._stems
-            and not word.startswith(self._starts or ("\0",))
+            and not any(word.startswith(start) and len(word) <= len(start) + 3 for start in self._starts)
             and word not in self._common
             and stem(word) not in self._common_stems
         )
@@ -96,7 +95,9 @@ def _near(word: str, term: str) -> bool:
 def _is(word: str, term: str, terms: Terms) -> bool:
     if term.endswith("*"):
         start = term[:-1]
-        return word.startswith(start) or (len(start) >= _SHORTEST_TYPO and terms.may_be_misspelt(word) and _near(word[: len(start)], start))
+        return word.startswith(start) or (
+            terms.may_be_misspelt(word) and (_near(word, start) or _near(word, start + "s") or _near(word[: len(start)], start))
+        )
     return word == term or stem(word) == stem(term) or (terms.may_be_misspelt(word) and _near(word, term))
 
 

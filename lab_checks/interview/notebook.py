@@ -63,7 +63,7 @@ class Practice:
         exercise = self._lab.exercise("mock-interview")
         attempt = self._progress.attempt(exercise.key)
         given = attempt.answers if attempt else {}
-        answers = [str(given.get(name, "")) for name in mock.NUMBERS]
+        answers = [str(given.get(name, "")).strip() for name in mock.NUMBERS]
         if "seed" not in given or not any(answers):
             print("[not yet] mock-interview: there is nothing to report on; hand in your answers first")
             return
