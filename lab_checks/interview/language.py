@@ -112,6 +112,7 @@ class Sentence:
 def plain(text: str) -> str:
     """Lower case, without markup, contractions written out, one spelling for each term."""
     text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'")
+    text = text.replace("NoSchedule", "noschedule").replace("NoExecute", "noexecute")
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})", " ", text).lower()
     text = _ABBREVIATIONS.sub(lambda found: found[1].replace(".", ""), text)
     text = re.sub(r"[`*_\"“”]", "", text)

@@ -18,6 +18,7 @@ from lab_checks.interview.language import Sentence, common_words, distance, is_g
 _SPAN = 26
 _NEGATORS = frozenset({"not", "never", "no", "without", "nor", "cannot"})
 _SHORTEST_TYPO = 6
+_NEEDLESS = frozenset({"needed", "necessary", "required", "important", "relevant", "unnecessary", "optional", "overkill"})
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,12 @@ def _negated(words: tuple[str, ...], at: int) -> bool:
     return False
 
 
+def _dismissed(words: tuple[str, ...], last: int) -> bool:
+    """Whether what ends at `last` is called needless right after."""
+    after = words[last + 1 : last + 6]
+    return any(word in _NEEDLESS and (word in ("unnecessary", "optional", "overkill") or "not" in after[:at]) for at, word in enumerate(after))
+
+
 def says(pattern: Pattern, sentence: Sentence, before: Sentence | None, terms: Terms) -> bool:
     """Whether the sentence says it, alone or, where it goes on about the one before, together with that."""
     if _says(pattern, sentence.words, terms):
@@ -142,7 +149,7 @@ def says(pattern: Pattern, sentence: Sentence, before: Sentence | None, terms: T
 def _says(pattern: Pattern, words: tuple[str, ...], terms: Terms) -> bool:
     rows = []
     for group in pattern.groups:
-        places = [place for phrase in group for place in _places(words, phrase, terms)]
+        places = [place for phrase in group for place in _places(words, phrase, terms) if not _dismissed(words, place[1])]
         if not pattern.negative:
             places = [(first, last) for first, last in places if not (is_verb(words[first]) and _negated(words, first))]
         if not places:

@@ -159,6 +159,8 @@ def _is_heap(said: list[Sentence], touched: int, earned: int, points: int) -> bo
     explaining = sum(len(each.words) for each in said if each.explains)
     glue = sum(each.glue * len(each.words) for each in said) / words
     loose = explaining < words * 0.5
+    if words >= 10 and explaining < words * 0.3:
+        return True
     return (
         (loose and touched >= 2 and (earned < touched or glue < 0.2))
         or (touched >= max(3, points * 0.6) and touched >= 2 * max(earned, 1))
