@@ -43,6 +43,11 @@ def _verb_stems() -> frozenset[str]:
 
 
 @cache
+def _noun_stems() -> frozenset[str]:
+    return frozenset(stem(each) for each in _set("nouns_too"))
+
+
+@cache
 def stem(word: str) -> str:
     """A word without its usual endings: schedule, scheduled and scheduling are one."""
     if len(word) > 4 and word.endswith("ies"):
@@ -94,9 +99,19 @@ class Sentence:
         return sum(is_verb(word) for word in set(self.words))
 
     @property
+    def says(self) -> int:
+        """How many verbs it has that are no nouns: so much has it to say about what it names."""
+        return len({stem(word) for word in self.words if is_verb(word)} - _noun_stems())
+
+    @property
     def glue(self) -> float:
         """The share of small words."""
         return sum(is_glue(word) for word in self.words) / len(self.words) if self.words else 0.0
+
+    @property
+    def orders(self) -> bool:
+        """Whether it is one verb, perhaps with its object: "Cordon it." """
+        return len(self.words) <= 2 and is_verb(self.words[0]) and not self.asks
 
     @property
     def explains(self) -> bool:

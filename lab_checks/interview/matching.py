@@ -134,7 +134,9 @@ def _negated(words: tuple[str, ...], at: int) -> bool:
 def _dismissed(words: tuple[str, ...], last: int) -> bool:
     """Whether what ends at `last` is called needless right after."""
     after = words[last + 1 : last + 6]
-    return any(word in _NEEDLESS and (word in ("unnecessary", "optional", "overkill") or "not" in after[:at]) for at, word in enumerate(after))
+    return any(
+        word in _NEEDLESS and (word in ("unnecessary", "optional", "overkill") or "not" in after[:at]) for at, word in enumerate(after)
+    )
 
 
 def says(pattern: Pattern, sentence: Sentence, before: Sentence | None, terms: Terms) -> bool:

@@ -16,6 +16,9 @@ from lab_checks.interview.questions import Flag, Point, Question
 ENOUGH = 0.7
 _COPIED = 0.5
 _FEW_WORDS = 6
+# From this share of words in sentences on, an order of one word ("Cordon.") is one of them.
+_FLUENT = 0.7
+_MOST_OF_A_SENTENCE = 7
 _LOOKS = matching.compile_pattern(
     "<look> & event*|log|metric*|status|describe|evidence|endpoint*|rollout history|allocatable|capacity|exit code|last state|quota|scheduler|condition"
 )
@@ -28,6 +31,7 @@ class Flagged:
     """A red flag that an answer raised, the sentence that raised it, and whether the answer says the opposite as well."""
 
     flag: Flag
+    sentence: int
     quote: str
     contradicted: bool
 
@@ -117,14 +121,23 @@ def score(question: Question, answer: str) -> Result:
     """What the answer is worth."""
     said = language.sentences(answer)
     words = sum(len(each.words) for each in said)
+    flags = _flags(question, said)
+    # A sentence that alarms earns nothing, whatever else it names.
+    alarming = {each.sentence for each in flags}
     where = {point.id: _where(point, said) for point in question.points}
-    explained = {point.id: [number for number in where[point.id] if said[number].explains] for point in question.points}
+    fluent = sum(len(each.words) for each in said if each.explains) > words * _FLUENT
+    explained = {
+        point.id: [
+            number for number in where[point.id] if number not in alarming and (said[number].explains or (fluent and said[number].orders))
+        ]
+        for point in question.points
+    }
     earned = _earned(question, said, explained)
     found = tuple(point for point in question.points if point.id in earned)
     missing = tuple(point for point in question.points if point.id not in earned)
     touched = sum(bool(numbers) for numbers in where.values())
     heap = _is_heap(said, touched, len(found), len(question.points))
-    return Result(question, found, missing, _flags(question, said), words, heap, _is_copied(answer))
+    return Result(question, found, missing, flags, words, heap, _is_copied(answer))
 
 
 def _where(point: Point, said: list[Sentence]) -> list[int]:
@@ -140,7 +153,7 @@ def _where(point: Point, said: list[Sentence]) -> list[int]:
 
 def _earned(question: Question, said: list[Sentence], where: dict[str, list[int]]) -> set[str]:
     """The points that count: a sentence earns no more of them than it has verbs, and a few."""
-    room = {each.number: each.verbs + question.a_sentence for each in said}
+    room = {each.number: min(each.says + question.a_sentence, _MOST_OF_A_SENTENCE) for each in said}
     earned = set()
     must = {point.id for point in question.points if point.must}
     for point, numbers in sorted(where.items(), key=lambda row: (row[0] not in must, len(row[1]))):
@@ -194,6 +207,6 @@ def _flags(question: Question, said: list[Sentence]) -> tuple[Flagged, ...]:
                 if not claims.retracted(claim, denials, said) and not (flag.before_evidence and looked < claim.sentence and not claims.in_haste(claim.quote))
             ]  # fmt: skip
             if standing:
-                found.append(Flagged(flag, standing[0].quote, bool(denials)))
+                found.append(Flagged(flag, standing[0].sentence, standing[0].quote, bool(denials)))
                 break
     return tuple(found)
