@@ -71,7 +71,18 @@ class Terms:
         self._stems = frozenset(stem(word) for word in words if not word.endswith("*"))
         self._starts = tuple(sorted(word[:-1] for word in words if word.endswith("*")))
         self._common = common_words()
+        self._found: dict[tuple[str, str], bool] = {}
         self._common_stems = frozenset(stem(word) for word in self._common)
+
+    def same(self, word: str, term: str) -> bool:
+        """Whether a word of an answer is this term of a pattern, in any form, perhaps misspelt."""
+        pair = (word, term)
+        if pair not in self._found:
+            # Bounded: an answer may hold any number of words.
+            if len(self._found) > 200_000:
+                self._found.clear()
+            self._found[pair] = _is(word, term, self)
+        return self._found[pair]
 
     def may_be_misspelt(self, word: str) -> bool:
         return (
@@ -106,14 +117,14 @@ def _places(words: tuple[str, ...], phrase: Phrase, terms: Terms) -> list[tuple[
     """(first, last) of every place where the phrase stands."""
     found = []
     for first, word in enumerate(words):
-        if not _is(word, phrase.words[0], terms):
+        if not terms.same(word, phrase.words[0]):
             continue
         at = first
         for term in phrase.words[1:]:
             gap, at = 0, at + 1
-            while at < len(words) and not _is(words[at], term, terms) and (is_glue(words[at]) or (phrase.loose and gap < 4)) and gap < 5:
+            while at < len(words) and not terms.same(words[at], term) and (is_glue(words[at]) or (phrase.loose and gap < 4)) and gap < 5:
                 gap, at = gap + 1, at + 1
-            if at >= len(words) or not _is(words[at], term, terms):
+            if at >= len(words) or not terms.same(words[at], term):
                 break
         else:
             found.append((first, at))

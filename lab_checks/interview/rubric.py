@@ -16,6 +16,8 @@ from lab_checks.interview.questions import Flag, Point, Question
 ENOUGH = 0.7
 _COPIED = 0.5
 _FEW_WORDS = 6
+# About three minutes of speech.
+_MANY_WORDS = 450
 # From this share of words in sentences on, an order of one word ("Cordon.") is one of them.
 _FLUENT = 0.7
 _MOST_OF_A_SENTENCE = 7
@@ -23,6 +25,7 @@ _LOOKS = matching.compile_pattern(
     "<look> & event*|log|metric*|status|describe|evidence|endpoint*|rollout history|allocatable|capacity|exit code|last state|quota|scheduler|condition"
 )
 SAY_HOW = "You name the right words. Say how, in sentences: what does one do, or what follows from it?"
+TOO_LONG = "That was longer than anybody listens. What are the five sentences that matter?"
 OWN_WORDS = "This is the model answer. Say it in your own words: what would you do first, and why?"
 
 
@@ -58,6 +61,11 @@ class Result:
         return self.words == 0
 
     @property
+    def long(self) -> bool:
+        """Whether it says everything that one could say, in the hope that something fits."""
+        return self.words > _MANY_WORDS
+
+    @property
     def share(self) -> float:
         """The named share of what a good answer names, from 0 to 1."""
         whole = sum(point.weight for point in self.question.points)
@@ -66,7 +74,7 @@ class Result:
     @property
     def passed(self) -> bool:
         must = not any(point.must for point in self.missing)
-        return must and self.share >= ENOUGH - 1e-9 and not self.flags and not self.heap and not self.copied
+        return must and self.share >= ENOUGH - 1e-9 and not self.flags and not (self.heap or self.copied or self.long)
 
     @property
     def tried(self) -> bool:
@@ -80,6 +88,8 @@ class Result:
             return OWN_WORDS
         if self.heap:
             return SAY_HOW
+        if self.long:
+            return TOO_LONG
         if self.flags:
             return f'You said: "{shortened(self.flags[0].quote)}". {self.flags[0].why}'
         first = sorted(self.missing, key=lambda point: not point.must)
@@ -93,6 +103,8 @@ class Result:
         named = f"{len(self.found)} of {len(self.question.points)} points named"
         if self.heap:
             return f"{named}: terms in a heap, not an answer in sentences"
+        if self.long:
+            return f"{named}, in {self.words} words: too long for an answer"
         if self.flags:
             return f"{named}, and {'a red flag' if len(self.flags) == 1 else f'{len(self.flags)} red flags'}: {self.flags[0].flag.says or 'a mistake'}"
         if not self.passed and self.share >= ENOUGH - 1e-9:
@@ -124,11 +136,14 @@ def score(question: Question, answer: str) -> Result:
     flags = _flags(question, said)
     # A sentence that alarms earns nothing, whatever else it names.
     alarming = {each.sentence for each in flags}
+    echoed = {each.number for each in said if each.text in _asked(question)}
     where = {point.id: _where(point, said) for point in question.points}
     fluent = sum(len(each.words) for each in said if each.explains) > words * _FLUENT
     explained = {
         point.id: [
-            number for number in where[point.id] if number not in alarming and (said[number].explains or (fluent and said[number].orders))
+            number
+            for number in where[point.id]
+            if number not in alarming | echoed and (said[number].explains or (fluent and said[number].orders))
         ]
         for point in question.points
     }
@@ -138,6 +153,14 @@ def score(question: Question, answer: str) -> Result:
     touched = sum(bool(numbers) for numbers in where.values())
     heap = _is_heap(said, touched, len(found), len(question.points))
     return Result(question, found, missing, flags, words, heap, _is_copied(answer))
+
+
+def _asked(question: Question) -> frozenset[str]:
+    """The sentences of the question and of its follow-up questions: to say them back is no answer."""
+    if question.id not in _asked_by:
+        texts = [question.asks, *(point.ask for point in question.points)]
+        _asked_by[question.id] = frozenset(each.text for text in texts for each in language.sentences(text))
+    return _asked_by[question.id]
 
 
 def _where(point: Point, said: list[Sentence]) -> list[int]:
@@ -188,6 +211,7 @@ def _is_copied(answer: str) -> bool:
 
 
 _runs: dict[str, set[tuple[str, ...]]] = {}
+_asked_by: dict[str, frozenset[str]] = {}
 
 
 def _model_runs(question: Question) -> set[tuple[str, ...]]:
@@ -200,13 +224,19 @@ def _flags(question: Question, said: list[Sentence]) -> tuple[Flagged, ...]:
     found = []
     looked = next((each.number for each in said if each.explains and matching.says(_LOOKS, each, None, questions.terms())), len(said))
     for flag in question.flags:
+        meant: list[claims.Claim] = []
+        denials: list[int] = []
         for pattern in flag.patterns:
-            meant, denials = claims.claims(pattern, said, negation=flag.negation, conditions=flag.conditions)
-            standing = [
-                claim for claim in meant
-                if not claims.retracted(claim, denials, said) and not (flag.before_evidence and looked < claim.sentence and not claims.in_haste(claim.quote))
-            ]  # fmt: skip
-            if standing:
-                found.append(Flagged(flag, standing[0].sentence, standing[0].quote, bool(denials)))
-                break
+            more, denied = claims.claims(pattern, said, negation=flag.negation, conditions=flag.conditions)
+            meant += more
+            denials += denied
+        standing = [each for each in meant if not claims.retracted(each, denials, said) and not _after_a_look(flag, each, looked)]
+        if standing:
+            first = min(standing, key=lambda each: each.sentence)
+            found.append(Flagged(flag, first.sentence, first.quote, bool(denials)))
     return tuple(found)
+
+
+def _after_a_look(flag: Flag, claim: claims.Claim, looked: int) -> bool:
+    """Whether the evidence was looked at in an earlier sentence, and what is done now is done in no haste."""
+    return flag.before_evidence and looked < claim.sentence and not claims.in_haste(claim.quote)
