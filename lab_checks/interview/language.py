@@ -121,7 +121,9 @@ class Sentence:
         if self.verbs and len(self.words) <= 9 and (is_verb(self.words[0]) or (self.words[0] == "first" and is_verb(self.words[1]))):
             # A bullet in the imperative: "check the events of the Pod first".
             return self.glue > 0 or len(self.words) <= 5
-        return self.glue >= (0.15 if self.verbs else 0.25) and sum(is_glue(word) for word in self.words) >= 2
+        if self.says and 4 <= len(self.words) <= 9 and self.glue > 0:
+            return True
+        return self.glue >= (0.15 if self.verbs else 0.22) and sum(is_glue(word) for word in self.words) >= 2
 
 
 def plain(text: str) -> str:

@@ -8,7 +8,7 @@ a_sentence = 2             # how many points one sentence may earn beyond its ve
 
 [[point]]
 id = "events"
-must = true                # no pass without it
+must = true                # no pass without it; it weighs double
 says = "…"                 # what was named, for the verdict
 ask = "…?"                 # what the interviewer asks where it is missing
 any = ["event* & <look>"]  # patterns, see matching.py
@@ -118,7 +118,7 @@ def _question(path: Path) -> Question:
             id=row["id"],
             area=row.get("area", data["area"]),
             must=row.get("must", False),
-            weight=row.get("weight", 1),
+            weight=row.get("weight", 2 if row.get("must") else 1),
             says=_text(row["says"]),
             ask=_text(row["ask"]),
             patterns=tuple(compile_pattern(each) for each in row["any"]),

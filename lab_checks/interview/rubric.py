@@ -176,7 +176,7 @@ def _where(point: Point, said: list[Sentence]) -> list[int]:
 
 def _earned(question: Question, said: list[Sentence], where: dict[str, list[int]]) -> set[str]:
     """The points that count: a sentence earns no more of them than it has verbs, and a few."""
-    room = {each.number: min(each.says + question.a_sentence, _MOST_OF_A_SENTENCE) for each in said}
+    room = {each.number: min(max(each.says, 1) + question.a_sentence, _MOST_OF_A_SENTENCE) for each in said}
     earned = set()
     must = {point.id for point in question.points if point.must}
     for point, numbers in sorted(where.items(), key=lambda row: (row[0] not in must, len(row[1]))):

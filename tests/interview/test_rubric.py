@@ -23,7 +23,7 @@ def _load(name: str) -> dict[str, Any]:
     return found
 
 
-GOOD = [(key, text) for name in ("good", "spoken") for key, texts in _load(name).items() for text in texts]
+GOOD = [(key, text) for name in ("good", "spoken", "hurried") for key, texts in _load(name).items() for text in texts]
 BAD = _load("bad")
 THIN = [(key, text) for key, kinds in BAD.items() for text in kinds["thin"]]
 STUFFED = [(key, text) for key, kinds in BAD.items() for text in kinds["stuffed"]]
