@@ -59,6 +59,14 @@ class Api:
         body = self._read(path, [("container", container)] if container else [], "*/*", empty=(400, 404))
         return (body or b"").decode(errors="replace")
 
+    def through(self, kind: str, name: str, namespace: str, path: str) -> str | None:
+        """What a Pod or a Service (`name:port`) answers to a GET through the API server's proxy; None where nobody answers it."""
+        try:
+            body = self._read(f"{self._collection(kind, namespace)}/{name}/proxy/{path}", (), "*/*", empty=(400, 404, 500, 502, 503, 504))
+        except ApiUnreachable:
+            return None
+        return None if body is None else body.decode(errors="replace")
+
     def _read(self, path: str, query: Sequence[tuple[str, str]], accept: str, empty: tuple[int, ...] = (404,)) -> bytes | None:
         """What stands at a path; None where the answer is one of `empty`. Raises ApiUnreachable."""
         import urllib3
