@@ -13,6 +13,7 @@
           says: was deleted and made again
 
 A step is `run` (a bash line with kubectl set to the lab's cluster; `stdin` is fed to it), `diagnose`, `answer`, or `await` (run, matches).
+An answer that only the cluster knows is `{run: …}`: what that command prints.
 """
 
 from __future__ import annotations
@@ -68,11 +69,16 @@ def replay(session: Session, exercise: Exercise, attempt: Attempt) -> None:
         if "diagnose" in step:
             session.diagnose(exercise, step["diagnose"]["cause"], step["diagnose"]["evidence"])
         elif "answer" in step:
-            session.answer(exercise, **step["answer"])
+            session.answer(exercise, **{name: _value(session, value) for name, value in step["answer"].items()})
         elif "await" in step:
             _await(session, step["await"])
         else:
             shell(step["run"], session.api.kubeconfig, stdin=step.get("stdin", ""))
+
+
+def _value(session: Session, value: Any) -> Any:
+    """An answer as it stands, or what its command prints."""
+    return shell(value["run"], session.api.kubeconfig).strip() if isinstance(value, dict) and "run" in value else value
 
 
 def _await(session: Session, condition: dict[str, Any]) -> None:
