@@ -12,13 +12,15 @@
           steps: [{run: …, stdin: …}]
           says: was deleted and made again
 
-A step is `run` (a bash line with kubectl set to the lab's cluster; `stdin` is fed to it), `diagnose`, `answer`, or `await` (run, matches).
+A step is `run` (a bash line with kubectl set to the lab's cluster; `stdin` is fed to it), `diagnose`, `answer`, `await` (run, matches), or
+`measure`: like `run`, and what it prints, a JSON object, is handed in as answers. It is for what differs from run to run.
 An answer that only the cluster knows is `{run: …}`: what that command prints.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import time
 from collections.abc import Callable
@@ -70,6 +72,8 @@ def replay(session: Session, exercise: Exercise, attempt: Attempt) -> None:
             session.diagnose(exercise, step["diagnose"]["cause"], step["diagnose"]["evidence"])
         elif "answer" in step:
             session.answer(exercise, **{name: _value(session, value) for name, value in step["answer"].items()})
+        elif "measure" in step:
+            session.answer(exercise, **json.loads(shell(step["measure"], session.api.kubeconfig, stdin=step.get("stdin", ""))))
         elif "await" in step:
             _await(session, step["await"])
         else:
