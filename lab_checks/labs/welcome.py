@@ -43,8 +43,8 @@ def template_kept(ctx: Context, deployment: Object, why: str) -> None:
             )
 
 
-def no_gpu_added(ctx: Context) -> None:
-    """No Pod beside those of the start holds or waits for a GPU."""
+def nothing_added(ctx: Context) -> None:
+    """No Pod beside those of the start asks for a GPU, and nobody made or changed what counts devices, or a node."""
     known = {row["uid"] for row in ctx.baseline["namespaces"][ctx.namespace]["pods"].values()}
     for pod in ctx.pods:
         if pod["metadata"]["uid"] not in known and asked(pod["spec"], GPU) and "deletionTimestamp" not in pod["metadata"]:
@@ -54,6 +54,14 @@ def no_gpu_added(ctx: Context) -> None:
                 expected="a map of the cluster as it is: reading changes nothing",
                 next=f"kubectl -n {ctx.namespace} delete pod {pod['metadata']['name']}, or ai-lab reset {ctx.exercise.key}",
             )
+    made = [deed for deed in ctx.deeds.changes("nodes") if deed.verb == "create"]
+    for deed in [*made, *ctx.deeds.changes("daemonsets")]:
+        raise fail(
+            f"{deed.resource.removesuffix('s')} {deed.name} was {'added' if deed.verb == 'create' else 'changed'}",
+            Seen("audit log", deed.verb, f"{deed.resource} {deed.name}".strip()),
+            expected="a map of the cluster as it is: reading changes nothing",
+            next=f"take it back, then ai-lab reset {ctx.exercise.key}",
+        )
 
 
 @exercise(f"{LAB}/cluster-map")
@@ -61,7 +69,7 @@ def cluster_map(ctx: Context) -> Verdict:
     """Who offers GPUs, which, how many, to whom, and who counted them; nothing changed on the way."""
     as_it_was(ctx)
     guards.goes_on(ctx, RESEARCH, "it is research's, and a map is drawn without moving anybody")
-    no_gpu_added(ctx)
+    nothing_added(ctx)
     guards.plugin_serves(ctx)
     judged(ctx, Map(ctx).judges(), "kubectl get nodes -L nvidia.com/gpu.product,nvidia.com/gpu.count")
     offering = [each for each in ctx.gpu_facts if each.allocatable]
