@@ -104,8 +104,11 @@ class Cluster(ABC):
         """Makes the lab's images available on the nodes. Raises ClusterError."""
 
     @abstractmethod
-    def audit_log(self) -> Iterator[Object]:
-        """The API server's audit events (audit.k8s.io/v1), oldest first; nothing where the cluster keeps none."""
+    def audit_log(self, since: float = 0.0) -> Iterator[Object]:
+        """The API server's audit events (audit.k8s.io/v1) written at or after `since` (seconds since the epoch), oldest first.
+
+        Nothing where the cluster keeps none.
+        """
 
 
 def state_folder() -> Path:

@@ -129,6 +129,6 @@ class CurrentCluster(Cluster):
     def load_images(self) -> None:
         """Nothing that the lab may do: images come from the registry that the cluster's nodes pull from."""
 
-    def audit_log(self) -> Iterator[Object]:
+    def audit_log(self, since: float = 0.0) -> Iterator[Object]:
         """Nothing: the audit log of a cluster that is not the lab's own is not the lab's to read."""
         return iter(())

@@ -108,7 +108,7 @@ class Session:
             took = f"{shown} was started after it" if shown else "all exercises were taken back since"
             raise NotStarted(f"not on the cluster any more: {took}")
         started = attempt.started
-        return Context(self.api, exercise, attempt.baseline, attempt.answers, lambda: audit.read(self.cluster.audit_log(), started))
+        return Context(self.api, exercise, attempt.baseline, attempt.answers, lambda: audit.read(self.cluster.audit_log(started), started))
 
     def check(self, exercise: Exercise, patience: float | None = None) -> Verdict:
         """What the check says now; one that is not yet is asked again for up to `patience` seconds (the exercise's own by default).

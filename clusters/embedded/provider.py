@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from clusters import audit_lines
 from clusters.base import Cluster, ClusterError, ClusterStatus, Progress
 
 Object = dict[str, Any]
@@ -207,16 +208,8 @@ class EmbeddedCluster(Cluster):
     def load_images(self) -> None:
         """Nothing to do: the nodes read `images/` themselves."""
 
-    def audit_log(self) -> Iterator[Object]:
-        for name in ("audit.log.1", "audit.log"):
-            try:
-                lines = (self.folder / name).read_bytes().splitlines()
-            except OSError:
-                continue
-            for line in lines:
-                # The last line may be half written.
-                with contextlib.suppress(ValueError):
-                    yield json.loads(line)
+    def audit_log(self, since: float = 0.0) -> Iterator[Object]:
+        yield from audit_lines.read([self.folder / name for name in ("audit.log.1", "audit.log")], since)
 
 
 def _environment() -> dict[str, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from clusters import audit_lines
 from clusters.kind.commands import Commands
 from clusters.kind.nodes import NODES
 
@@ -15,22 +15,18 @@ LOGS = "audit*.log"
 _INSIDE = f"LC_ALL=C; cat /var/log/kubernetes/audit/{LOGS}"
 
 
-def read(folder: Path, engine: str, commands: Commands) -> Iterator[dict[str, Any]]:
-    """The audit events (audit.k8s.io/v1) in the order in which they were written; none where there is no log.
+def read(folder: Path, engine: str, commands: Commands, since: float = 0.0) -> Iterator[dict[str, Any]]:
+    """The audit events (audit.k8s.io/v1) written at or after `since` (seconds since the epoch), oldest first; none where there is no log.
 
     kube-apiserver writes the file for root only, so an ordinary user of rootful Docker reads it through the node's container; so does
     one whose cluster was made under another state folder.
     """
     try:
-        text = "".join(path.read_text(errors="replace") for path in sorted(folder.glob(LOGS)))
+        found = audit_lines.read(sorted(folder.glob(LOGS)), since)
     except PermissionError:
-        text = ""
-    if not text:
+        found = []
+    if not found:
         ran = commands.run(engine, "exec", NODES[0], "sh", "-c", _INSIDE, timeout=30.0)
-        text = ran.out if ran.ok else ""
-    for line in text.splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            # The last line may be half written; rotation may have cut the first.
-            continue
+        lines = ran.out.encode().splitlines() if ran.ok else []
+        found = [event for line in lines if not since or audit_lines.written(line) >= since for event in audit_lines.parse(line)]
+    yield from found

@@ -307,8 +307,8 @@ class KindCluster(Cluster):
             return {}
         return found
 
-    def audit_log(self) -> Iterator[Object]:
-        return audit_log.read(self._folder / "audit", self.engine().name, self.commands)
+    def audit_log(self, since: float = 0.0) -> Iterator[Object]:
+        return audit_log.read(self._folder / "audit", self.engine().name, self.commands, since)
 
     # Through the API
 

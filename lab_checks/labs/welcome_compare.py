@@ -136,7 +136,7 @@ class Pair:
 
     def _page(self, pod: Object) -> str:
         port = pod["spec"]["containers"][0]["ports"][0]["containerPort"]
-        found = self._ctx.api.text(f"/api/v1/namespaces/{self._ctx.namespace}/pods/{pod['metadata']['name']}:{port}/proxy/metrics")
+        found = self._ctx.api.through("pods", f"{pod['metadata']['name']}:{port}", self._ctx.namespace, "metrics")
         if not found:
             raise wait(
                 f"{_app(pod)} does not answer on /metrics", see(pod, "port", port), next=f"kubectl -n {self._ctx.namespace} get pods"
@@ -213,8 +213,8 @@ class Pair:
         for pod in self._ctx.all_pods:
             on_node = pod["spec"].get("nodeName") == self._model["spec"]["nodeName"]
             if on_node and causes.is_plugin({"spec": {"template": pod}}) and observe.is_ready(pod):
-                path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}:9400/proxy/metrics"
-                return frozenset(family(each) for each in metric_names(self._ctx.api.text(path)))
+                page = self._ctx.api.through("pods", f"{pod['metadata']['name']}:9400", pod["metadata"]["namespace"], "metrics")
+                return frozenset(family(each) for each in metric_names(page or ""))
         return frozenset()
 
     # Cost

@@ -28,7 +28,7 @@ def started(pod: Object) -> tuple[float, float]:
 
 
 def _resident(api: Api, app: str) -> str:
-    found = metric(api.text(f"/api/v1/namespaces/{NAMESPACE}/services/{app}:http/proxy/metrics"), "process_resident_memory_bytes")
+    found = metric(api.through("services", f"{app}:http", NAMESPACE, "metrics") or "", "process_resident_memory_bytes")
     return f"{found / MIB:.0f} MiB" if found else "?"
 
 
