@@ -42,7 +42,7 @@ def _written(ctx: Context) -> Object:
     deployment = ctx.get("deployments", API)
     if deployment is not None:
         return ctx.deployment(API)
-    where = f"kubectl -n {ctx.namespace} apply -f - of the kind: Deployment, name: {API}"
+    where = f"kubectl -n {ctx.namespace} apply -f FILE, a Deployment called {API}"
     for each in ctx.api.list("deployments", ctx.namespace):
         raise fail(
             f"there is a Deployment, and it is not called {API}",
