@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from lab_checks import placement
-from lab_checks.observe import GPU, asked, condition, see
+from lab_checks.observe import GPU, asked, condition, see, whole
 from lab_checks.verdict import Seen
 
 Object = dict[str, Any]
@@ -67,7 +67,7 @@ Rule = Callable[[Scene], Finding]
 def promised(node: Object) -> int:
     """GPUs that a node's labels promise."""
     labels = node["metadata"].get("labels") or {}
-    return int(labels.get(f"{GPU}.count", "1")) if labels.get(f"{GPU}.present") == "true" else 0
+    return whole(labels.get(f"{GPU}.count", "1")) if labels.get(f"{GPU}.present") == "true" else 0
 
 
 def is_plugin(daemonset: Object) -> bool:

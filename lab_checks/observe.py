@@ -18,8 +18,9 @@ GPU = "nvidia.com/gpu"
 GPU_TAINT = "nvidia.com/gpu"
 
 _SUFFIX: dict[str, Decimal | int] = {
-    "": 1, "m": Decimal("0.001"), "k": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4, "P": 1000**5,
-    "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4, "Pi": 1024**5,
+    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("0.001"), "": 1,
+    "k": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4, "P": 1000**5, "E": 1000**6,
+    "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4, "Pi": 1024**5, "Ei": 1024**6,
 }  # fmt: skip
 
 
@@ -29,6 +30,11 @@ def amount(quantity: object) -> Decimal:
     if not found or found.group(2) not in _SUFFIX:
         raise ValueError(f"{quantity!r} is no quantity")
     return Decimal(found.group(1)) * _SUFFIX[found.group(2)]
+
+
+def whole(text: object) -> int:
+    """The number that a label gives; 0 where somebody wrote something else there."""
+    return int(str(text)) if str(text).isdecimal() else 0
 
 
 def named(obj: Object) -> str:
@@ -125,15 +131,29 @@ def container(pod_spec: Object, name: str = "") -> Object:
 
 
 def asked(pod_spec: Object, resource: str, kind: str = "requests") -> Decimal:
-    """How much of a resource all containers together ask for; `kind` is requests or limits. A limit alone is a request too."""
-    total = Decimal(0)
-    for each in pod_spec.get("containers") or []:
-        resources = each.get("resources") or {}
-        value = (resources.get(kind) or {}).get(resource)
-        if value is None and kind == "requests":
-            value = (resources.get("limits") or {}).get(resource)
-        total += amount(value)
-    return total
+    """How much of a resource a Pod asks for, as the scheduler counts; `kind` is requests or limits. A limit alone is a request too.
+
+    Containers and the init containers that go on beside them add up; another init container counts where it needs more than what runs later.
+    What is said for the whole Pod (`spec.resources`) goes before what its containers say.
+    """
+    beside, peak = Decimal(0), Decimal(0)
+    for each in pod_spec.get("initContainers") or []:
+        if each.get("restartPolicy") == "Always":
+            beside += _asked_by(each, resource, kind)
+            peak = max(peak, beside)
+        else:
+            peak = max(peak, beside + _asked_by(each, resource, kind))
+    together = beside + sum((_asked_by(each, resource, kind) for each in pod_spec.get("containers") or []), Decimal(0))
+    return _asked_by(pod_spec, resource, kind) or max(together, peak)
+
+
+def _asked_by(part: Object, resource: str, kind: str) -> Decimal:
+    """What one container, or a Pod as a whole, says of itself."""
+    resources = part.get("resources") or {}
+    value = (resources.get(kind) or {}).get(resource)
+    if value is None and kind == "requests":
+        value = (resources.get("limits") or {}).get(resource)
+    return amount(value)
 
 
 # Nodes
@@ -170,7 +190,7 @@ def node_facts(node: Object, pods: list[Object]) -> NodeFacts:
     )
     return NodeFacts(
         name=name,
-        promised=int(labels.get(f"{GPU}.count", "0")),
+        promised=whole(labels.get(f"{GPU}.count", "0")),
         capacity=int(status.get("capacity", {}).get(GPU, "0")),
         allocatable=int(status.get("allocatable", {}).get(GPU, "0")),
         held=held,

@@ -84,3 +84,44 @@ def test_a_finished_pod_holds_nothing() -> None:
         "status": {"phase": "Succeeded"},
     }
     assert observe.node_facts(node, [done]).held == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1Ei", 2**60),
+        ("2E", 2 * 10**18),
+        ("2e3", 2000),
+        ("500n", Decimal("5e-7")),
+        ("100u", Decimal("1e-4")),
+        ("250m", Decimal("0.25")),
+        ("4k", 4000),
+    ],
+)
+def test_every_suffix_that_a_server_accepts_is_read(text: str, number: Decimal) -> None:
+    assert observe.amount(text) == number
+
+
+def _asks(cpu: str, **more: str) -> dict[str, object]:
+    return {"name": "c", "resources": {"requests": {"cpu": cpu}}, **more}
+
+
+@pytest.mark.parametrize(
+    ("spec", "cpu"),
+    [
+        ({"containers": [_asks("1"), _asks("2")]}, 3),
+        ({"containers": [_asks("1")], "initContainers": [_asks("4")]}, 4),
+        ({"containers": [_asks("1")], "initContainers": [_asks("2", restartPolicy="Always")]}, 3),
+        ({"containers": [_asks("1")], "initContainers": [_asks("2", restartPolicy="Always"), _asks("5")]}, 7),
+        ({"containers": [_asks("1")], "resources": {"requests": {"cpu": "6"}}}, 6),
+        ({"containers": [{"name": "c", "resources": {"limits": {"cpu": "2"}}}]}, 2),
+        ({}, 0),
+    ],
+)
+def test_a_pod_asks_for_what_the_scheduler_counts(spec: dict[str, object], cpu: int) -> None:
+    assert observe.asked(spec, "cpu") == cpu
+
+
+@pytest.mark.parametrize(("text", "number"), [("2", 2), ("many", 0), ("", 0), ("-1", 0), (None, 0)])
+def test_a_label_that_is_no_number_counts_nothing(text: object, number: int) -> None:
+    assert observe.whole(text) == number
