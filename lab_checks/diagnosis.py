@@ -33,7 +33,17 @@ def _gpu_numbers(line: str) -> list[int]:
 
 
 def _has_most(scene: causes.Scene, line: str) -> bool:
-    return _gpu_numbers(line) == [scene.most]
+    return _gpu_numbers(line) == [scene.most] or _row(scene, line) == scene.most
+
+
+def _row(scene: causes.Scene, line: str) -> int | None:
+    """What a GPU node offers, where the line is its name beside that number: a table of one's own columns."""
+    for node in scene.gpu_nodes:
+        found = re.fullmatch(rf"{re.escape(node['metadata']['name'])}\s+(\d+|<none>)", line.strip())
+        offers = int(placement.allocatable(node, GPU))
+        if found and found.group(1) == (str(offers) if offers or found.group(1) != "<none>" else "<none>"):
+            return offers
+    return None
 
 
 def _held(scene: causes.Scene, line: str) -> bool:
@@ -48,7 +58,7 @@ def _holders(scene: causes.Scene) -> list[str]:
 
 
 def _offers_none(scene: causes.Scene, line: str) -> bool:
-    return _gpu_numbers(line) == [0] or bool(re.search(r"NotFound|No resources found|no daemonset", line, re.I))
+    return _gpu_numbers(line) == [0] or _row(scene, line) == 0 or bool(_ABSENT.search(line))
 
 
 def _plugin_nowhere(scene: causes.Scene, line: str) -> bool:
@@ -57,6 +67,7 @@ def _plugin_nowhere(scene: causes.Scene, line: str) -> bool:
     return row or bool(re.search(r"(desiredNumberScheduled|Desired Number of Nodes Scheduled)\s*:\s*\d+|Tolerations:\s*<none>", line, re.I))
 
 
+_ABSENT = re.compile(r"NotFound|No resources found|no daemonset", re.I)
 _NO_GPU = re.compile(rf"Insufficient {re.escape(GPU)}")
 
 PROOFS: dict[str, Proof] = {
@@ -81,6 +92,9 @@ PROOFS: dict[str, Proof] = {
 def judge(ctx: Context, scene: causes.Scene, cause: str, quotes: str) -> Verdict:
     """The verdict on one diagnosis; `quotes` has one quoted line a line."""
     holding = causes.found(scene)
+    given = ctx.answers.get("diagnosis") or {}
+    if not holding and given.get("accepted") and given.get("cause") == cause:
+        return passed(f"the cause was {cause}: it is mended, and what you said before stands")
     if not holding:
         raise fail(
             "the cluster no longer shows what was wrong",
@@ -88,7 +102,8 @@ def judge(ctx: Context, scene: causes.Scene, cause: str, quotes: str) -> Verdict
             expected="a diagnosis while the evidence is still there",
             next=f"ai-lab reset {ctx.exercise.key} brings the broken start back; diagnose first, then mend",
         )
-    lines = [line.strip() for line in quotes.splitlines() if line.strip() and "paste" not in line.lower()]
+    rows = [line.strip().rstrip(",") for line in quotes.replace('"', "").splitlines() if line.strip() and "paste" not in line.lower()]
+    lines = [line for line in rows if not evidence.is_heading(line)]
     if not lines:
         raise fail(
             "a diagnosis needs evidence",
@@ -137,10 +152,20 @@ def _proved(ctx: Context, scene: causes.Scene, cause: str, lines: list[str], cla
 
 
 def _stands(ctx: Context, scene: causes.Scene, line: str) -> bool:
-    """Whether the cluster shows the line; that something is not there is shown by its absence."""
-    if re.search(r"NotFound|No resources found|no daemonset", line, re.I):
+    """Whether the cluster shows the line; that something is not there is shown by its absence.
+
+    A line is a part of what the cluster says, or what it says with kubectl's columns around it, or made of one object's own words.
+    """
+    if _ABSENT.search(line):
         return not scene.plugins
-    return bool(evidence.find(ctx, line)) or any(name in line for name in _holders(scene))
+    objects = [*ctx.nodes, *scene.pods, scene.deployment, *scene.daemonsets, *ctx.events]
+    objects += [each for kind in ("replicasets", "resourcequotas") for each in ctx.api.list(kind, ctx.namespace)]
+    if found := evidence.find(ctx, line):
+        wanted = evidence.plain(line)
+        return any(wanted in evidence.plain(each.text) for each in found) or not evidence.foreign(line, evidence.words(*objects))
+    if _gpu_numbers(line):
+        return False
+    return any(not evidence.foreign(line, evidence.words(each)) for each in objects)
 
 
 def _said_of(ctx: Context, scene: causes.Scene, line: str) -> bool:

@@ -25,9 +25,59 @@ class Found:
 
 
 def plain(text: str) -> str:
-    """A line without the spacing, quotes and ages that differ from one way of looking to another."""
-    text = re.sub(r"\s+", " ", text.strip().strip("\"'`"))
+    """A line without the spacing, quotes, keys and ages that differ from one way of looking to another."""
+    text = re.sub(r"\s+", " ", re.sub(r"[\"'`]", "", text).strip().rstrip(","))
+    text = re.sub(r"^(- )?message: ", "", text)
     return re.sub(r"\b\d+(s|m|h|d)\b( ago)?|\(x\d+ over [^)]*\)", "", text).strip().lower()
+
+
+# What kubectl puts over and beside the facts in tables and descriptions.
+_HEADINGS = frozenset(
+    re.findall(
+        r"\S+",
+        """name namespace ready status restarts age ip node nominated readiness gates type reason from message events event object last seen first
+        count taints tolerations node-selectors nodeselector labels annotations conditions limits requests capacity allocatable allocated resources
+        resource used hard desired current number of nodes pods scheduled with up-to-date available misscheduled selector containers images image map
+        key value effect operator op for none warning normal true false kubelet default-scheduler kube-scheduler non-terminated in total over x ago
+        combined similar""",
+    )
+)
+_BESIDE = re.compile(r"(\d+[smhdy])+|\d+/\d+|\d+(\.\d+)?%|x\d+|0|[\w-]+-controller")
+_SEPARATORS = re.compile(r"[\s,;:=\[\]{}()\"'`<>|]+")
+
+
+def words(*objects: Object) -> frozenset[str]:
+    """Every word that stands in these objects: their keys and values, taken apart as `said` takes a line apart."""
+    found: set[str] = set()
+    left: list[Any] = list(objects)
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            left += [key for key in each if key != "managedFields"] + [value for key, value in each.items() if key != "managedFields"]
+        elif isinstance(each, list):
+            left += each
+        elif each is not None:
+            found.update(said(str(each)))
+    return frozenset(found)
+
+
+def said(line: str) -> list[str]:
+    """The words of a line, without punctuation."""
+    return [word for part in _SEPARATORS.split(line.lower()) if (word := part.strip(".-*/"))]
+
+
+def foreign(line: str, known: frozenset[str]) -> list[str]:
+    """The words of a line that are neither known, nor a heading, an age, a share or a count of kubectl's own. `pod/x` is known where both its words are."""
+
+    def is_known(word: str) -> bool:
+        return word in known or word in _HEADINGS or bool(_BESIDE.fullmatch(word))
+
+    return [word for word in said(line) if not is_known(word) and not ("/" in word and all(map(is_known, word.split("/"))))]
+
+
+def is_heading(line: str) -> bool:
+    """Whether a line is nothing but the head of a table or of a part of a description."""
+    return not foreign(line, frozenset()) and not re.search(r"\d", line)
 
 
 def event_lines(ctx: Context) -> Iterator[Found]:
