@@ -33,6 +33,13 @@ class NotStarted(Exception):
     """The exercise's start is not what the cluster shows; the message says what it shows instead."""
 
 
+def _broke(what: str, problem: Exception) -> Verdict:
+    return verdict.error(
+        f"the {what} itself broke: {type(problem).__name__}: {problem}",
+        next="this is a fault of the course and not yours: please report it",
+    )
+
+
 def silent(line: str) -> None:
     """Says nothing."""
 
@@ -145,10 +152,7 @@ class Session:
             return verdict.error(str(problem), next="ai-lab status, then ai-lab up")
         except Exception as problem:
             log.exception("check of %s", exercise.key)
-            return verdict.error(
-                f"the check itself broke: {type(problem).__name__}: {problem}",
-                next="this is a fault of the course and not yours: please report it",
-            )
+            return _broke("check", problem)
 
     def diagnose(self, exercise: Exercise, cause: str, evidence: str | list[str]) -> Verdict:
         """Judges a diagnosis and keeps it with the attempt: cause out of the exercise's list, evidence quoted from the cluster."""
@@ -170,8 +174,22 @@ class Session:
         except (NoCluster, ApiUnreachable) as problem:
             self._api = None
             return verdict.error(str(problem), next="ai-lab status, then ai-lab up").of(exercise.id)
-        self.progress.answer(exercise.key, diagnosis={"cause": cause, "evidence": quotes, "accepted": found.passed, "at": time.time()})
+        except Exception as problem:
+            log.exception("diagnosis of %s", exercise.key)
+            return _broke("diagnosis", problem).of(exercise.id)
+        self._keep(exercise, cause, quotes, found.passed)
         return found.of(exercise.id)
+
+    def _keep(self, exercise: Exercise, cause: str, quotes: str, accepted: bool) -> None:
+        """Notes a diagnosis. One that was accepted stays as it was when the same cause is named again: a cell that is run twice is no second thought."""
+        attempt = self.progress.attempt(exercise.key)
+        before = (attempt.answers.get("diagnosis") or {}) if attempt else {}
+        if before.get("accepted") and before["cause"] == cause:
+            return
+        tried = [*before.get("tried", ()), *([] if cause in before.get("tried", ()) else [cause])]
+        self.progress.answer(
+            exercise.key, diagnosis={"cause": cause, "evidence": quotes, "accepted": accepted, "at": time.time(), "tried": tried}
+        )
 
     def answer(self, exercise: Exercise, **values: Any) -> bool:
         """Keeps answers with the attempt; False where the exercise was not started."""

@@ -33,4 +33,5 @@ def diagnosed(ctx: Context, *seen: Seen) -> None:
 
 def _again(outcome: Outcome, headline: str, seen: tuple[Seen, ...], expected: str, ctx: Context) -> Stop:
     where = f"ai-lab reset {ctx.exercise.key}, then read, diagnose, and mend it again: it takes a minute"
-    return Stop(Verdict(outcome, headline, seen, expected=expected, next=where, credit=0.6))
+    # Idle: the cluster stands still, and a longer look at it brings no diagnosis.
+    return Stop(Verdict(outcome, headline, seen, expected=expected, next=where, credit=0.6, idle=True))
