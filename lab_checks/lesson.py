@@ -166,11 +166,14 @@ def clean(api: Api, progress: Progress, say: Say, keep: tuple[str, ...] = (), *,
     try:
         _empty(api, say, keep)
         _remove_plugins(api, progress)
-        # Replaced, because an apply would leave what a learner added; applied where there is nothing to replace.
+        _remove_priorities(api, progress)
+        # Replaced, because an apply would leave what a learner added; applied where there is nothing to replace; made anew where a learner's
+        # one of that name has another selector, which no update changes.
         plugin = paths.root() / "manifests/base/gpu-device-plugin.yaml"
+        apply = f"kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f {plugin}"
         shell(
-            f"kubectl replace --field-manager=ai-lab -f {plugin} 2>/dev/null"
-            f" || kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f {plugin}",
+            f"kubectl replace --field-manager=ai-lab -f {plugin} 2>/dev/null || {apply} 2>/dev/null"
+            f" || {{ kubectl -n kube-system delete {_BASE_PLUGIN} --cascade=foreground --wait=true --timeout=60s --ignore-not-found && {apply}; }}",
             api.kubeconfig,
         )
     except CommandFailed as problem:
@@ -205,7 +208,8 @@ def restore_nodes(api: Api, progress: Progress) -> None:
         # Faults are the course's own annotations: what an unfinished exercise of an earlier learner left is not how the nodes were made.
         pristine = {
             "nodes": {name: {**baseline.node_rules(node), "faults": {}, "sizes": _sizes(node)} for name, node in nodes.items()},
-            "plugins": [f"{kind}/{name}" for kind, name in _plugins(api)],
+            "plugins": [_where(*each) for each in _plugins(api)],
+            "priorities": [each["metadata"]["name"] for each in api.list("priorityclasses")],
         }
         progress.remember_pristine(cluster, pristine)
     for name, wanted in pristine["nodes"].items():
@@ -229,21 +233,38 @@ def restore_nodes(api: Api, progress: Progress) -> None:
         )
 
 
-def _plugins(api: Api) -> list[tuple[str, str]]:
-    """(kind, name) of the device plugins in kube-system: DaemonSets, and Pods that nobody but a person made."""
-    found = [("daemonset", each["metadata"]["name"]) for each in api.list("daemonsets", "kube-system") if causes.is_plugin(each)]
-    for pod in api.list("pods", "kube-system"):
-        if not pod["metadata"].get("ownerReferences") and causes.is_plugin({"spec": {"template": pod}}):
-            found.append(("pod", pod["metadata"]["name"]))
+def _plugins(api: Api) -> list[tuple[str, str, str]]:
+    """(namespace, kind, name) of what runs device plugins, wherever somebody put it: workloads of every kind, and Pods that nobody but a person made."""
+    found = []
+    for kind in ("daemonsets", "deployments", "statefulsets", "replicasets", "jobs", "pods"):
+        for each in api.list(kind):
+            made = each["metadata"]
+            if not made.get("ownerReferences") and causes.is_plugin({"spec": {"template": each}} if kind == "pods" else each):
+                found.append((made["namespace"], kind.removesuffix("s"), made["name"]))
     return found
+
+
+def _where(namespace: str, kind: str, name: str) -> str:
+    """How a plugin is remembered."""
+    return f"{kind}/{name}" if namespace == "kube-system" else f"{namespace}/{kind}/{name}"
 
 
 def _remove_plugins(api: Api, progress: Progress) -> None:
     """Takes away device plugins that were not there before any exercise: two of them on a node fight over its devices."""
     known = (progress.pristine(api.cluster_id()) or {}).get("plugins", [])
-    for kind, name in _plugins(api):
-        if f"{kind}/{name}" not in [*known, _BASE_PLUGIN]:
-            shell(f"kubectl -n kube-system delete {kind} {name} --wait=true --timeout=60s --ignore-not-found", api.kubeconfig)
+    for namespace, kind, name in _plugins(api):
+        if _where(namespace, kind, name) not in [*known, _BASE_PLUGIN]:
+            wait = "--cascade=foreground --wait=true --timeout=60s --ignore-not-found"
+            shell(f"kubectl -n {namespace} delete {kind} {name} {wait}", api.kubeconfig)
+
+
+def _remove_priorities(api: Api, progress: Progress) -> None:
+    """Takes away priority classes that were not there before any exercise: a default for everybody would change every later start."""
+    known = (progress.pristine(api.cluster_id()) or {}).get("priorities")
+    names = [each["metadata"]["name"] for each in api.list("priorityclasses")]
+    added = [name for name in names if known is not None and name not in known and not name.startswith("system-")]
+    if added:
+        shell(f"kubectl delete priorityclass {' '.join(added)} --ignore-not-found", api.kubeconfig)
 
 
 def _sizes(node: Object) -> Object:
