@@ -5,6 +5,7 @@ A check calls the guards that its goal needs; a guard that finds nothing says no
 
 from __future__ import annotations
 
+from lab_checks.guards.copies import made_from_template, nothing_beside
 from lab_checks.guards.nodes import node_status_untouched, nodes_untouched
 from lab_checks.guards.order import diagnosed
 from lab_checks.guards.plugin import plugin_is_a_daemonset, plugin_serves
@@ -12,11 +13,15 @@ from lab_checks.guards.probes import budget, load_seconds, probes_are_true, ques
 from lab_checks.guards.scheduling import (
     admits_exactly,
     bound_by_scheduler,
+    next_of_its_kind,
+    pushes_nobody_off,
     template_has_no_node_name,
+    tied_to_no_node,
     tolerates_narrowly,
     tolerates_only_gpus,
     would_be_placed_again,
 )
+from lab_checks.guards.sizes import asks_no_more, memory_limited, requests_kept
 from lab_checks.guards.traffic import listed, service_kept
 from lab_checks.guards.walls import not_privileged, walled
 from lab_checks.guards.workloads import (
@@ -25,13 +30,13 @@ from lab_checks.guards.workloads import (
     kept,
     others_untouched,
     replicas_kept,
-    requests_kept,
     running_and_ready,
     same_object,
 )
 
 __all__ = [
     "admits_exactly",
+    "asks_no_more",
     "bound_by_scheduler",
     "budget",
     "diagnosed",
@@ -40,13 +45,18 @@ __all__ = [
     "kept",
     "listed",
     "load_seconds",
+    "made_from_template",
+    "memory_limited",
+    "next_of_its_kind",
     "node_status_untouched",
     "nodes_untouched",
     "not_privileged",
+    "nothing_beside",
     "others_untouched",
     "plugin_is_a_daemonset",
     "plugin_serves",
     "probes_are_true",
+    "pushes_nobody_off",
     "question",
     "replicas_kept",
     "requests_kept",
@@ -57,6 +67,7 @@ __all__ = [
     "service_kept",
     "settings",
     "template_has_no_node_name",
+    "tied_to_no_node",
     "tolerates_narrowly",
     "tolerates_only_gpus",
     "walled",

@@ -6,8 +6,8 @@ from typing import Any
 
 from lab_checks import causes, observe, placement
 from lab_checks.context import Context
-from lab_checks.guards.scheduling import tolerates_narrowly, tolerates_only_gpus
-from lab_checks.guards.walls import not_privileged
+from lab_checks.guards.scheduling import next_of_its_kind, tolerates_narrowly, tolerates_only_gpus
+from lab_checks.guards.walls import walled
 from lab_checks.observe import GPU, named, see
 from lab_checks.verdict import Seen, fail, wait
 
@@ -16,27 +16,54 @@ Object = dict[str, Any]
 _WANTED_PLUGIN = "a device plugin's Pod on every GPU node, by a DaemonSet that tolerates the taint nvidia.com/gpu"
 
 
-def _serving(ctx: Context, node: str) -> tuple[bool, bool]:
-    """Whether a Ready Pod of a device plugin's DaemonSet runs on the node, and whether a plugin runs there that no DaemonSet made."""
-    plugins = {each["metadata"]["uid"] for each in ctx.api.list("daemonsets") if causes.is_plugin(each)}
-    by_set = by_hand = False
+# Where the kubelet listens for plugins, says who holds what, and where this plugin keeps what it shows containers.
+_FOLDERS = ("/var/lib/kubelet/device-plugins", "/var/lib/kubelet/pod-resources", "/var/lib/ai-lab-gpu")
+
+
+def _plugins(ctx: Context) -> list[Object]:
+    return [each for each in ctx.api.list("daemonsets") if causes.is_plugin(each)]
+
+
+def _serving(ctx: Context, plugins: list[Object], node: str) -> tuple[set[str], bool]:
+    """The plugins' DaemonSets, by UID, that have a Ready Pod on the node, and whether a plugin runs there that no DaemonSet made."""
+    uids = {each["metadata"]["uid"] for each in plugins}
+    sets: set[str] = set()
+    by_hand = False
     for pod in ctx.all_pods:
         if pod["spec"].get("nodeName") != node or not observe.is_ready(pod):
             continue
-        if any(owner["uid"] in plugins for owner in pod["metadata"].get("ownerReferences") or []):
-            by_set = True
-        elif causes.is_plugin({"spec": {"template": pod}}):
+        owners = pod["metadata"].get("ownerReferences") or []
+        # A Pod whose DaemonSet was deleted a moment ago is going too.
+        going = "deletionTimestamp" in pod["metadata"] or any(owner["kind"] == "DaemonSet" for owner in owners)
+        if above := uids & {owner["uid"] for owner in owners}:
+            sets |= above
+        elif causes.is_plugin({"spec": {"template": pod}}) and not going:
             by_hand = True
-    return by_set, by_hand
+    return sets, by_hand
+
+
+def _served_once(ctx: Context, plugins: list[Object], node: str) -> bool:
+    """Whether a DaemonSet's plugin runs on the node; ends the check where there is another one beside it."""
+    sets, by_hand = _serving(ctx, plugins, node)
+    if sets and (by_hand or len(sets) > 1):
+        names = sorted(each["metadata"]["name"] for each in plugins if each["metadata"]["uid"] in sets)
+        raise fail(
+            f"more than one device plugin runs on {node}",
+            Seen(f"node/{node}", "device plugins", ", ".join([*names, *(["a Pod that no DaemonSet made"] if by_hand else [])])),
+            expected="one plugin on each GPU node, a DaemonSet's: two of them fight over the devices",
+            next="kubectl get daemonsets,pods -A -o wide: which one is new? Delete it",
+        )
+    return bool(sets)
 
 
 def plugin_serves(ctx: Context) -> None:
-    """On every GPU node a plugin of a DaemonSet runs, and the kubelet offers what is built in."""
+    """On every GPU node one plugin of a DaemonSet runs, and the kubelet offers what is built in."""
+    plugins = _plugins(ctx)
     for facts in ctx.gpu_facts:
         if not facts.promised:
             continue
-        by_set, by_hand = _serving(ctx, facts.name)
-        if not by_set:
+        if not _served_once(ctx, plugins, facts.name):
+            by_hand = _serving(ctx, plugins, facts.name)[1]
             raise fail(
                 f"the device plugin on {facts.name} is {'a Pod by hand' if by_hand else 'not running'}",
                 Seen(f"node/{facts.name}", f"allocatable[{GPU}]", f"{facts.allocatable} of {facts.promised}"),
@@ -51,9 +78,28 @@ def plugin_serves(ctx: Context) -> None:
             )
 
 
+def _chosen(plugin: Object) -> object:
+    spec = plugin["spec"]["template"]["spec"]
+    return spec.get("nodeSelector") or placement.required_terms(spec) or "<none>"
+
+
+def _each_gets_somewhere(plugins: list[Object], gpu_nodes: list[Object]) -> None:
+    """Ends the check where one of several plugins goes nowhere: the broken one is still there."""
+    if len(plugins) < 2:
+        return
+    for plugin in plugins:
+        if not any(placement.admits(plugin["spec"]["template"]["spec"], node) for node in gpu_nodes):
+            raise fail(
+                f"{named(plugin)} still gets onto no GPU node, and another one was put beside it",
+                see(plugin, "status.desiredNumberScheduled", plugin.get("status", {}).get("desiredNumberScheduled", 0)),
+                expected="the plugin that is there, mended",
+                next=f"kubectl -n {plugin['metadata']['namespace']} describe daemonset {plugin['metadata']['name']}",
+            )
+
+
 def plugin_is_a_daemonset(ctx: Context) -> None:
     """The repaired plugin: a DaemonSet that tolerates the GPU taint narrowly, without privileges, Ready on every GPU node."""
-    plugins = [each for each in ctx.api.list("daemonsets") if causes.is_plugin(each)]
+    plugins = _plugins(ctx)
     if not plugins:
         raise fail(
             "there is no DaemonSet of a device plugin",
@@ -65,11 +111,12 @@ def plugin_is_a_daemonset(ctx: Context) -> None:
         spec = plugin["spec"]["template"]["spec"]
         tolerates_narrowly(spec, plugin)
         tolerates_only_gpus(ctx, plugin)
-        not_privileged(spec, plugin)
+        walled(spec, plugin, folders=_FOLDERS)
         status = plugin.get("status", {})
         if status.get("observedGeneration", 0) < plugin["metadata"].get("generation", 0):
             raise wait(f"{named(plugin)} has just changed", see(plugin, "status.observedGeneration", "behind metadata.generation"))
     gpu_nodes = [node for node in ctx.nodes if causes.promised(node)]
+    _each_gets_somewhere(plugins, gpu_nodes)
     for node in gpu_nodes:
         if not any(placement.admits(plugin["spec"]["template"]["spec"], node) for plugin in plugins):
             plugin = plugins[0]
@@ -80,7 +127,14 @@ def plugin_is_a_daemonset(ctx: Context) -> None:
                 expected=_WANTED_PLUGIN,
                 next="kubectl -n kube-system describe daemonset, and kubectl describe node: what keeps Pods off?",
             )
-        if not _serving(ctx, node["metadata"]["name"])[0]:
+        if not any(placement.admits(plugin["spec"]["template"]["spec"], next_of_its_kind(ctx, node)) for plugin in plugins):
+            raise fail(
+                f"the device plugin would not go to the next node like {node['metadata']['name']}",
+                see(plugins[0], "nodeSelector, affinity", _chosen(plugins[0])),
+                expected="a selector by a label that every GPU node carries from its first day (nvidia.com/gpu.present), not by names or labels of one's own",
+                next="kubectl get nodes --show-labels",
+            )
+        if not _served_once(ctx, plugins, node["metadata"]["name"]):
             raise wait(
                 f"the device plugin on {node['metadata']['name']} is not Ready yet",
                 Seen("namespace/kube-system", "pods", "none of the plugin's is Ready there"),

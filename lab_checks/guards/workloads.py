@@ -6,7 +6,7 @@ from typing import Any
 
 from lab_checks import observe
 from lab_checks.context import Context
-from lab_checks.observe import GPU, amount, asked, named, see
+from lab_checks.observe import GPU, asked, named, see
 from lab_checks.verdict import Seen, fail, wait
 
 Object = dict[str, Any]
@@ -51,6 +51,15 @@ def others_untouched(ctx: Context, *allowed: str) -> None:
                         expected="other workloads as they were",
                         next=f"kubectl -n {namespace} scale {kind.removesuffix('s')}/{name} --replicas={row['replicas']}",
                     )
+                template = (now[name]["spec"].get("template") or {}).get("spec") or {}
+                if "template" in row and template != row["template"]:
+                    changed = sorted(key for key in {*template, *row["template"]} if template.get(key) != row["template"].get(key))
+                    raise fail(
+                        f"{kind.removesuffix('s')} {name} was changed",
+                        see(now[name], "spec.template.spec", ", ".join(changed)),
+                        expected="other workloads as they were: they did not keep this Pod off the nodes, or they are not yours to change",
+                        next=f"kubectl -n {namespace} rollout undo {kind.removesuffix('s')}/{name}, or ai-lab reset {ctx.exercise.key}",
+                    )
                 if "spec" in row and kind in ("resourcequotas", "limitranges") and now[name]["spec"] != row["spec"]:
                     raise fail(
                         f"{kind.removesuffix('s')} {name} was changed",
@@ -58,22 +67,6 @@ def others_untouched(ctx: Context, *allowed: str) -> None:
                         expected="the bounds that the platform team set, as they were",
                         next=f"ai-lab reset {ctx.exercise.key}, and ask for less instead of allowing more",
                     )
-
-
-def requests_kept(ctx: Context, deployment: Object, resource: str, at_least: str = "") -> None:
-    """The Deployment still asks for as much of `resource` as at the start, or for `at_least` where the exercise lets it ask for less."""
-    name = deployment["metadata"]["name"]
-    before = ctx.baseline["namespaces"][ctx.namespace]["deployments"].get(name, {}).get("template", {})
-    wanted = amount(at_least) if at_least else asked(before, resource)
-    have = asked(deployment["spec"]["template"]["spec"], resource)
-    if have < wanted:
-        what = "no longer asks for" if have == 0 else "asks for too little"
-        raise fail(
-            f"deployment {name} {what} {resource}",
-            see(deployment, f"resources {resource}", f"{have}, wants at least {wanted}"),
-            expected="a workload that says what it needs: without a request the scheduler packs it where it will starve or be killed",
-            next="size the request from what the server really uses, and do not drop it",
-        )
 
 
 def replicas_kept(ctx: Context, deployment: Object) -> None:
@@ -151,14 +144,32 @@ def running_and_ready(ctx: Context, deployment: Object) -> list[Object]:
                     expected="a container that keeps running",
                     next=f"kubectl -n {ctx.namespace} logs deployment/{name} --previous",
                 )
-    ready = [pod for pod in pods if observe.is_ready(pod)]
+    ready = [pod for pod in pods if observe.is_ready(pod) and pod["spec"].get("nodeName")]
+    if not pods and wanted and (refused := observe.condition(deployment, "ReplicaFailure")):
+        raise wait(
+            f"there is no Pod of {name}: admission refuses it",
+            see(deployment, "ReplicaFailure", refused.get("message", "")),
+            expected="a template that admission lets through",
+            next=f"kubectl -n {ctx.namespace} get events --sort-by=.lastTimestamp",
+        )
     if len(ready) < wanted or len(pods) > wanted:
         raise wait(
             f"{len(ready)} of {wanted} Pods of {name} are Ready",
+            *_waiting(pods),
             see(deployment, "status.readyReplicas", deployment.get("status", {}).get("readyReplicas", 0)),
             next=f"kubectl -n {ctx.namespace} get pods -l {_selector(deployment)}",
         )
     return ready
+
+
+def _waiting(pods: list[Object]) -> list[Seen]:
+    """What the kubelet says of containers that do not run: a wrong image, a missing ConfigMap."""
+    return [
+        see(pod, f"containerStatuses[{each['name']}].state.waiting", f"{reason['reason']} {reason.get('message', '')}".strip())
+        for pod in pods
+        for each in pod.get("status", {}).get("containerStatuses") or []
+        if (reason := each.get("state", {}).get("waiting") or {}).get("reason") not in (None, "ContainerCreating", "PodInitializing")
+    ]
 
 
 def _selector(deployment: Object) -> str:

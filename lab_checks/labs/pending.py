@@ -22,6 +22,8 @@ LAB = "03-pending"
 EXERCISES = (
     "moved-in", "new-card", "rounded-up", "friday-change", "rebuilt-nodes", "hardened-plugin", "busy-day", "no-pod", "free-gpu",
 )  # fmt: skip
+# More causes than this, named one after the other, are guesses: it passes, and the verdict says so.
+_GUESSES = 3
 _PLUGIN = "daemonsets/nvidia-device-plugin-daemonset"
 
 
@@ -67,22 +69,29 @@ def begin(ctx: Context, *allowed: str, sized: str = "") -> Object:
     guards.not_privileged(spec, deployment)
     guards.tolerates_narrowly(spec, deployment)
     guards.tolerates_only_gpus(ctx, deployment)
+    guards.tied_to_no_node(ctx, deployment)
     also.same_server(ctx, deployment)
     for resource in (GPU, "cpu", "memory"):
         if resource != sized:
             guards.requests_kept(ctx, deployment, resource)
+            guards.asks_no_more(ctx, deployment, resource)
+    if sized != "memory":
+        guards.memory_limited(ctx, deployment)
     also.untouched(ctx, deployment)
     return ctx.deployment(API)
 
 
 def runs(ctx: Context, deployment: Object) -> list[Object]:
     """The API's Pods, which run for a reason that will hold tomorrow."""
+    guards.bound_by_scheduler(ctx)
+    guards.nothing_beside(ctx, deployment)
+    guards.made_from_template(ctx, deployment)
     also.still_pending(ctx, deployment)
+    guards.pushes_nobody_off(ctx, deployment)
     pods = guards.running_and_ready(ctx, deployment)
     for pod in pods:
         guards.holds_gpus(ctx, pod)
         guards.would_be_placed_again(ctx, pod)
-    guards.bound_by_scheduler(ctx)
     guards.plugin_serves(ctx)
     return pods
 
@@ -96,7 +105,10 @@ def done(ctx: Context, pods: list[Object]) -> Verdict:
         Seen(f"node/{node.name}", f"requested [{GPU}]", f"{node.held} of {node.allocatable}"),
     )
     guards.diagnosed(ctx, *seen)
-    return passed(f"{API} runs, placed by the scheduler, with 1 GPU", *seen)
+    tried = ctx.answers["diagnosis"].get("tried", ())
+    of = f"{len(tried)} of {len(ctx.exercise.causes)}: read first, name then"
+    told = (Seen("your diagnosis", "causes named until one was right", of),) if len(tried) > _GUESSES else ()
+    return passed(f"{API} runs, placed by the scheduler, with 1 GPU", *seen, *told)
 
 
 @exercise(f"{LAB}/moved-in")
@@ -135,7 +147,9 @@ def rounded_up(ctx: Context) -> Verdict:
     """Request and limit in the size of what the server uses."""
     deployment = begin(ctx, sized="memory")
     spec = deployment["spec"]["template"]["spec"]
-    request, limit = asked(spec, "memory"), asked(spec, "memory", "limits")
+    # The server's own: what a sidecar asks for does not feed it. What is said for the whole Pod does.
+    own = {"containers": [observe.container(spec, "model-server")], "resources": spec.get("resources") or {}}
+    request, limit = asked(own, "memory"), asked(own, "memory", "limits")
     if request < amount("64Mi"):
         raise fail(
             f"deployment {API} requests {'no memory' if not request else 'less memory than the server uses'}",
@@ -150,7 +164,7 @@ def rounded_up(ctx: Context) -> Verdict:
             expected="a limit: without one a leak in the server takes the node's memory from everybody on it",
             next="a limit of some two times the request leaves room for requests in flight",
         )
-    if all(request <= placement.allocatable(node, "memory") for node in ctx.nodes) and max(request, limit) > amount("2Gi"):
+    if any(request <= placement.allocatable(node, "memory") for node in ctx.nodes) and max(request, limit) > amount("2Gi"):
         raise fail(
             f"deployment {API} still asks for far more memory than it uses",
             see(deployment, "requests[memory], limits[memory]", f"{_mib(request)}, {_mib(limit)}"),
@@ -185,7 +199,7 @@ def busy_day(ctx: Context) -> Verdict:
     """A GPU that our own idle workload gave back, and research's run goes on undisturbed."""
     guards.goes_on(ctx, "nightly-fine-tune", "it belongs to research, and a restart throws it back by nine hours")
     deployment = begin(ctx, "deployments/prompt-playground")
-    guards.kept(ctx, "prompt-playground", "its configuration exists nowhere else: scale it to 0 and keep it")
+    also.same_program(ctx, guards.kept(ctx, "prompt-playground", "its configuration exists nowhere else: scale it to 0 and keep it"))
     pods = runs(ctx, deployment)
     also.does_not_wait_for_it(ctx, "prompt-playground", deployment)
     return done(ctx, pods)
@@ -196,7 +210,7 @@ def no_pod(ctx: Context) -> Verdict:
     """The budget as the platform team set it, and its one GPU with the API."""
     also.quota_respected(ctx)
     deployment = begin(ctx, "deployments/ai-log-summary-canary")
-    guards.kept(ctx, "ai-log-summary-canary", "its numbers are still wanted: scale it to 0 and keep it")
+    also.same_program(ctx, guards.kept(ctx, "ai-log-summary-canary", "its numbers are still wanted: scale it to 0 and keep it"))
     if not ctx.pods_of(deployment):
         failure = observe.condition(deployment, "ReplicaFailure")
         room = also.gpus_left_in_quota(ctx)
@@ -213,7 +227,9 @@ def no_pod(ctx: Context) -> Verdict:
             expected="it tries again by itself, after longer and longer pauses",
             next=f"wait, or kubectl -n {ctx.namespace} rollout restart deployment/{API}",
         )
-    return done(ctx, runs(ctx, deployment))
+    pods = runs(ctx, deployment)
+    also.does_not_wait_for_it(ctx, "ai-log-summary-canary", deployment)
+    return done(ctx, pods)
 
 
 @exercise(f"{LAB}/free-gpu")
@@ -227,7 +243,11 @@ def free_gpu(ctx: Context) -> Verdict:
     spec = indexer["spec"]["template"]["spec"]
     guards.tolerates_narrowly(spec, indexer)
     guards.tolerates_only_gpus(ctx, indexer)
+    guards.tied_to_no_node(ctx, indexer)
     also.same_server(ctx, indexer)
+    guards.requests_kept(ctx, indexer, "memory")
+    guards.asks_no_more(ctx, indexer, "memory")
+    guards.memory_limited(ctx, indexer)
     if asked(spec, "cpu") < amount("40m"):
         raise fail(
             f"{named(indexer)} asks for less CPU than it uses",
@@ -236,6 +256,8 @@ def free_gpu(ctx: Context) -> Verdict:
             next="read its annotation: what was measured?",
         )
     pods = runs(ctx, deployment)
-    guards.running_and_ready(ctx, ctx.deployment("log-indexer"))
+    indexer = ctx.deployment("log-indexer")
+    guards.made_from_template(ctx, indexer)
+    guards.running_and_ready(ctx, indexer)
     also.no_gpu_stranded(ctx, amount("500m"))
     return done(ctx, pods)

@@ -31,6 +31,28 @@ def same_server(ctx: Context, owner: Object) -> None:
         raise fail(
             f"{named(owner)} asks for another scheduler", see(owner, "schedulerName", spec["schedulerName"]), next="remove schedulerName"
         )
+    same_program(ctx, owner)
+    for old in before.get("containers") or []:
+        new = observe.container(spec, old["name"])
+        if asked({"containers": [old]}, GPU) and not asked({"containers": [new]}, GPU):
+            raise fail(
+                f"container {old['name']} of {named(owner)} no longer asks for {GPU}",
+                see(owner, f"containers[{old['name']}].resources.limits", (new.get("resources") or {}).get("limits", {})),
+                expected="the GPU in the container that runs the model: a device is given to one container, not to the Pod",
+                next="put the limit back where it was",
+            )
+        if probe_question(old) != probe_question(new):
+            raise fail(
+                f"the readiness probe of {named(owner)} is {'gone' if not probe_question(new) else 'another'}",
+                see(owner, f"containers[{old['name']}].readinessProbe", probe_question(new) or "<none>"),
+                expected="the probe that asks the model: a Pod that was never placed did not fail a probe",
+                next="put the readinessProbe back",
+            )
+
+
+def same_program(ctx: Context, owner: Object) -> None:
+    """The containers run the same image with the same command and the same settings."""
+    spec, before = owner["spec"]["template"]["spec"], _before(ctx, owner["metadata"]["name"])
     for old in before.get("containers") or []:
         new = observe.container(spec, old["name"])
         if not new:
@@ -46,20 +68,6 @@ def same_server(ctx: Context, owner: Object) -> None:
                     expected=f"{key} as it was: the Pod is to be placed, and the program is not what kept it off the nodes",
                     next=f"ai-lab reset {ctx.exercise.key}",
                 )
-        if asked({"containers": [old]}, GPU) and not asked({"containers": [new]}, GPU):
-            raise fail(
-                f"container {old['name']} of {named(owner)} no longer asks for {GPU}",
-                see(owner, f"containers[{old['name']}].resources.limits", (new.get("resources") or {}).get("limits", {})),
-                expected="the GPU in the container that runs the model: a device is given to one container, not to the Pod",
-                next="put the limit back where it was",
-            )
-        if probe_question(old) != probe_question(new):
-            raise fail(
-                f"the readiness probe of {named(owner)} is {'gone' if not probe_question(new) else 'another'}",
-                see(owner, f"containers[{old['name']}].readinessProbe", probe_question(new) or "<none>"),
-                expected="the probe that asks the model: a Pod that was never placed did not fail a probe",
-                next="put the readinessProbe back",
-            )
 
 
 def probe_question(container: Object) -> Object:
@@ -93,7 +101,21 @@ def still_pending(ctx: Context, deployment: Object) -> None:
     if not pending:
         return
     name = deployment["metadata"]["name"]
-    line, _reasons = ctx.why_pending(pending[0])
+    line, reasons = ctx.why_pending(pending[0])
+    if gates := pending[0]["spec"].get("schedulingGates"):
+        raise fail(
+            f"the Pod of {name} has a scheduling gate",
+            see(pending[0], "spec.schedulingGates", [gate["name"] for gate in gates]),
+            expected="no gate: the scheduler does not even look at a Pod that has one",
+            next="remove schedulingGates from the template",
+        )
+    if line and not _on_the_move(ctx) and (others := [each.text for each in reasons if each.kind == "other"]):
+        raise fail(
+            f"the Pod of {name} is still Pending, for a reason that is none of the nodes' own",
+            see(pending[0], "PodScheduled", line),
+            expected=f"no rule in the Pod that no node can meet: {'; '.join(others)}",
+            next=f"kubectl -n {ctx.namespace} get deployment {name} -o yaml: what was added to the template?",
+        )
     if not line or not causes.found(causes.Scene(deployment, ctx.nodes, ctx.all_pods, ctx.api.list("daemonsets"))):
         raise wait(f"a Pod of {name} waits for the scheduler", see(pending[0], "status.phase", "Pending"))
     if moving := _on_the_move(ctx):
@@ -143,25 +165,30 @@ def _same_needs(spec: Object, before: Object) -> bool:
 
 
 def does_not_wait_for_it(ctx: Context, name: str, owner: Object) -> None:
-    """The workload that gave a GPU back does not stand in line for the same GPU, save behind one of higher priority."""
+    """The workload that gave a GPU back does not stand in line for the same GPU, save behind one of higher priority.
+
+    It stands there with a Pod that no node takes, or with one that a spent quota does not even let it make.
+    """
     other = ctx.need("deployments", name)
     mine = max((pod["spec"].get("priority", 0) for pod in ctx.pods_of(owner)), default=0)
-    for pod in ctx.pods_of(other):
-        if observe.is_pending_for_a_node(pod) and pod["spec"].get("priority", 0) >= mine:
-            raise fail(
-                f"{name} waits for the GPU that {owner['metadata']['name']} has now",
-                see(pod, "status.phase", "Pending"),
-                see(other, "spec.replicas", other["spec"].get("replicas")),
-                expected=f"{name} without a GPU: at the next rollout the two change places",
-                next=f"kubectl -n {ctx.namespace} describe deployment {name}: what does it say may be done with it?",
-            )
+    theirs = ctx.pods_of(other)
+    waiting = [pod for pod in theirs if observe.is_pending_for_a_node(pod) and pod["spec"].get("priority", 0) >= mine]
+    wanted = other["spec"].get("replicas", 1)
+    if waiting or (asked(other["spec"]["template"]["spec"], GPU) and len(theirs) < wanted):
+        raise fail(
+            f"{name} waits for the GPU that {owner['metadata']['name']} has now",
+            see(other, "spec.replicas", f"{wanted}, and {len(theirs) - len(waiting)} of them are placed"),
+            expected=f"{name} without a GPU: at the next rollout the two change places",
+            next=f"kubectl -n {ctx.namespace} describe deployment {name}: what does it say may be done with it?",
+        )
 
 
 def quota_respected(ctx: Context) -> None:
     """The quota is what it was, was not loosened for a moment, and what runs keeps to it."""
-    for deed in ctx.deeds.changes("resourcequotas"):
+    for deed in ctx.deeds.changes("resourcequotas", "resourcequotas/status"):
+        done = "deleted" if deed.verb.startswith("delete") else "added" if deed.verb == "create" else "changed"
         raise fail(
-            f"the quota {deed.name or 'of the namespace'} was {'deleted' if deed.verb.startswith('delete') else 'changed'}",
+            f"the quota {deed.name or 'of the namespace'} was {done}",
             Seen(f"resourcequota/{deed.name}", "", f"{deed.verb} by {deed.agent.split('/')[0]}"),
             expected="the platform team's quota as it was: it is what keeps one team from taking every GPU",
             next=f"ai-lab reset {ctx.exercise.key}; then find what in your own namespace uses the quota up",
