@@ -53,10 +53,18 @@ class Api:
         body = self._read(path, query, "application/json")
         return None if body is None else json.loads(body)
 
-    def log(self, pod: Object, container: str = "") -> str:
-        """What a container of the Pod has printed since it was started; nothing where it has no log (yet). Raises ApiUnreachable."""
+    def log(
+        self, pod: Object, container: str = "", *, tail: int = 0, first_bytes: int = 0, timestamps: bool = False, previous: bool = False
+    ) -> str:
+        """What a container of the Pod has printed since it was started; nothing where it has no log (yet). Raises ApiUnreachable.
+
+        `tail` lines from its end, or `first_bytes` from its beginning, where one of them is given; with `timestamps` each line begins with when it
+        was printed; `previous` is the container before its last restart.
+        """
         path = f"{self._collection('pods', pod['metadata']['namespace'])}/{pod['metadata']['name']}/log"
-        body = self._read(path, [("container", container)] if container else [], "*/*", empty=(400, 404))
+        wanted = {"container": container, "tailLines": tail, "limitBytes": first_bytes, "timestamps": timestamps, "previous": previous}
+        query = [(key, str(value).lower() if value is True else str(value)) for key, value in wanted.items() if value]
+        body = self._read(path, query, "*/*", empty=(400, 404))
         return (body or b"").decode(errors="replace")
 
     def through(self, kind: str, name: str, namespace: str, path: str) -> str | None:

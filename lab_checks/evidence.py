@@ -14,14 +14,18 @@ Object = dict[str, Any]
 
 # Shorter quotes prove nothing: `GPU` is found on every page.
 _SHORTEST = 8
+# Of a log that is longer, its first lines (how it started) and its last ones count.
+_LOG_LINES = 400
+_LOG_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True)
 class Found:
-    """Where a quote was found: `source` is `event on pod/x`, `node/y`, `log of pod/z`; `text` the whole line."""
+    """Where a quote was found: `source` is `event on pod/x`, `node/y`, `log of pod/z`; `text` the whole line; `at` when an event came last."""
 
     source: str
     text: str
+    at: str = ""
 
 
 def plain(text: str) -> str:
@@ -83,7 +87,8 @@ def is_heading(line: str) -> bool:
 def event_lines(ctx: Context) -> Iterator[Found]:
     for each in reversed(ctx.events):
         target = f"{each['involvedObject'].get('kind', '').lower()}/{each['involvedObject'].get('name', '')}"
-        yield Found(f"event on {target}", f"{each['type']} {each['reason']} {each.get('message', '')}")
+        last = each.get("lastTimestamp") or each.get("eventTime") or each["metadata"].get("creationTimestamp") or ""
+        yield Found(f"event on {target}", f"{each['type']} {each['reason']} {each.get('message', '')}", last)
 
 
 def condition_lines(ctx: Context) -> Iterator[Found]:
@@ -112,6 +117,8 @@ def node_lines(ctx: Context) -> Iterator[Found]:
         for taint in node["spec"].get("taints") or []:
             value = f"={taint['value']}" if taint.get("value") else ""
             yield Found(source, f"Taints: {taint['key']}{value}:{taint['effect']}")
+        for key, value in (node["metadata"].get("annotations") or {}).items():
+            yield Found(source, f"{key}: {value}")
         if node["spec"].get("unschedulable"):
             yield Found(source, "Unschedulable: true")
         for section in ("capacity", "allocatable"):
@@ -150,11 +157,78 @@ def workload_lines(ctx: Context) -> Iterator[Found]:
             yield Found(observe.named(each), f"{key}: {value}")
 
 
+def probe_text(probe: Object) -> str:
+    """A probe as `kubectl describe` shows it: `http-get http://:8080/ready delay=0s timeout=1s period=1s #success=1 #failure=3`."""
+    get, listens = probe.get("httpGet"), probe.get("tcpSocket")
+    if get:
+        asks = f"http-get {get.get('scheme', 'HTTP').lower()}://{get.get('host', '')}:{get.get('port')}{get.get('path', '/')}"
+    elif listens:
+        asks = f"tcp-socket {listens.get('host', '')}:{listens.get('port')}"
+    elif "exec" in probe:
+        asks = f"exec [{' '.join(probe['exec'].get('command') or [])}]"
+    else:
+        asks = "grpc"
+    return (
+        f"{asks} delay={probe.get('initialDelaySeconds', 0)}s timeout={probe.get('timeoutSeconds', 1)}s "
+        f"period={probe.get('periodSeconds', 10)}s #success={probe.get('successThreshold', 1)} #failure={probe.get('failureThreshold', 3)}"
+    )
+
+
+def probe_lines(ctx: Context) -> Iterator[Found]:
+    """The probes of the namespace's Deployments and Pods, as `kubectl describe` shows them."""
+    owners = [(each, each["spec"]["template"]["spec"]) for each in ctx.api.list("deployments", ctx.namespace)]
+    for owner, spec in [*owners, *((pod, pod["spec"]) for pod in ctx.pods)]:
+        for container in spec.get("containers") or []:
+            for word in ("Liveness", "Readiness", "Startup"):
+                if probe := container.get(f"{word.lower()}Probe"):
+                    yield Found(observe.named(owner), f"{word}: {probe_text(probe)}")
+
+
+def traffic_lines(ctx: Context) -> Iterator[Found]:
+    """Services with what they select, the addresses behind them, and the Pods' labels."""
+    for each in ctx.api.list("services", ctx.namespace):
+        source, name, spec = observe.named(each), each["metadata"]["name"], each["spec"]
+        selector = ",".join(f"{key}={value}" for key, value in sorted((spec.get("selector") or {}).items())) or "<none>"
+        ports = ",".join(f"{port['port']}/{port.get('protocol', 'TCP')}" for port in spec.get("ports") or [])
+        yield Found(source, f"Selector: {selector}")
+        yield Found(source, f"{name} {spec.get('type')} {spec.get('clusterIP')} <none> {ports} 0s {selector}")
+        for key, value in (spec.get("selector") or {}).items():
+            yield Found(source, f"{key}: {value}")
+    for each in ctx.api.list("endpoints", ctx.namespace):
+        name = each["metadata"]["name"]
+        listed = [
+            f"{address['ip']}:{port['port']}"
+            for part in each.get("subsets") or []
+            for address in part.get("addresses") or []
+            for port in part.get("ports") or []
+        ]
+        yield Found(f"endpoints/{name}", f"{name} {','.join(listed) if listed else '' if each.get('subsets') else '<none>'} 0s")
+    for pod in ctx.pods:
+        labels = ",".join(f"{key}={value}" for key, value in sorted((pod["metadata"].get("labels") or {}).items()))
+        yield Found(observe.named(pod), f"{pod['metadata']['name']} labels {labels}")
+        yield Found(observe.named(pod), labels)
+
+
+def log_lines(ctx: Context) -> Iterator[Found]:
+    """What the namespace's containers have printed: the beginning and the end of each log, and the one before a restart."""
+    for pod in ctx.pods:
+        for status in pod.get("status", {}).get("containerStatuses") or []:
+            name = status["name"]
+            parts = [ctx.api.log(pod, name, first_bytes=_LOG_BYTES), ctx.api.log(pod, name, tail=_LOG_LINES)]
+            if status.get("restartCount"):
+                parts.append(ctx.api.log(pod, name, tail=_LOG_LINES, previous=True))
+            for line in dict.fromkeys(line for part in parts for line in part.splitlines() if line.strip()):
+                yield Found(f"log of pod/{pod['metadata']['name']}", line)
+
+
 def sources(ctx: Context) -> Iterator[Found]:
     yield from event_lines(ctx)
     yield from condition_lines(ctx)
     yield from node_lines(ctx)
     yield from workload_lines(ctx)
+    yield from probe_lines(ctx)
+    yield from traffic_lines(ctx)
+    yield from log_lines(ctx)
 
 
 def find(ctx: Context, quote: str) -> list[Found]:
