@@ -1,4 +1,4 @@
-"""Lab 04-not-ready: the checks. Five times requests do not reach a loaded model, each time for another reason.
+"""Lab 04-not-ready: the checks. Requests do not reach a loaded model, each time for another reason.
 
 Each check asks what decides about traffic and restarts, and not whether the Pod happens to be Ready at this moment.
 """
@@ -7,20 +7,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab_checks import guards, observe
+from lab_checks import guards
 from lab_checks.context import Context
-from lab_checks.observe import GPU, asked, named, see
-from lab_checks.registry import exercise
+from lab_checks.labs import not_ready_diagnosis, not_ready_traffic
+from lab_checks.labs import not_ready_guards as also
+from lab_checks.observe import GPU, asked, see
+from lab_checks.registry import diagnosis, exercise
 from lab_checks.verdict import Seen, Verdict, fail, passed
 
 Object = dict[str, Any]
 
 API = "ai-log-summary-api"
 LAB = "04-not-ready"
+EXERCISES = ("slow-load", "killed-while-loading", "wrong-door", "missing-weights", "nobody-behind", "endpoint-that-lies")
 
 
-def begin(ctx: Context, *free: str, selector: bool = False) -> Object:
-    """What holds in every exercise: the same server on the same nodes behind the same Service; only the variables `free` may differ."""
+def judge(ctx: Context, cause: str, quotes: str) -> Verdict:
+    return not_ready_diagnosis.judge(ctx, API, cause, quotes)
+
+
+for _each in EXERCISES:
+    diagnosis(f"{LAB}/{_each}")(judge)
+
+
+def begin(ctx: Context, *variables: str, selector: bool = False, keys: tuple[str, ...] = ()) -> Object:
+    """What holds in every exercise: the same server on the same nodes behind the same Service; only `variables` and `keys` may differ."""
     guards.nodes_untouched(ctx)
     guards.node_status_untouched(ctx)
     guards.others_untouched(ctx, f"deployments/{API}", f"services/{API}")
@@ -31,43 +42,18 @@ def begin(ctx: Context, *free: str, selector: bool = False) -> Object:
     guards.walled(spec, deployment)
     guards.tolerates_narrowly(spec, deployment)
     guards.tolerates_only_gpus(ctx, deployment)
-    _same_program(ctx, deployment, free)
+    also.template_kept(ctx, deployment, variables=variables, keys=keys)
     guards.service_kept(ctx, API, keep_selector=not selector)
     return ctx.deployment(API)
 
 
-def _same_program(ctx: Context, deployment: Object, free: tuple[str, ...]) -> None:
-    old = observe.container(ctx.baseline["namespaces"][ctx.namespace]["deployments"][API]["template"], "model-server")
-    new = guards.server(deployment)
-    for key in ("image", "command", "args", "envFrom"):
-        if new.get(key) != old.get(key):
-            raise fail(
-                f"{named(deployment)} no longer runs the same program",
-                see(deployment, f"containers[model-server].{key}", new.get(key)),
-                expected=f"{key} as it was: the program is right, what surrounds it is not",
-                next=f"ai-lab reset {ctx.exercise.key}",
-            )
-    before, now = guards.settings(old), guards.settings(new)
-    for name in sorted(before.keys() | now.keys()):
-        if name not in free and before.get(name) != now.get(name):
-            raise fail(
-                f"the variable {name} of {named(deployment)} was changed",
-                see(deployment, f"env[{name}]", (now.get(name) or {}).get("value", "<none>")),
-                expected="the server as it was configured: this variable is not what keeps it from being ready",
-                next=f"ai-lab reset {ctx.exercise.key}",
-            )
-    if new.get("resources") != old.get("resources"):
-        raise fail(
-            f"the resources of {named(deployment)} were changed",
-            see(deployment, "containers[model-server].resources", new.get("resources")),
-            expected="requests and limits as they were: nothing here ran out of memory, CPU or GPUs",
-            next=f"kubectl -n {ctx.namespace} describe pod -l app={API}: how did the container end?",
-        )
-
-
-def serves(ctx: Context, deployment: Object) -> Verdict:
-    """Passed where every Pod is Ready with its GPU, was not restarted, took its load time, and stands behind the Service."""
+def ready(ctx: Context, deployment: Object) -> list[Object]:
+    """The API's Pods: every one Ready with its GPU and by its model's word, was not restarted, and stands alone behind the Service."""
+    guards.probes_are_true(ctx, deployment)
+    also.probes_are_bounded(deployment)
+    also.room_is_being_made(ctx, ctx.pods_of(deployment))
     pods = guards.running_and_ready(ctx, deployment)
+    also.rolled_out(ctx, deployment, pods)
     load = guards.load_seconds(guards.server(deployment))
     for pod in pods:
         guards.holds_gpus(ctx, pod)
@@ -80,54 +66,62 @@ def serves(ctx: Context, deployment: Object) -> Verdict:
                 expected="Ready when /ready says so",
                 next="what does the readiness probe ask?",
             )
-        if gates := pod["spec"].get("readinessGates"):
-            raise fail("somebody else decides about readiness now", see(pod, "spec.readinessGates", gates), next="remove readinessGates")
-    addresses = guards.listed(ctx, API, pods)
-    return passed(
-        f"{API} gets requests, and only when its model can answer",
+    guards.listed(ctx, API, pods)
+    also.only_the_api_answers(ctx, API, pods)
+    return pods
+
+
+def done(ctx: Context, pods: list[Object], *more: Seen) -> Verdict:
+    """Passed where somebody also said why it did not work."""
+    seen = (
         see(pods[0], "Ready", "True"),
-        Seen(f"endpoints/{API}", "addresses", str(len(addresses))),
+        Seen(f"endpoints/{API}", "addresses", str(len(pods))),
         see(pods[0], f"limits[{GPU}]", int(asked(pods[0]["spec"], GPU))),
+        *more,
     )
+    guards.diagnosed(ctx, *seen)
+    return passed(f"{API} gets requests, and only when its model can answer", *seen)
+
+
+def measured(ctx: Context, deployment: Object, pods: list[Object]) -> Verdict:
+    """The load's seconds are known, and a startup budget has room for them."""
+    load = also.load_of(ctx, pods)
+    also.budget_has_room(deployment, load)
+    seen = Seen(f"log of pod/{pods[0]['metadata']['name']}", "model loaded seconds", f"{load:g}")
+    also.load_was_measured(ctx, load, seen)
+    return done(ctx, pods, seen)
 
 
 @exercise(f"{LAB}/slow-load")
 def slow_load(ctx: Context) -> Verdict:
     """A readiness probe that asks the model."""
     deployment = begin(ctx)
-    guards.probes_are_true(ctx, deployment)
-    return serves(ctx, deployment)
+    return measured(ctx, deployment, ready(ctx, deployment))
 
 
 @exercise(f"{LAB}/killed-while-loading")
 def killed_while_loading(ctx: Context) -> Verdict:
     """Time to load, and a liveness probe that is still of use afterwards."""
     deployment = begin(ctx)
-    guards.probes_are_true(ctx, deployment)
-    return serves(ctx, deployment)
+    return measured(ctx, deployment, ready(ctx, deployment))
 
 
 @exercise(f"{LAB}/wrong-door")
 def wrong_door(ctx: Context) -> Verdict:
     """The readiness probe at the server's own port and path."""
-    deployment = begin(ctx)
-    guards.probes_are_true(ctx, deployment)
-    return serves(ctx, deployment)
+    return done(ctx, ready(ctx, begin(ctx)))
 
 
 @exercise(f"{LAB}/missing-weights")
 def missing_weights(ctx: Context) -> Verdict:
     """The path of the weights, where it is written."""
-    deployment = begin(ctx, "MODEL_PATH")
-    guards.probes_are_true(ctx, deployment)
-    return serves(ctx, deployment)
+    return done(ctx, ready(ctx, begin(ctx, "MODEL_PATH")))
 
 
 @exercise(f"{LAB}/nobody-behind")
 def nobody_behind(ctx: Context) -> Verdict:
     """The Service's selector, and the Pod untouched."""
     deployment = begin(ctx, selector=True)
-    guards.probes_are_true(ctx, deployment)
     before = ctx.baseline["namespaces"][ctx.namespace]["pods"]
     for pod in ctx.pods_of(deployment):
         row = before.get(pod["metadata"]["name"])
@@ -147,4 +141,13 @@ def nobody_behind(ctx: Context) -> Verdict:
             expected="labels that the API's Pods carry",
             next=f"kubectl -n {ctx.namespace} get pods --show-labels",
         )
-    return serves(ctx, deployment)
+    return done(ctx, ready(ctx, deployment))
+
+
+@exercise(f"{LAB}/endpoint-that-lies")
+def endpoint_that_lies(ctx: Context) -> Verdict:
+    """A probe that asks the model, and a whole rollout in which no request failed."""
+    clients = not_ready_traffic.clients_kept(ctx)
+    deployment = begin(ctx)
+    pods = ready(ctx, deployment)
+    return done(ctx, pods, not_ready_traffic.nobody_failed(ctx, clients, pods))
