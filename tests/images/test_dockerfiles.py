@@ -22,6 +22,7 @@ def test_there_are_the_images_that_the_labs_name() -> None:
         "registry.example.com/gpu-device-plugin:v1",
         "registry.example.com/load-generator:v1",
         "registry.example.com/ai-log-summary-api:v1",
+        "registry.example.com/ai-log-summary-api:v1-cuda11.4",
         "registry.example.com/ai-log-summary-api:v2",
         "registry.example.com/ai-log-summary-api:v3",
     ]
