@@ -214,9 +214,11 @@ def log_lines(ctx: Context) -> Iterator[Found]:
     for pod in ctx.pods:
         for status in pod.get("status", {}).get("containerStatuses") or []:
             name = status["name"]
-            parts = [ctx.api.log(pod, name, first_bytes=_LOG_BYTES), ctx.api.log(pod, name, tail=_LOG_LINES)]
-            if status.get("restartCount"):
-                parts.append(ctx.api.log(pod, name, tail=_LOG_LINES, previous=True))
+            parts = (
+                ctx.api.log(pod, name, first_bytes=_LOG_BYTES),
+                ctx.api.log(pod, name, tail=_LOG_LINES),
+                ctx.api.log(pod, name, tail=_LOG_LINES, previous=True),
+            )
             for line in dict.fromkeys(line for part in parts for line in part.splitlines() if line.strip()):
                 yield Found(f"log of pod/{pod['metadata']['name']}", line)
 
