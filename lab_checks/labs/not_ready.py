@@ -9,25 +9,33 @@ from typing import Any
 
 from lab_checks import guards
 from lab_checks.context import Context
-from lab_checks.labs import not_ready_diagnosis, not_ready_traffic
+from lab_checks.labs import not_ready_diagnosis, not_ready_gpus, not_ready_hints, not_ready_traffic
 from lab_checks.labs import not_ready_guards as also
 from lab_checks.observe import GPU, asked, see
-from lab_checks.registry import diagnosis, exercise
+from lab_checks.registry import diagnosis, exercise, first_hint
 from lab_checks.verdict import Seen, Verdict, fail, passed
 
 Object = dict[str, Any]
 
 API = "ai-log-summary-api"
 LAB = "04-not-ready"
-EXERCISES = ("slow-load", "killed-while-loading", "wrong-door", "missing-weights", "nobody-behind", "endpoint-that-lies")
+EXERCISES = (
+    "slow-load", "killed-while-loading", "wrong-door", "missing-weights", "nobody-behind", "endpoint-that-lies", "gpu-mismatch",
+    "gpu-not-injected",
+)  # fmt: skip
 
 
 def judge(ctx: Context, cause: str, quotes: str) -> Verdict:
     return not_ready_diagnosis.judge(ctx, API, cause, quotes)
 
 
+def first_question(ctx: Context) -> str:
+    return not_ready_hints.question(ctx, API)
+
+
 for _each in EXERCISES:
     diagnosis(f"{LAB}/{_each}")(judge)
+    first_hint(f"{LAB}/{_each}")(first_question)
 
 
 def begin(ctx: Context, *variables: str, selector: bool = False, keys: tuple[str, ...] = ()) -> Object:
@@ -151,3 +159,25 @@ def endpoint_that_lies(ctx: Context) -> Verdict:
     deployment = begin(ctx)
     pods = ready(ctx, deployment)
     return done(ctx, pods, not_ready_traffic.nobody_failed(ctx, clients, pods))
+
+
+@exercise(f"{LAB}/gpu-mismatch")
+def gpu_mismatch(ctx: Context) -> Verdict:
+    """A program and a driver that fit each other: by the image, or by the node."""
+    deployment = begin(ctx, keys=("image", "nodeSelector", "affinity"))
+    not_ready_gpus.same_model(ctx, deployment)
+    guards.plugin_serves(ctx)
+    pods = ready(ctx, deployment)
+    if not not_ready_gpus.built_for_older_cuda(deployment):
+        not_ready_gpus.goes_where_it_works(ctx, deployment)
+    return done(ctx, pods, not_ready_gpus.uses_a_gpu(ctx, pods[0]))
+
+
+@exercise(f"{LAB}/gpu-not-injected")
+def gpu_not_injected(ctx: Context) -> Verdict:
+    """A node that hands its devices over, and only such."""
+    deployment = begin(ctx, keys=("nodeSelector", "affinity"))
+    guards.plugin_serves(ctx)
+    pods = ready(ctx, deployment)
+    not_ready_gpus.goes_where_it_works(ctx, deployment)
+    return done(ctx, pods, not_ready_gpus.uses_a_gpu(ctx, pods[0]))

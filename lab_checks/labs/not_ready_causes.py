@@ -79,10 +79,10 @@ def scene(ctx: Context, name: str) -> Scene:
     pods = ctx.pods_of(deployment)
     logs = {}
     for pod in pods:
-        text = ctx.api.log(pod, "model-server", first_bytes=_START)
-        if observe.restarts(pod):
-            text = ctx.api.log(pod, "model-server", first_bytes=_START, previous=True) + text
-        logs[pod["metadata"]["name"]] = text
+        # A container that has just been restarted has said nothing yet: what the one before it said still counts.
+        logs[pod["metadata"]["name"]] = "".join(
+            ctx.api.log(pod, "model-server", first_bytes=_START, previous=before) for before in (True, False)
+        )
     made = deployment["metadata"]["creationTimestamp"]
     events = [each for each in ctx.events if (each.get("lastTimestamp") or each.get("eventTime") or "") >= made]
     return Scene(deployment, pods, ctx.get("services", name) or {}, events, logs, ctx.pods)
@@ -152,7 +152,8 @@ def liveness_shorter_than_load(now: Scene) -> Finding:
         return Finding(False, f"a startup probe holds the liveness probe back for up to {guards.budget(startup)} s", seen)
     if load and patience > load:
         return Finding(False, f"the load takes {load:g} s, and the liveness probe waits {patience} s", seen)
-    return Finding(bool(load), f"the load takes {load:g} s, and the liveness probe ends the container after {patience} s", seen)
+    killed = any("failed liveness probe" in each.get("message", "") for each in now.events)
+    return Finding(bool(load) or killed, f"the load takes {load:g} s, and the liveness probe ends the container after {patience} s", seen)
 
 
 def model_file_missing(now: Scene) -> Finding:

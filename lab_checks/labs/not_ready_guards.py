@@ -16,6 +16,13 @@ PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 _PROGRAM = ("image", "command", "args", "envFrom")
 # Judged by guards with words of their own.
 _ELSEWHERE = ("containers", "tolerations", "nodeName")
+# Variables that claim something, and what is so nevertheless.
+_CLAIMS = {
+    "CUDA_VERSION": "the value that the image was built with: a variable tells what is inside, and rebuilds nothing",
+    "NVIDIA_DISABLE_REQUIRE": "no such variable: it switches off the warning, and the driver stays as old as it is",
+    "READY_LIES": "/ready as the server means it",
+    "DEVICE": "the device that is held for it: a GPU is allocated to this container, used or not",
+}
 # A startup budget leaves a slow day this much room over the load that was measured.
 ROOM = 1.2
 # Seconds. Longer, and new Pods stand idle although they can answer.
@@ -74,7 +81,7 @@ def _container_kept(ctx: Context, deployment: Object, old: Object, new: Object, 
             raise fail(
                 f"the variable {name} of {named(deployment)} was changed",
                 see(deployment, f"env[{name}]", (now.get(name) or {}).get("value", "<none>")),
-                expected="the server as it was configured: this variable is not what keeps it from being ready",
+                expected=_CLAIMS.get(name, "the server as it was configured: this variable is not what keeps it from being ready"),
                 next=f"ai-lab reset {ctx.exercise.key}",
             )
     for key in sorted(old.keys() | new.keys()):
