@@ -158,7 +158,7 @@ def workload_lines(ctx: Context) -> Iterator[Found]:
 
 
 def probe_text(probe: Object) -> str:
-    """A probe as `kubectl describe` shows it: `http-get http://:8080/ready delay=0s timeout=1s period=1s #success=1 #failure=3`."""
+    """A probe as `kubectl describe` shows it: `http-get http://:8080/ready delay=0s timeout=1s period=1s successThreshold=1 failureThreshold=3`."""
     get, listens = probe.get("httpGet"), probe.get("tcpSocket")
     if get:
         asks = f"http-get {get.get('scheme', 'HTTP').lower()}://{get.get('host', '')}:{get.get('port')}{get.get('path', '/')}"
@@ -170,7 +170,8 @@ def probe_text(probe: Object) -> str:
         asks = "grpc"
     return (
         f"{asks} delay={probe.get('initialDelaySeconds', 0)}s timeout={probe.get('timeoutSeconds', 1)}s "
-        f"period={probe.get('periodSeconds', 10)}s #success={probe.get('successThreshold', 1)} #failure={probe.get('failureThreshold', 3)}"
+        f"period={probe.get('periodSeconds', 10)}s "
+        f"successThreshold={probe.get('successThreshold', 1)} failureThreshold={probe.get('failureThreshold', 3)}"
     )
 
 
@@ -181,7 +182,10 @@ def probe_lines(ctx: Context) -> Iterator[Found]:
         for container in spec.get("containers") or []:
             for word in ("Liveness", "Readiness", "Startup"):
                 if probe := container.get(f"{word.lower()}Probe"):
-                    yield Found(observe.named(owner), f"{word}: {probe_text(probe)}")
+                    text = f"{word}: {probe_text(probe)}"
+                    yield Found(observe.named(owner), text)
+                    # Before kubectl 1.36 it was shorter.
+                    yield Found(observe.named(owner), text.replace("successThreshold", "#success").replace("failureThreshold", "#failure"))
 
 
 def traffic_lines(ctx: Context) -> Iterator[Found]:
