@@ -52,7 +52,9 @@ def begin(ctx: Context, *variables: str, selector: bool = False, keys: tuple[str
     guards.tolerates_only_gpus(ctx, deployment)
     also.template_kept(ctx, deployment, variables=variables, keys=keys)
     guards.service_kept(ctx, API, keep_selector=not selector)
-    return ctx.deployment(API)
+    deployment = ctx.deployment(API)
+    also.untouched(ctx, deployment)
+    return deployment
 
 
 def ready(ctx: Context, deployment: Object) -> list[Object]:

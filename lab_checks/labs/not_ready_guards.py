@@ -8,7 +8,7 @@ from lab_checks import guards, observe
 from lab_checks.context import Context
 from lab_checks.labs import not_ready_causes as causes
 from lab_checks.observe import named, see
-from lab_checks.verdict import Outcome, Seen, Stop, Verdict, fail, wait
+from lab_checks.verdict import Outcome, Seen, Stop, Verdict, fail, idle, wait
 
 Object = dict[str, Any]
 
@@ -94,6 +94,21 @@ def _container_kept(ctx: Context, deployment: Object, old: Object, new: Object, 
             expected="as it was: nothing here ran out of memory, CPU or GPUs, and no door of the Pod was too narrow",
             next=f"kubectl -n {ctx.namespace} describe pod -l app={deployment['metadata']['name']}: how did the container end?",
         )
+
+
+def untouched(ctx: Context, deployment: Object) -> None:
+    """Ends the check as not yet where nothing was done so far: without a word on the cause, which is the learner's to find."""
+    name = deployment["metadata"]["name"]
+    before = ctx.baseline["namespaces"][ctx.namespace]["deployments"][name]["template"]
+    if ctx.deeds.changes() or deployment["spec"]["template"]["spec"] != before or not causes.found(causes.scene(ctx, name)):
+        return
+    where = f"kubectl -n {ctx.namespace} logs deployment/{name}, describe pod, get events, get endpoints"
+    seen = see(deployment, "status.readyReplicas", deployment.get("status", {}).get("readyReplicas", 0))
+    if (ctx.answers.get("diagnosis") or {}).get("accepted"):
+        raise idle("the cause is found, and nothing has been done about it yet", seen, expected="now the fix", next=where, credit=0.4)
+    raise idle(
+        "requests do not reach a loaded model, and nothing has been done about it yet", seen, expected="the cause, then the fix", next=where
+    )
 
 
 def room_is_being_made(ctx: Context, pods: list[Object]) -> None:

@@ -17,7 +17,7 @@ Object = dict[str, Any]
 
 CLIENTS = "log-clients"
 # Seconds after the new Pod is Ready: by then the old one has gone, and its last requests have been answered or given up.
-_AFTER = 3.0
+_AFTER = 2.0
 # Requests in a second that are enough to have seen what clients see.
 _ENOUGH = 2
 
