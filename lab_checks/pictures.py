@@ -54,6 +54,28 @@ def timeline(title: str, spans: Sequence[tuple[str, float, float, str]], marks: 
     return _frame(560, height, f"{title}: {'; '.join(told)}", body)
 
 
+def curve(title: str, points: Sequence[tuple[float, float]], limit: float, unit: str, *, limit_name: str = "limit", end: str = "") -> str:
+    """A value over seconds against its limit, a dashed line; `end` is what became of it after the last point."""
+    last, most = max([second for second, _ in points] or [0]) or 1, max([limit, *(value for _, value in points)]) * 1.15 or 1
+
+    def place(second: float, value: float) -> tuple[float, float]:
+        return 40 + second / last * 400, 180 - value / most * 150
+
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*each) for each in points))
+    level = place(0, limit)[1]
+    body = _text(0, 16, title) + f'<polyline points="{path}" fill="none" stroke="{BLUE}" stroke-width="3"/>'
+    body += f'<line x1="40" x2="440" y1="{level:.1f}" y2="{level:.1f}" stroke="{RED}" stroke-width="2" stroke-dasharray="6 4"/>'
+    body += _text(446, level + 4, f"{limit_name} {limit:g} {unit}")
+    body += '<line x1="40" x2="440" y1="180" y2="180" stroke="currentColor"/>'
+    if points:
+        x, y = place(*points[-1])
+        body += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{RED if end else BLUE}"/>'
+        body += _text(x - 8, y - 10, end or f"{points[-1][1]:g} {unit}", "end")
+    body += _text(40, 198, "0 s") + _text(440, 198, f"{last:.1f} s", "end")
+    told = f"from {points[0][1]:g} to {points[-1][1]:g} {unit} in {last:.1f} s" if points else "nothing measured"
+    return _frame(580, 204, f"{title}: {told}, {limit_name} {limit:g} {unit}{', ' + end if end else ''}", body)
+
+
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """An HTML table with a caption."""
     head = "".join(f"<th scope='col' style='text-align:left;padding:2px 12px 2px 0'>{escape(str(each))}</th>" for each in header)
