@@ -1,0 +1,107 @@
+"""Lab 05-oom: how sizes follow from a measurement, what shows a cause, and what its pictures say."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lab_checks import pictures
+from lab_checks.labs import oom, oom_causes, oom_sizes, oom_view
+from lab_checks.verdict import Stop
+
+Object = dict[str, Any]
+
+PAGE = """\
+# TYPE model_requests_total counter
+model_requests_total{code="200",kind="summarize"} 31.0
+model_requests_total{code="429",kind="summarize"} 900.0
+process_resident_memory_bytes 1.0485760e+08
+process_peak_resident_memory_bytes 1.572864e+08
+"""
+
+
+def test_memory_is_read_in_mib_and_only_answered_requests_count() -> None:
+    assert oom_sizes.read(PAGE) == oom_sizes.Measured(now=100, peak=150, served=31)
+    assert oom_sizes.read("model_ready 1.0") is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [(0, "no memory limit"), (100, "hardly any room"), (160, "hardly any room"), (170, ""), (450, ""), (2048, "many times")],
+)
+def test_a_limit_leaves_room_above_the_peak_and_still_stops_something(limit: float, words: str) -> None:
+    problem = oom_sizes.limit_problem(limit, peak=150)[0]
+    assert (words in problem) if words else not problem
+
+
+@pytest.mark.parametrize(("request_mib", "words"), [(0, "less memory"), (100, "less memory"), (120, ""), (300, ""), (768, "far more")])
+def test_a_request_follows_from_the_peak_and_not_from_the_moment(request_mib: float, words: str) -> None:
+    problem = oom_sizes.request_problem(request_mib, peak=150)[0]
+    assert (words in problem) if words else not problem
+
+
+@pytest.mark.parametrize("given", [150, "150", "150 MiB", "155Mi", 140.5])
+def test_a_measured_number_may_be_written_in_several_ways(given: object) -> None:
+    assert oom_sizes.agrees(given, 150)
+
+
+@pytest.mark.parametrize("given", [0, 75, 300, "a lot", "", None, "150 GiB", -150])
+def test_a_number_that_nobody_measured_is_refused(given: object) -> None:
+    assert not oom_sizes.agrees(given, 150)
+
+
+def pod(reason: str, code: int) -> Object:
+    status = {
+        "name": "model-server",
+        "restartCount": 2,
+        "state": {"waiting": {}},
+        "lastState": {"terminated": {"reason": reason, "exitCode": code}},
+    }
+    return {"kind": "Pod", "metadata": {"name": "api-1"}, "status": {"containerStatuses": [status]}}
+
+
+def scene(reason: str, code: int, log: str = "", *events: str) -> oom_causes.Scene:
+    return oom_causes.Scene([pod(reason, code)], log, list(events))
+
+
+CUDA = "model failed to load: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 24.00 GiB."
+
+
+@pytest.mark.parametrize(
+    ("now", "cause"),
+    [
+        (scene("OOMKilled", 137), "memory-limit"),
+        (scene("Error", 1, CUDA), "gpu-memory"),
+        (scene("Error", 1, "FileNotFoundError"), "program-error"),
+        (scene("Error", 137, "", "Container model-server failed liveness probe, will be restarted"), "killed-by-liveness"),
+    ],
+)
+def test_the_way_a_container_ended_tells_the_memories_apart(now: oom_causes.Scene, cause: str) -> None:
+    assert list(oom_causes.causes(now)) == [cause]
+
+
+def test_137_alone_is_not_said_to_be_memory_where_the_reason_is_another() -> None:
+    assert "memory-limit" not in oom_causes.causes(scene("Error", 137))
+
+
+def test_a_second_workload_behind_the_service_is_seen() -> None:
+    own = {"metadata": {"name": "api-1", "labels": {"app": "api"}, "ownerReferences": [{"uid": "rs"}]}}
+    other = {"kind": "Pod", "metadata": {"name": "beside", "labels": {"app": "api"}, "ownerReferences": [{"uid": "x"}]}}
+    sets = [{"metadata": {"uid": "rs", "ownerReferences": [{"uid": "d"}]}}]
+    ctx: Any = SimpleNamespace(namespace="ai-platform", api=SimpleNamespace(list=lambda *_: sets), pods=[own])
+    deployment, service = {"metadata": {"uid": "d"}}, {"spec": {"selector": {"app": "api"}}}
+    oom.alone_behind(ctx, deployment, service)
+    ctx.pods = [own, other]
+    with pytest.raises(Stop, match="another workload answers"):
+        oom.alone_behind(ctx, deployment, service)
+
+
+def test_the_way_to_the_limit_is_drawn_and_told_in_words() -> None:
+    log = "x loading 10% taken_mib=12 of 120 resident_mib=50 seconds=0.2\nx loading 20% taken_mib=24 of 120 resident_mib=62 seconds=0.4\n"
+    way = oom_view.points(log)
+    assert way == [(0.2, 50), (0.4, 62)]
+    drawn = pictures.curve("Memory", way, 64, "MiB", end="OOMKilled")
+    assert "<title>Memory: from 50 to 62 MiB in 0.4 s, limit 64 MiB, OOMKilled</title>" in drawn
+    assert "nothing measured" in pictures.curve("Memory", [], 64, "MiB")
