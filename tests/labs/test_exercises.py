@@ -97,8 +97,12 @@ def test_a_learner_whose_kernel_and_cluster_stop_in_the_middle_goes_on(lab: Lab,
     subprocess.run([str(BIN / "ai-lab"), "down"], env=environment, check=True, timeout=120)
     another_kernel = Session(lab_session.state)
     away = another_kernel.check(exercise, patience=0)
-    assert away.outcome is Outcome.ERROR
-    assert "ai-lab up" in away.next
+    if lab.cluster:
+        assert away.outcome is Outcome.ERROR
+        assert "ai-lab up" in away.next
+    else:
+        # An interview goes on without a cluster.
+        assert away.outcome is Outcome.NOT_YET
     subprocess.run([str(BIN / "ai-lab"), "up", "--cluster", "embedded"], env=environment, check=True, timeout=120)
     assert not another_kernel.check(exercise, patience=0).passed
     assert solve(another_kernel, exercise).passed
