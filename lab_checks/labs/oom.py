@@ -48,7 +48,9 @@ def begin(ctx: Context, *free: str, service: bool = False, tools: bool = False) 
     """What holds in every exercise: the same server, probes, GPU and neighbours; only memory and the variables `free` may differ."""
     guards.nodes_untouched(ctx)
     guards.node_status_untouched(ctx)
-    guards.others_untouched(ctx, f"deployments/{API}", *([f"services/{API}"] if service else []))
+    guards.others_untouched(
+        ctx, f"deployments/{API}", *([f"services/{API}"] if service else []), *([f"deployments/{TOOLS}"] if tools else [])
+    )
     deployment = guards.same_object(ctx, "deployments", API)
     guards.replicas_kept(ctx, deployment)
     guards.template_has_no_node_name(deployment)
