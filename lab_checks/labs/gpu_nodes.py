@@ -106,10 +106,10 @@ def sick_device(ctx: Context) -> Verdict:
     node = next(each for each in ctx.nodes if each["metadata"]["name"] == fault.node)
     notes = node["metadata"].get("annotations") or {}
     sick, cordoned = XID in notes, bool(node["spec"].get("unschedulable"))
-    if not sick and REPAIRED not in notes:
+    if not sick and not also.repaired_by_technician(ctx, node):
         raise fail(
             "the fault was taken off the node by hand, and no technician has seen the device",
-            see(node, f"annotations[{XID}]", "gone"),
+            see(node, f"annotations[{REPAIRED}]", notes.get(REPAIRED, "<none>")),
             expected="the device reset by the technician, on a node that takes no new Pods: hiding a fault heals nothing",
             next=f"ai-lab reset {ctx.exercise.key}, then kubectl cordon, python -m lab_checks.repair, kubectl uncordon",
         )

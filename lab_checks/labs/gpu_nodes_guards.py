@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab_checks import causes, guards, observe
+from lab_checks.audit import COURSE_MANAGER
 from lab_checks.context import Context
 from lab_checks.labs import gpu_nodes_facts as facts
 from lab_checks.observe import GPU, asked, named, see
+from lab_checks.repair import REPAIRED, XID
 from lab_checks.verdict import Seen, fail, idle, wait
 
 Object = dict[str, Any]
@@ -166,6 +168,18 @@ def plugin_not_restarted(ctx: Context) -> None:
                 expected="the plugin as it was: it only reports what the driver says, and a restart takes its log away",
                 next=f"ai-lab reset {ctx.exercise.key}; read the plugin's log before anything else",
             )
+
+
+def repaired_by_technician(ctx: Context, node: Object) -> bool:
+    """Whether the node's note of a repair names the fault of the start, and was written by the technician and not by hand (managedFields)."""
+    before = ctx.baseline["nodes"][node["metadata"]["name"]]["faults"].get(XID)
+    if before is None or (node["metadata"].get("annotations") or {}).get(REPAIRED) != before:
+        return False
+    return any(
+        entry.get("manager") == COURSE_MANAGER
+        and f"f:{REPAIRED}" in entry.get("fieldsV1", {}).get("f:metadata", {}).get("f:annotations", {})
+        for entry in node["metadata"].get("managedFields") or []
+    )
 
 
 def fault_answered(ctx: Context, fault: facts.Fault, *, idle_when_silent: bool) -> None:
