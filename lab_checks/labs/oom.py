@@ -6,22 +6,19 @@ from typing import Any
 
 from lab_checks import guards, observe
 from lab_checks.context import Context
-from lab_checks.labs import oom_causes, oom_sizes
+from lab_checks.labs import oom_causes, oom_guards, oom_sizes
+from lab_checks.labs.oom_guards import API, SERVER, TOOLS
 from lab_checks.labs.oom_sizes import Measured
-from lab_checks.observe import GPU, asked, named, see
+from lab_checks.observe import GPU, asked, see
 from lab_checks.registry import diagnosis, exercise, first_hint
 from lab_checks.verdict import Seen, Verdict, fail, idle, passed, wait
 
 Object = dict[str, Any]
 
-API = "ai-log-summary-api"
-TOOLS = "on-call-tools"
 LAB = "05-oom"
-SERVER, SIDECAR = "model-server", "log-shipper"
+SIDECAR = "log-shipper"
 # So many requests under the load, and as many seconds, before it is said to stand it.
 _REQUESTS, _SECONDS = 30, 4.0
-_KEPT = ("image", "command", "args", "envFrom", "volumeMounts", "lifecycle")
-_WRONG_ROOM = "the number of requests at once and the memory are yours to set; what a single request takes is the model's"
 
 for _name in ("killed-at-load", "killed-under-load", "gpu-memory"):
     diagnosis(f"{LAB}/{_name}")(oom_causes.judge)
@@ -42,119 +39,6 @@ def first_question(ctx: Context) -> str:
 
 for _name in ("killed-at-load", "killed-under-load", "gpu-memory"):
     first_hint(f"{LAB}/{_name}")(first_question)
-
-
-def begin(ctx: Context, *free: str, service: bool = False, tools: bool = False) -> Object:
-    """What holds in every exercise: the same server, probes, GPU and neighbours; only memory and the variables `free` may differ."""
-    guards.nodes_untouched(ctx)
-    guards.node_status_untouched(ctx)
-    guards.others_untouched(
-        ctx, f"deployments/{API}", *([f"services/{API}"] if service else []), *([f"deployments/{TOOLS}"] if tools else [])
-    )
-    deployment = guards.same_object(ctx, "deployments", API)
-    guards.replicas_kept(ctx, deployment)
-    guards.template_has_no_node_name(deployment)
-    spec = deployment["spec"]["template"]["spec"]
-    guards.walled(spec, deployment)
-    guards.tolerates_narrowly(spec, deployment)
-    guards.tolerates_only_gpus(ctx, deployment)
-    for resource in (GPU, "cpu"):
-        guards.requests_kept(ctx, deployment, resource)
-    cpu_in_proportion(ctx, deployment)
-    same_program(ctx, deployment, free)
-    if service:
-        alone_behind(ctx, deployment, guards.service_kept(ctx, API))
-    if tools:
-        tools_go_on(ctx)
-    guards.bound_by_scheduler(ctx)
-    return ctx.deployment(API)
-
-
-def cpu_in_proportion(ctx: Context, deployment: Object) -> None:
-    """No more CPU requested than its limit was at the start: what is set aside and idle strands the GPU beside it."""
-    before = ctx.baseline["namespaces"][ctx.namespace]["deployments"][API]["template"]
-    now, most = asked(deployment["spec"]["template"]["spec"], "cpu"), asked(before, "cpu", "limits")
-    if now > most:
-        raise fail(
-            f"{named(deployment)} asks for CPU far beyond what it had",
-            see(deployment, "requests[cpu]", f"{now}, at most {most}"),
-            expected="memory ran out, and not CPU: what is requested and idle keeps others off the node",
-            next=f"kubectl -n {ctx.namespace} set resources deployment/{API} -c {SERVER} --requests=cpu=100m",
-        )
-
-
-def alone_behind(ctx: Context, deployment: Object, service: Object) -> None:
-    """Every Pod that the Service selects is the Deployment's own: nothing beside it takes a share of the load."""
-    uid = deployment["metadata"]["uid"]
-    own = {each["metadata"]["uid"] for each in ctx.api.list("replicasets", ctx.namespace) if _owned(each, {uid})}
-    wanted = (service["spec"].get("selector") or {}).items()
-    for pod in ctx.pods:
-        if wanted <= (pod["metadata"].get("labels") or {}).items() and not _owned(pod, own):
-            raise fail(
-                "another workload answers behind the Service",
-                see(pod, "metadata.labels", pod["metadata"].get("labels")),
-                expected=f"deployment {API} alone: a second server on another GPU hides what the first one needs",
-                next=f"kubectl -n {ctx.namespace} get pods --show-labels",
-            )
-
-
-def _owned(each: Object, owners: set[str]) -> bool:
-    return any(owner["uid"] in owners for owner in each["metadata"].get("ownerReferences") or [])
-
-
-def same_program(ctx: Context, deployment: Object, free: tuple[str, ...]) -> None:
-    """The same containers with the same images, probes and variables, save for those that are `free`."""
-    before = ctx.baseline["namespaces"][ctx.namespace]["deployments"][API]["template"]
-    spec = deployment["spec"]["template"]["spec"]
-    again = f"ai-lab reset {ctx.exercise.key}"
-    names = [each["name"] for each in spec["containers"]]
-    if names != [each["name"] for each in before["containers"]] or spec.get("initContainers"):
-        raise fail(
-            f"{named(deployment)} has other containers now",
-            see(deployment, "containers", ", ".join(names)),
-            expected="the ones that it had",
-            next=again,
-        )
-    for old, new in zip(before["containers"], spec["containers"], strict=True):
-        for key in (*_KEPT, "readinessProbe", "livenessProbe", "startupProbe"):
-            if new.get(key) != old.get(key):
-                raise fail(
-                    f"{key} of {named(deployment)} was changed",
-                    see(deployment, f"containers[{new['name']}].{key}", new.get(key, "<none>")),
-                    expected="the same server, asked in the same way: it is its size that is in question",
-                    next=again,
-                )
-        was, now = guards.settings(old), guards.settings(new)
-        for name in sorted(was.keys() | now.keys()):
-            if name not in free and was.get(name) != now.get(name):
-                raise fail(
-                    f"the variable {name} of {named(deployment)} was changed",
-                    see(deployment, f"env[{name}]", (now.get(name) or {}).get("value", "<none>")),
-                    expected="the same model: " + (_WRONG_ROOM if free else "a smaller number in a variable makes no model smaller"),
-                    next=again,
-                )
-
-
-def tools_go_on(ctx: Context) -> None:
-    """The on-call tools ask as they asked at the start."""
-    tools = guards.same_object(ctx, "deployments", TOOLS)
-    before = ctx.baseline["namespaces"][ctx.namespace]["deployments"].get(TOOLS)
-    changed = before is not None and (
-        tools["spec"]["template"]["spec"] != before["template"] or tools["spec"]["replicas"] != before["replicas"]
-    )
-    if changed or not tools["spec"]["replicas"]:
-        raise fail(
-            "the load was changed, and not the server",
-            see(tools, "spec", f"replicas {tools['spec']['replicas']}"),
-            expected="eight teams on call who ask as they asked: they are why the server is there",
-            next=f"ai-lab reset {ctx.exercise.key}",
-        )
-    if any(policy for policy in ctx.api.list("networkpolicies", ctx.namespace)):
-        raise fail(
-            "a NetworkPolicy stands between the tools and the server",
-            expected="the tools' requests reach it",
-            next=f"kubectl -n {ctx.namespace} get networkpolicies",
-        )
 
 
 def container(deployment: Object, name: str = SERVER) -> Object:
@@ -246,7 +130,7 @@ def _ready_since(pod: Object) -> float:
 @exercise(f"{LAB}/killed-at-load")
 def killed_at_load(ctx: Context) -> Verdict:
     """Sized from the peak of the load."""
-    deployment = begin(ctx)
+    deployment = oom_guards.begin(ctx)
     pods = up(ctx, deployment)
     taken = oom_sizes.measure(ctx, pods[0])
     sized(deployment, taken)
@@ -258,7 +142,7 @@ def killed_at_load(ctx: Context) -> Verdict:
 @exercise(f"{LAB}/killed-under-load")
 def killed_under_load(ctx: Context) -> Verdict:
     """Bounded, or sized, for what it does at once."""
-    deployment = begin(ctx, "MAX_CONCURRENCY", "MAX_QUEUE", service=True, tools=True)
+    deployment = oom_guards.begin(ctx, "MAX_CONCURRENCY", "MAX_QUEUE", service=True, tools=True)
     at_once = guards.settings(container(deployment)).get("MAX_CONCURRENCY", {}).get("value", "4")
     if not str(at_once).isdigit() or int(at_once) < 1:
         raise fail(
@@ -283,7 +167,7 @@ def killed_under_load(ctx: Context) -> Verdict:
 @exercise(f"{LAB}/gpu-memory")
 def gpu_memory(ctx: Context) -> Verdict:
     """The same model on the card that holds it."""
-    deployment = begin(ctx)
+    deployment = oom_guards.begin(ctx)
     before = ctx.baseline["namespaces"][ctx.namespace]["deployments"][API]["template"]
     old, new = container({"spec": {"template": {"spec": before}}}), container(deployment)
     if asked({"containers": [new]}, GPU, "limits") > asked({"containers": [old]}, GPU, "limits"):
@@ -310,7 +194,7 @@ def gpu_memory(ctx: Context) -> Verdict:
 @exercise(f"{LAB}/size-it")
 def size_it(ctx: Context) -> Verdict:
     """Both containers sized from what they take under load."""
-    deployment = begin(ctx, service=True, tools=True)
+    deployment = oom_guards.begin(ctx, service=True, tools=True)
     spec = deployment["spec"]["template"]["spec"]
     before = ctx.baseline["namespaces"][ctx.namespace]["deployments"][API]["template"]
     if spec == before and not ctx.answers.get("peak_mib"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab_checks import pictures
-from lab_checks.labs import oom, oom_causes, oom_sizes, oom_view
+from lab_checks.labs import oom_causes, oom_guards, oom_sizes, oom_view
 from lab_checks.verdict import Stop
 
 Object = dict[str, Any]
@@ -92,10 +92,10 @@ def test_a_second_workload_behind_the_service_is_seen() -> None:
     sets = [{"metadata": {"uid": "rs", "ownerReferences": [{"uid": "d"}]}}]
     ctx: Any = SimpleNamespace(namespace="ai-platform", api=SimpleNamespace(list=lambda *_: sets), pods=[own])
     deployment, service = {"metadata": {"uid": "d"}}, {"spec": {"selector": {"app": "api"}}}
-    oom.alone_behind(ctx, deployment, service)
+    oom_guards.alone_behind(ctx, deployment, service)
     ctx.pods = [own, other]
     with pytest.raises(Stop, match="another workload answers"):
-        oom.alone_behind(ctx, deployment, service)
+        oom_guards.alone_behind(ctx, deployment, service)
 
 
 def test_the_way_to_the_limit_is_drawn_and_told_in_words() -> None:
