@@ -206,7 +206,7 @@ async def test_a_device_fails_with_an_xid_and_recovers_when_the_annotation_is_go
     began = time.monotonic()
     rig.api.annotate(xid="79")
     assert await rig.kubelet.next_list() == [False, True]
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 20
     rig.api.annotate(xid=None)
     assert await rig.kubelet.next_list() == [True, True]
     log = rig.stop()

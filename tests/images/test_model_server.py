@@ -133,7 +133,7 @@ def test_sigterm_ends_it_while_it_loads(serve: Serve) -> None:
     server.until("/healthz", 200)
     began = time.monotonic()
     assert server.stop()[0] == 0
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the memory from /proc")
