@@ -11,6 +11,7 @@ from lab_checks import causes, guards, observe
 from lab_checks.context import Context
 from lab_checks.labs import gpu_nodes_facts as facts
 from lab_checks.labs import gpu_nodes_guards as also
+from lab_checks.labs import gpu_nodes_hints as hints
 from lab_checks.observe import GPU, see
 from lab_checks.registry import exercise
 from lab_checks.repair import REPAIRED, XID
@@ -20,6 +21,9 @@ Object = dict[str, Any]
 
 LAB = "01-gpu-nodes"
 API = "ai-log-summary-api"
+# Importing the hints registers them.
+__all__ = ["hints"]
+
 EXERCISES = ("install-the-plugin", "first-gpu-pod", "half-a-gpu", "sick-device", "four-ways")
 
 

@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 
-from lab_checks import repair
+from lab_checks import course, repair
+from lab_checks.api import shell
+from lab_checks.course import Exercise
 from lab_checks.labs import gpu_nodes_facts as facts
 from lab_checks.labs import gpu_nodes_guards as guards
 from lab_checks.observe import NodeFacts
+from lab_checks.session import Session
 from lab_checks.verdict import Stop
 
 Object = dict[str, Any]
+
+LAB = course.load().lab("01-gpu-nodes")
 
 REFUSALS = {
     "half": "Pod is invalid:\n* limits[nvidia.com/gpu]: Invalid value: 500m: must be an integer\n* requests[nvidia.com/gpu]: must be an integer",
@@ -125,3 +130,20 @@ def test_the_technician_comes_to_a_sick_device_on_a_node_that_takes_no_new_pods(
     assert repair.refusal(node(sick=True, cordoned=True)) == ""
     assert "Cordon the node first" in repair.refusal(node(sick=True, cordoned=False))
     assert "nothing to repair" in repair.refusal(node(sick=False, cordoned=True))
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(120)
+def test_the_first_hint_follows_what_was_looked_at_and_what_is_there(lab_session: Session) -> None:
+    def first(exercise: Exercise) -> str:
+        lab_session.start(exercise)
+        return lab_session.hint(exercise)[0]
+
+    assert "Which two things must a Pod say" in first(LAB.exercise("first-gpu-pod"))
+    assert "wishes/half.yaml" in first(LAB.exercise("half-a-gpu"))
+    assert "Which three numbers of a node" in first(LAB.exercise("four-ways"))
+    sick = LAB.exercise("sick-device")
+    assert "Two numbers of each node" in first(sick)
+    lab_session.start(sick)
+    shell("kubectl describe node ai-lab-worker2", lab_session.api.kubeconfig)
+    assert "On ai-lab-worker2 one of 2 cannot be given" in lab_session.hint(sick)[0]
