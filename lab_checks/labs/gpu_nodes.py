@@ -24,8 +24,6 @@ API = "ai-log-summary-api"
 # Importing the hints registers them.
 __all__ = ["hints"]
 
-EXERCISES = ("install-the-plugin", "first-gpu-pod", "half-a-gpu", "sick-device", "four-ways")
-
 
 @exercise(f"{LAB}/install-the-plugin")
 def install_the_plugin(ctx: Context) -> Verdict:
