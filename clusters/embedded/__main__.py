@@ -43,8 +43,9 @@ TOPOLOGY = Path(__file__).with_name("topology.json")
 
 _GPU = "nvidia.com/gpu"
 _GPU_COUNT = "nvidia.com/gpu.count"
-# A plugin that does not register does not keep the cluster from being used; the provider is told what is missing instead.
-_GPU_PATIENCE = 20.0
+# A plugin that does not register does not keep the cluster from being used; the provider is told what is missing instead. On a cluster that
+# comes back from a stop a lab may be under way in which the GPUs are gone on purpose.
+_GPU_PATIENCE, _GPU_PATIENCE_AGAIN = 20.0, 5.0
 
 
 class _Component(Protocol):
@@ -98,8 +99,8 @@ def missing(nodes: list[Object], expected: int) -> str:
     return ""
 
 
-async def _await_ready(nodes: Informer, expected: int) -> str:
-    """Waits until nothing is missing, or for as long as a plugin may take; what is missing then is returned."""
+async def _await_ready(nodes: Informer, expected: int, patience: float) -> str:
+    """Waits until nothing is missing, or for `patience` seconds; what is missing then is returned."""
     complete = asyncio.Event()
 
     def look(old: Object | None, new: Object | None) -> None:
@@ -108,7 +109,7 @@ async def _await_ready(nodes: Informer, expected: int) -> str:
 
     nodes.on_change(look)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(complete.wait(), _GPU_PATIENCE)
+        await asyncio.wait_for(complete.wait(), patience)
     return missing(nodes.list(), expected)
 
 
@@ -146,9 +147,10 @@ async def serve(options: argparse.Namespace, began: float) -> None:
             nodes,
         ]
         running = [tasks.create_task(each.run(), name=type(each).__name__) for each in components]
+        lacking = ""
         if not options.without_addons:
-            await addons.apply(client("system:addon-manager", "system:masters"), ROOT / "manifests" / "base")
-        lacking = "" if options.without_addons else await _await_ready(nodes, len(topology))
+            new = await addons.apply(client("system:addon-manager", "system:masters"), ROOT / "manifests" / "base")
+            lacking = await _await_ready(nodes, len(topology), _GPU_PATIENCE if new else _GPU_PATIENCE_AGAIN)
         # What start-up leaves behind is alive for good: keep the collector from walking through it again and again.
         gc.collect()
         gc.freeze()

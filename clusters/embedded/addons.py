@@ -1,6 +1,6 @@
-"""What every lab cluster starts with: the namespace and the GPU plugin of `manifests/base`, created where they are not there yet.
+"""What every lab cluster starts with: the namespace and the GPU plugin of `manifests/base`, created once on a new cluster.
 
-An object that exists is left alone: a learner may have changed it, or deleted it on purpose in a lab; a new cluster gets it afresh.
+Afterwards they are the learner's: changed or taken away on purpose in a lab, they stay so when the cluster comes back from a stop.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from clusters.embedded.client import Client, Object
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import by_kind
 
+# On the namespace kube-system of a cluster that has been given its add-ons.
+_GIVEN = "ai-lab.dev/addons"
+
 
 def read(folder: Path) -> list[Object]:
     """The objects of the add-ons' files in `folder`, in their order."""
@@ -22,8 +25,11 @@ def read(folder: Path) -> list[Object]:
     return [obj for name in ADDONS for obj in yaml.load_all((folder / name).read_text(), loader) if obj]
 
 
-async def apply(client: Client, folder: Path) -> None:
-    """Creates what is missing of the folder's objects. Raises ApiError where the API server refuses one."""
+async def apply(client: Client, folder: Path) -> bool:
+    """Creates the folder's objects where this cluster was never given them, and says whether it did. Raises ApiError where the API server refuses one."""
+    system = await client.get("namespaces", "kube-system")
+    if _GIVEN in (system["metadata"].get("annotations") or {}):
+        return False
     for obj in read(folder):
         resource = by_kind()[obj["apiVersion"], obj["kind"]]
         try:
@@ -31,3 +37,5 @@ async def apply(client: Client, folder: Path) -> None:
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
+    await client.patch("namespaces", "kube-system", {"metadata": {"annotations": {_GIVEN: "created"}}})
+    return True

@@ -94,7 +94,9 @@ class EmbeddedCluster(Cluster):
                 next=answer.get("next") or f"the whole story is in {self._log}; ai-lab down --wipe starts over with an empty cluster",
             )
         if answer.get("missing"):
-            progress.say(f"up, and not complete yet: {answer['missing']} (kubectl -n kube-system get pods -o wide)")
+            progress.say(
+                f"up, and not complete yet: {answer['missing']} (kubectl -n kube-system get pods -o wide; ai-lab reset LAB brings the plugin back)"
+            )
 
     def _await_answer(self, reader: int, process: subprocess.Popen[bytes]) -> Object:
         with os.fdopen(reader) as ready:

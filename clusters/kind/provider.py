@@ -170,8 +170,9 @@ class KindCluster(Cluster):
         if not containers:
             self._create(engine, info, progress)
         self._bring_images(engine, progress)
-        with progress.step("GPU device plugin and namespace"):
-            self._create_base()
+        if not self._complete.exists():
+            with progress.step("GPU device plugin and namespace"):
+                self._create_base()
         with progress.step("Nodes Ready"):
             self._await(_WAIT_NODES, lambda nodes: readiness.nodes_missing(nodes, NODES), progress)
         self._await_gpus(progress)
@@ -326,7 +327,7 @@ class KindCluster(Cluster):
         return found
 
     def _create_base(self) -> None:
-        """Creates what is missing of manifests/base; an object that exists is left alone, since a learner may have changed it in a lab."""
+        """Creates what is missing of manifests/base, until the cluster was ready once: afterwards a lab may have changed it or taken it away."""
         for name in ADDONS:
             ran = self._kubectl(
                 "create", f"--filename={images.ROOT.parent / 'manifests' / 'base' / name}", "--field-manager=ai-lab", timeout=60.0
@@ -365,7 +366,7 @@ class KindCluster(Cluster):
                 self._await(_WAIT_GPUS_AGAIN, lambda nodes: readiness.gpus_missing(nodes, readiness.promised(nodes)), Progress())
         except ClusterError as problem:
             # A lab may be under way in which they are gone on purpose.
-            progress.say(problem.what)
+            progress.say(f"{problem.what}; ai-lab reset LAB brings the plugin back")
 
     def _gpus_missing(self, nodes: list[Object]) -> str:
         missing = readiness.gpus_missing(nodes, GPUS)

@@ -71,13 +71,18 @@ def test_a_learner_who_starts_again_or_resets_begins_from_the_start(lab: Lab, la
     lab_session.start(first)
     assert lab_session.check(first, patience=0).outcome in (Outcome.FAILED, Outcome.NOT_YET)
     assert solve(lab_session, first).passed
-    # A look at another exercise, out of order, says something sane and changes nothing for the first.
-    assert lab_session.check(last, patience=0).outcome is Outcome.NOT_YET
+    if lab.cluster:
+        # A look at another exercise, out of order, says something sane and changes nothing for the first.
+        assert lab_session.check(last, patience=0).outcome is Outcome.NOT_YET
     lab_session.start(last)
     assert not lab_session.check(last, patience=0).passed
     gone = lab_session.check(first, patience=0)
-    assert gone.outcome is Outcome.NOT_YET
-    assert gone.next == f"ai-lab start {first.key}"
+    if lab.cluster:
+        assert gone.outcome is Outcome.NOT_YET
+        assert gone.next == f"ai-lab start {first.key}"
+    else:
+        # Only a cluster holds one exercise at a time: an answer stands beside others.
+        assert gone.passed
     lab_session.reset(lab, first)
     assert not lab_session.check(first, patience=0).passed
     assert solve(lab_session, first).passed

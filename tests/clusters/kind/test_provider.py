@@ -160,19 +160,22 @@ def test_images_that_one_node_lacks_are_loaded(tmp_path: Path) -> None:
 
 
 def test_base_objects_that_are_there_are_left_as_a_lab_made_them(tmp_path: Path) -> None:
-    kind(tmp_path, recorded()).up(Progress())
     exists = (
         'Error from server (AlreadyExists): error when creating "x.yaml": daemonsets.apps "nvidia-device-plugin-daemonset" already exists\n'
     )
-    commands = recorded(
-        {"when": "^docker ps", "out": ANSWERS["nodes_whole"]},
-        {"when": " create --filename", "code": 1, "err": exists},
-        {"when": "kubectl .*get nodes", "out": "NODES_WITHOUT_GPUS"},
-    )
+    commands = recorded({"when": "^docker ps", "out": ANSWERS["nodes_whole"]}, {"when": " create --filename", "code": 1, "err": exists})
+    kind(tmp_path, commands).up(Progress())
+    assert commands.did(" create --filename")
+    assert not commands.did(" apply ")
+
+
+def test_what_a_lab_took_away_is_not_brought_back_by_a_later_start(tmp_path: Path) -> None:
+    kind(tmp_path, recorded()).up(Progress())
+    commands = recorded({"when": "^docker ps", "out": ANSWERS["nodes_whole"]}, {"when": "kubectl .*get nodes", "out": "NODES_WITHOUT_GPUS"})
     heard = Heard()
     kind(tmp_path, commands).up(heard)
-    assert not commands.did(" apply ")
-    assert any("ai-lab-worker2 offers 0 of 2" in line for line in heard.lines)
+    assert not commands.did(" create --filename")
+    assert any("ai-lab-worker2 offers 0 of 2" in line and "ai-lab reset" in line for line in heard.lines)
 
 
 def test_a_paused_node_is_woken(tmp_path: Path) -> None:
