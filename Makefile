@@ -51,10 +51,10 @@ test-unit: $(VENV)/.installed-dev ## tests that need no cluster
 	$(PYTEST) -m 'not cluster and not notebook and not browser and not kind' -n 2
 
 test-cluster: $(VENV)/.installed-dev ## tests on a live embedded cluster, with real kubectl
-	$(PYTEST) -m 'cluster and not notebook and not browser'
+	$(PYTEST) -m 'cluster and not notebook and not browser' -n 2 --dist loadgroup
 
 test-notebooks: $(VENV)/.installed-dev ## solutions compared by nbval, learners' notebooks run by papermill
-	$(PYTEST) -m notebook
+	$(PYTEST) -m notebook -n 2 --dist loadgroup
 
 test-browser: $(VENV)/.installed-dev ## JupyterLab in headless Chromium
 	@sh tests/browser/get-chromium.sh $(BIN)

@@ -20,6 +20,12 @@ from tests.conftest import ROOT
 SOLVED = sorted((ROOT / "solutions").glob("*.ipynb"))
 UNSOLVED = sorted((ROOT / "labs").glob("*.ipynb"))
 
+
+def by_lab(paths: list[Path]) -> list[Any]:
+    """Each notebook as a parameter; one lab's runs stay together, since they forward the same ports of this machine."""
+    return [pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(path.stem)) for path in paths]
+
+
 pytestmark = [pytest.mark.notebook, pytest.mark.timeout(900)]
 
 
@@ -40,7 +46,7 @@ def test_there_are_notebooks_to_run() -> None:
     assert [path.name for path in SOLVED] == [path.name for path in UNSOLVED]
 
 
-@pytest.mark.parametrize("path", SOLVED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", by_lab(SOLVED))
 def test_the_solved_notebook_gives_its_outputs_again(path: Path, lab_home: Path) -> None:
     command = [
         sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "240", "-q", "-p", "no:cacheprovider",
@@ -50,7 +56,7 @@ def test_the_solved_notebook_gives_its_outputs_again(path: Path, lab_home: Path)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("path", UNSOLVED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", by_lab(UNSOLVED))
 def test_the_learners_notebook_runs_unsolved_to_its_end(path: Path, lab_home: Path, tmp_path: Path) -> None:
     target = tmp_path / path.name
     command = [sys.executable, "-m", "papermill", "--cwd", str(tmp_path), "--no-progress-bar", str(path), str(target)]
@@ -62,7 +68,7 @@ def test_the_learners_notebook_runs_unsolved_to_its_end(path: Path, lab_home: Pa
     assert set(verdicts) <= {"not yet", "failed"}, f"nothing was solved, and yet: {verdicts}\n{text[-3000:]}"
 
 
-@pytest.mark.parametrize("path", UNSOLVED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", by_lab(UNSOLVED))
 def test_cells_in_another_order_and_twice_say_what_to_do_and_break_nothing(path: Path, lab_home: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     setup, *rest = [cell for cell in notebook.cells if cell.cell_type == "code"]
