@@ -20,7 +20,7 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "SECRET",
         re.compile(
-            r"(?i)(?P<keep>\b[\w.-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key|credential)[\w.-]*[\"']?\s*[:=]\s*[\"']?)(?P<hide>[^\s\"',}]{4,})"
+            r"(?i)(?P<keep>\b(?!TokenExpirationSeconds)[\w.-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key|credential)[\w.-]*[\"']?\s*[:=]\s*[\"']?)(?P<hide>[^\s\"',}]{4,})"
         ),
     ),
     ("CREDENTIALS", re.compile(r"(?P<keep>\w+://)(?P<hide>[^/\s:@]+:[^/\s@]+)(?=@)")),

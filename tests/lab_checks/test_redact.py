@@ -33,5 +33,5 @@ def test_the_same_address_keeps_one_name_so_that_the_text_makes_sense() -> None:
 
 
 def test_what_an_engineer_needs_stays() -> None:
-    text = "0/4 nodes are available: 3 Insufficient nvidia.com/gpu. Image python:3.12-slim, exit code 137, token count 512"
+    text = "0/4 nodes are available: 3 Insufficient nvidia.com/gpu. Image python:3.12-slim, exit code 137, token count 512, TokenExpirationSeconds:  3607"
     assert redact(text).text == text
