@@ -15,7 +15,7 @@ import pytest
 from nbclient import NotebookClient
 
 from lab_checks.authoring import notebooks
-from tests.conftest import ROOT
+from tests.conftest import BIN, ROOT
 
 SOLVED = sorted((ROOT / "solutions").glob("*.ipynb"))
 UNSOLVED = sorted((ROOT / "labs").glob("*.ipynb"))
@@ -31,6 +31,11 @@ pytestmark = [pytest.mark.notebook, pytest.mark.timeout(900)]
 
 def environment(home: Path) -> dict[str, str]:
     return {**os.environ, "AI_LAB_HOME": str(home)}
+
+
+def new_learner(home: Path) -> None:
+    """What an earlier notebook passed and answered is forgotten."""
+    subprocess.run([str(BIN / "ai-lab"), "reset", "--all"], env=environment(home), check=True, capture_output=True, timeout=120)
 
 
 def printed(notebook: Any) -> str:
@@ -58,6 +63,7 @@ def test_the_solved_notebook_gives_its_outputs_again(path: Path, lab_home: Path)
 
 @pytest.mark.parametrize("path", by_lab(UNSOLVED))
 def test_the_learners_notebook_runs_unsolved_to_its_end(path: Path, lab_home: Path, tmp_path: Path) -> None:
+    new_learner(lab_home)
     target = tmp_path / path.name
     command = [sys.executable, "-m", "papermill", "--cwd", str(tmp_path), "--no-progress-bar", str(path), str(target)]
     done = subprocess.run(command, env=environment(lab_home), capture_output=True, text=True, check=False)
@@ -70,6 +76,7 @@ def test_the_learners_notebook_runs_unsolved_to_its_end(path: Path, lab_home: Pa
 
 @pytest.mark.parametrize("path", by_lab(UNSOLVED))
 def test_cells_in_another_order_and_twice_say_what_to_do_and_break_nothing(path: Path, lab_home: Path, tmp_path: Path) -> None:
+    new_learner(lab_home)
     notebook = nbformat.read(path, as_version=4)
     setup, *rest = [cell for cell in notebook.cells if cell.cell_type == "code"]
     notebook.cells = [setup, *(copy.deepcopy(cell) for cell in reversed(rest) for _ in range(2)), setup]
