@@ -46,6 +46,7 @@ def choose(state: Path | None = None) -> tuple[Cluster, str]:
     folder = state or state_folder()
     before = in_use(folder)
     if before is not None and before.status().state in ("ready", "starting"):
+        before.may_fetch = False
         return before, ""
     if shutil.which("kind") is None:
         # The most frequent case by far, and told without starting another program.
@@ -56,6 +57,7 @@ def choose(state: Path | None = None) -> tuple[Cluster, str]:
         kind = KindCluster(folder)
         hindrance = kind.can_start_at_once()
         if not hindrance:
+            kind.may_fetch = False
             return kind, ""
     return get("embedded", folder), f"Taking the embedded cluster. For kind: {hindrance}; ai-lab up --cluster kind"
 

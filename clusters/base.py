@@ -41,6 +41,9 @@ class Progress:
     def say(self, line: str) -> None:
         """One line about the step under way."""
 
+    def detail(self, line: str) -> None:
+        """One line of a program that works beneath the step: for people who watch, and not worth keeping."""
+
 
 @dataclass(frozen=True)
 class ClusterStatus:
@@ -73,10 +76,14 @@ class ClusterStatus:
 
 
 class Cluster(ABC):
-    """One cluster to run labs on. `made_by_lab`: nodes, the GPU plugin and the namespaces belong to the course, which may put them right."""
+    """One cluster to run labs on. `made_by_lab`: nodes, the GPU plugin and the namespaces belong to the course, which may put them right.
+
+    `may_fetch`: `up` may fetch and build what is missing; not where nobody asked for this kind of cluster.
+    """
 
     name: str
     made_by_lab: bool = True
+    may_fetch: bool = True
 
     @property
     @abstractmethod

@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from clusters import images
 from clusters.base import ClusterError
 from clusters.kind import host
 from clusters.kind.commands import Commands
 from clusters.kind.engine import choose
-from clusters.kind.nodes import CLUSTER, DEFAULT_NODE_IMAGE, NODE_IMAGE_DOWNLOAD, Kind, node_image
+from clusters.kind.nodes import CLUSTER, DEFAULT_NODE_IMAGE, LAB_IMAGES_DOWNLOAD, NODE_IMAGE_DOWNLOAD, Kind, node_image
 
 GIB = 1024**3
 
@@ -139,6 +140,24 @@ def _kind(facts: host.HostFacts, commands: Commands) -> list[Finding]:
                 "" if here else f"{engine.name} pull {node_image()}",
             )
         )  # fmt: skip
+        built = engine.image_ids(images.needed())
+        unbuilt = sum(image.reference not in built for image in images.catalogue())
+        found.append(
+            Finding(
+                "kind", "lab images", "warn" if unbuilt else "ok",
+                f"{unbuilt} of {len(images.catalogue())} not built, about {LAB_IMAGES_DOWNLOAD // 1024**2} MB to fetch" if unbuilt else "built",
+                "ai-lab images build" if unbuilt else "",
+            )
+        )  # fmt: skip
+        for other in images.others():
+            missing = other.reference not in built
+            found.append(
+                Finding(
+                    "kind", f"image {other.reference}", "warn" if missing else "ok",
+                    f"missing, about {other.download // 1024**2} MB to fetch" if missing else "here",
+                    f"{engine.name} pull {other.reference}" if missing else "",
+                )
+            )  # fmt: skip
         running = engine.nodes(CLUSTER)
         if running:
             found.append(

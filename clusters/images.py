@@ -1,7 +1,7 @@
-"""The lab's own images as they are built for real nodes: from `images/*/Dockerfile`, one row of `image.toml` a tag.
+"""The images that the lab's Pods run on real nodes: its own, from `images/*/Dockerfile` with one row of `image.toml` a tag, and others' (`others.toml`).
 
 `build` takes a row to an image in the engine, with progress; BASE_IMAGE, PIP_INDEX_URL and their like are handed on from the environment.
-`save` writes the archive that a classroom without a network starts from.
+`fetch` pulls one of the others. `save` writes the archive that a classroom without a network starts from.
 """
 
 from __future__ import annotations
@@ -42,6 +42,14 @@ class LabImage:
         return {name: os.environ[name] for name in HANDED_ON if os.environ.get(name)} | self.args
 
 
+@dataclass(frozen=True)
+class OtherImage:
+    """An image that somebody else builds: `download` is about how many bytes a pull fetches."""
+
+    reference: str
+    download: int
+
+
 @cache
 def catalogue(root: Path = ROOT) -> tuple[LabImage, ...]:
     """All images of the lab, in the order of their folders and rows."""
@@ -52,15 +60,52 @@ def catalogue(root: Path = ROOT) -> tuple[LabImage, ...]:
     return tuple(found)
 
 
+@cache
+def others(root: Path = ROOT) -> tuple[OtherImage, ...]:
+    """The images of others that Pods of the course run."""
+    rows = tomllib.loads((root / "others.toml").read_text())["image"]
+    return tuple(OtherImage(row["name"], row["megabytes"] * 1024**2) for row in rows)
+
+
+@cache
+def missing_on_purpose(root: Path = ROOT) -> dict[str, str]:
+    """Names of images that exercises use although no node has them, each with the reason."""
+    return {row["name"]: row["why"] for row in tomllib.loads((root / "others.toml").read_text())["missing"]}
+
+
+def needed() -> tuple[str, ...]:
+    """Every image that a node must have, by name and tag."""
+    return (*(image.reference for image in catalogue()), *(image.reference for image in others()))
+
+
+def fetch(engine: ImageEngine, image: OtherImage, say: Callable[[str], None]) -> str:
+    """Brings one of the others into the engine; returns a note for people, empty where it was pulled.
+
+    Where it cannot be pulled and BASE_IMAGE, which the lab's images are built on in its place, is here, that one is given its name as well.
+    Raises ClusterError.
+    """
+    from clusters.base import ClusterError
+
+    try:
+        engine.pull(image.reference, say)
+    except ClusterError:
+        base = os.environ.get("BASE_IMAGE", "")
+        if not base or not engine.has_image(base):
+            raise
+        engine.tag(base, image.reference)
+        return f"{image.reference} cannot be fetched: {base} (BASE_IMAGE) takes its place"
+    return ""
+
+
 def save(engine: ImageEngine, archive: Path, node_image: bool = True) -> list[str]:
-    """Writes all lab images, and the node image where the engine has it, into one archive; returns what is in it. Raises ClusterError."""
+    """Writes all images of the lab's Pods, and the node image where the engine has it, into one archive; returns what is in it. Raises ClusterError."""
     from clusters.base import ClusterError
     from clusters.kind.nodes import node_image as wanted_node_image
 
-    wanted = [image.reference for image in catalogue()]
+    wanted = list(needed())
     missing = [reference for reference in wanted if not engine.has_image(reference)]
     if missing:
-        raise ClusterError(f"not built yet: {', '.join(missing)}", next="ai-lab images build")
+        raise ClusterError(f"not built or fetched yet: {', '.join(missing)}", next="ai-lab images build")
     if node_image and engine.has_image(wanted_node_image()):
         wanted.append(wanted_node_image())
     engine.save(wanted, str(archive))

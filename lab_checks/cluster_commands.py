@@ -79,7 +79,8 @@ def status(as_json: JsonOption = False) -> None:
         if seen.server:
             typer.echo(f"  API server  {seen.server}\n  kubeconfig  {seen.kubeconfig}")
         if seen.memory:
-            typer.echo(f"  memory      {seen.memory / 1024**2:.0f} MiB in {len(seen.pids)} processes")
+            spread = f" in {len(seen.pids)} processes" if seen.pids else ""
+            typer.echo(f"  memory      {seen.memory / 1024**2:.0f} MiB{spread}")
         for node in seen.to_json()["nodes"]:
             gpus = f", {node['gpus']} GPU" if node["gpus"] else ""
             typer.echo(f"  {'✔' if node['ready'] else '✘'} {node['name']}{gpus}")

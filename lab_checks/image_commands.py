@@ -21,19 +21,25 @@ def _engine() -> images.ImageEngine:
 
 @app.command("list")
 def list_images() -> None:
-    """Show the lab's images and whether the container engine has them."""
+    """Show the images that the lab's Pods run, and whether the container engine has them."""
     engine = _engine()
-    for image in images.catalogue():
-        typer.echo(f"{'✔' if engine.has_image(image.reference) else '✘'} {image.reference}")
+    for reference in images.needed():
+        typer.echo(f"{'✔' if engine.has_image(reference) else '✘'} {reference}")
 
 
 @app.command()
 def build() -> None:
-    """Build the images that are missing or whose sources have changed; BASE_IMAGE, PIP_INDEX_URL and their like are handed on."""
+    """Build the images that are missing or whose sources have changed, and fetch those of others; BASE_IMAGE, PIP_INDEX_URL and their like are handed on."""
     engine = _engine()
     for image in images.catalogue():
         typer.echo(f"Building {image.reference}")
         images.build(engine, image, lambda line: typer.echo(f"  {line}", err=True))
+    for other in images.others():
+        if engine.has_image(other.reference):
+            continue
+        typer.echo(f"Fetching {other.reference}, about {other.download // 1024**2} MB")
+        if note := images.fetch(engine, other, lambda line: typer.echo(f"  {line}", err=True)):
+            typer.echo(note)
 
 
 @app.command()

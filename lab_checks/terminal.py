@@ -49,6 +49,10 @@ class TerminalProgress(clusters.Progress):
     def say(self, line: str) -> None:
         typer.echo(f"  {line}", err=True)
 
+    def detail(self, line: str) -> None:
+        if sys.stderr.isatty():
+            self.say(line)
+
     def _spinner(self, title: str) -> Any:
         if not sys.stderr.isatty():
             return None

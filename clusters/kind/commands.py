@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from clusters.base import ClusterError
 
@@ -51,18 +52,43 @@ class Commands:
 
     def __init__(self, environment: Mapping[str, str] | None = None):
         self.environment = dict(environment or {})
+        self._running: set[subprocess.Popen[str]] = set()
 
-    def run(self, *argv: str, timeout: float, called: str = "", on_line: Callable[[str], None] | None = None) -> Ran:
+    def run(
+        self, *argv: str, timeout: float, called: str = "", on_line: Callable[[str], None] | None = None, stdin: Path | None = None
+    ) -> Ran:
         """Runs `argv` to its end or for `timeout` seconds; `on_line` hears each line of its output while it runs.
 
         `called` is the name by which the program is told that it was called (argv[0]); kubectl shows it to the API server as its user agent.
+        `stdin` is a file that it reads. Several threads may run programs at once.
         """
+        with contextlib.ExitStack() as stack:
+            try:
+                given = stack.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
+            except OSError as error:
+                return Ran(argv, 126, "", f"{stdin}: {error.strerror or error}")
+            return self._run(argv, given, timeout, called, on_line)
+
+    def interrupt(self) -> None:
+        """Ends every program that is running now, in whatever thread it was started."""
+        running = tuple(self._running)
+        for process in running:
+            _signal_group(process, signal.SIGINT)
+        for process in running:
+            try:
+                process.wait(timeout=_GRACE)
+            except subprocess.TimeoutExpired:
+                _signal_group(process, signal.SIGKILL)
+
+    def _run(
+        self, argv: tuple[str, ...], stdin: IO[bytes] | int, timeout: float, called: str, on_line: Callable[[str], None] | None
+    ) -> Ran:
         try:
             # A group of its own, so that what the program started ends with it: `kind` runs `docker pull` and waits for it.
             process = subprocess.Popen(
                 [called or argv[0], *argv[1:]],
                 executable=argv[0],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -76,6 +102,7 @@ class Commands:
             return Ran(argv, 126, "", f"{argv[0]}: {error.strerror}")
         except OSError as error:
             return Ran(argv, 126, "", f"{argv[0]}: {error.strerror or error}")
+        self._running.add(process)
         heard: list[str] = []
 
         def listen() -> None:
@@ -113,6 +140,7 @@ class Commands:
         finally:
             stopper.cancel()
             listener.join(timeout=_GRACE)
+            self._running.discard(process)
         return Ran(argv, 124 if out_of_time.is_set() and code < 0 else code, "".join(written), "".join(heard))
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from clusters.base import ClusterError
-from clusters.kind.commands import Commands, explain
+from clusters.kind.commands import Commands, Ran, explain
 
 ENGINES = ("docker", "podman", "nerdctl")
 
@@ -104,6 +105,36 @@ class Engine:
         # Docker and nerdctl write Id, and templates of the three differ in the name: so the JSON is read here.
         return str(found[0].get("Id") or found[0].get("ID") or "") if found else ""
 
+    def image_ids(self, references: Sequence[str]) -> dict[str, str]:
+        """Reference to id, as `image_id` has them, of those images that the engine has."""
+        ran = self.commands.run(self.name, "image", "inspect", *references, timeout=_QUICK)
+        try:
+            found = json.loads(ran.out) if ran.ok else []
+        except ValueError:
+            found = []
+        if len(found) == len(references):
+            # All are there, and they are answered in the order in which they were asked for.
+            return {reference: str(each.get("Id") or each.get("ID") or "") for reference, each in zip(references, found, strict=True)}
+        return {reference: number for reference in references if (number := self.image_id(reference))}
+
+    def tag(self, source: str, target: str) -> None:
+        """Gives an image another name."""
+        ran = self.commands.run(self.name, "tag", source, target, timeout=_QUICK)
+        if not ran.ok:
+            raise explain(ran, f"naming {source} {target}")
+
+    def inside(self, node: str, *argv: str, timeout: float, stdin: Path | None = None) -> Ran:
+        """Runs a command in a node's container, as kind itself does; `stdin` is a file of this machine that it reads."""
+        interactive = ("-i",) if stdin else ()
+        return self.commands.run(self.name, "exec", "--privileged", *interactive, node, *argv, timeout=timeout, stdin=stdin)
+
+    def memory_of(self, node: str) -> int:
+        """What a node's container uses, in bytes, without the file cache that can be dropped, as `docker stats` counts it; 0 where that cannot be told.
+
+        Read from the container's own cgroup: `stats` waits two seconds for a second look at the CPU.
+        """
+        return parse_memory(self.inside(node, "sh", "-c", _MEMORY, timeout=_QUICK).out)
+
     def pull(self, reference: str, on_line: Callable[[str], None] | None = None) -> None:
         ran = self.commands.run(self.name, "pull", reference, timeout=_PULL, on_line=on_line)
         if not ran.ok:
@@ -145,6 +176,21 @@ class Engine:
                 ran = self.commands.run(self.name, verb, *names, timeout=120.0)
                 if not ran.ok:
                     raise explain(ran, "starting the stopped nodes")
+
+
+# cgroup v2 first, then v1; a line of its own for each, and the two figures' names differ as their files do.
+_MEMORY = (
+    "cd /sys/fs/cgroup; if [ -e memory.current ]; then cat memory.current; grep '^inactive_file ' memory.stat;"
+    " else cd memory && cat memory.usage_in_bytes; grep '^total_inactive_file ' memory.stat; fi"
+)
+
+
+def parse_memory(text: str) -> int:
+    """Bytes in use less inactive file cache, from the two lines that `Engine.memory_of` reads; 0 for anything else."""
+    words = text.split()
+    if len(words) != 3 or not words[0].isdecimal() or not words[2].isdecimal():
+        return 0
+    return max(0, int(words[0]) - int(words[2]))
 
 
 def _state(status: str) -> str:

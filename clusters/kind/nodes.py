@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clusters.base import ClusterError
@@ -96,13 +96,11 @@ class Kind:
         if not ran.ok:
             raise explain(ran, "reading the cluster's kubeconfig")
 
-    def load_archive(self, archive: Path, on_line: Callable[[str], None] | None = None) -> None:
-        ran = self.commands.run("kind", "load", "image-archive", str(archive), "--name", CLUSTER, timeout=_CREATE, on_line=on_line)
-        if not ran.ok:
-            raise explain(ran, "bringing the images into the nodes")
-
-    def load_images(self, references: list[str], on_line: Callable[[str], None] | None = None) -> None:
-        ran = self.commands.run("kind", "load", "docker-image", *references, "--name", CLUSTER, timeout=_CREATE, on_line=on_line)
+    def load_archive(self, archive: Path, nodes: Sequence[str]) -> None:
+        """Brings the images of an archive into these nodes, in kind's own way. Raises ClusterError."""
+        ran = self.commands.run(
+            "kind", "load", "image-archive", str(archive), "--name", CLUSTER, "--nodes", ",".join(nodes), timeout=_CREATE
+        )
         if not ran.ok:
             raise explain(ran, "bringing the images into the nodes")
 

@@ -5,22 +5,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from clusters import images
 from clusters.base import ADDONS, Cluster, ClusterError, ClusterStatus, Progress
-from clusters.kind import audit_log, host, readiness
+from clusters.kind import audit_log, host, readiness, supply
+from clusters.kind.archive import Archive
 from clusters.kind.commands import NOT_STARTED, Commands, Ran, explain, kubectl
 from clusters.kind.engine import Engine, EngineInfo, NodeContainer, choose
-from clusters.kind.nodes import CLUSTER, GPUS, LAB_IMAGES_DOWNLOAD, NODE_IMAGE_DOWNLOAD, NODES, Kind, configuration, node_image
+from clusters.kind.loading import Loading, NodeImages, lacking
+from clusters.kind.nodes import CLUSTER, GPUS, NODES, Kind, configuration
 
 Object = dict[str, Any]
 
@@ -28,7 +31,11 @@ _WAIT_NODES = 240.0
 _WAIT_GPUS = 180.0
 _WAIT_GPUS_AGAIN = 40.0
 _WAIT_API = 120.0
-_LOOK_EVERY = 1.0
+_LOOK_EVERY = 0.5
+
+# kind says so when all nodes' containers have booted; kubeadm begins after it, on the control plane.
+BOOTED = re.compile("✓ Preparing nodes")
+_CONTROL_PLANE, *_WORKERS = NODES
 
 
 class KindCluster(Cluster):
@@ -68,9 +75,8 @@ class KindCluster(Cluster):
         return self._folder / "complete"
 
     @property
-    def _loaded(self) -> Path:
-        """Which builds of the lab's images are in the nodes."""
-        return self._folder / "images.json"
+    def _archive(self) -> Archive:
+        return Archive(self._folder / "images")
 
     def engine(self) -> Engine:
         chosen = choose(self.commands)
@@ -89,7 +95,7 @@ class KindCluster(Cluster):
             self.kind.version()
             if self._made.exists() and len(engine.nodes(CLUSTER)) == len(NODES):
                 return ""
-            missing, size = self._to_fetch(engine)
+            missing, size = supply.to_fetch(engine)
             if missing:
                 return f"{' and '.join(missing)}: about {size // 1024**2} MB to fetch"
             free = host.facts(self.state).free_memory
@@ -99,20 +105,10 @@ class KindCluster(Cluster):
             return error.what
         return ""
 
-    def _to_fetch(self, engine: Engine) -> tuple[list[str], int]:
-        """What a first start would have to fetch, in words, and how many bytes that is about."""
-        missing, size = [], 0
-        if not engine.has_image(node_image()):
-            missing.append(f"the node image {node_image()} is missing")
-            size += NODE_IMAGE_DOWNLOAD
-        if not all(engine.has_image(image.reference) for image in images.catalogue()):
-            missing.append("the lab's images are not built")
-            size += LAB_IMAGES_DOWNLOAD
-        return missing, size
-
     def status(self) -> ClusterStatus:
         try:
-            containers = self.engine().nodes(CLUSTER)
+            engine = self.engine()
+            containers = engine.nodes(CLUSTER)
         except ClusterError as error:
             return ClusterStatus(cluster=self.name, state="unknown", detail=error.what)
         if not containers:
@@ -130,9 +126,12 @@ class KindCluster(Cluster):
         if nodes is None:
             return ClusterStatus(cluster=self.name, state="starting", detail="the API server does not answer", kubeconfig=here)
         missing = readiness.nodes_missing(nodes, NODES) or readiness.gpus_missing(nodes, readiness.promised(nodes))
+        with ThreadPoolExecutor(max_workers=len(containers)) as pool:
+            memory = sum(pool.map(engine.memory_of, [node.name for node in containers]))
         return ClusterStatus(
-            cluster=self.name, state="starting" if missing else "ready", detail=missing, server=self._server(), kubeconfig=here, nodes=nodes
-        )
+            cluster=self.name, state="starting" if missing else "ready", detail=missing, server=self._server(), kubeconfig=here,
+            memory=memory, nodes=nodes,
+        )  # fmt: skip
 
     def _server(self) -> str:
         try:
@@ -158,6 +157,7 @@ class KindCluster(Cluster):
             self._up(progress)
 
     def _up(self, progress: Progress) -> None:
+        began = self._clock()
         with progress.step("Container engine and kind"):
             engine = self.engine()
             info = engine.info()
@@ -167,15 +167,32 @@ class KindCluster(Cluster):
             with progress.step("Removing a half-made cluster"):
                 self._delete()
             containers = []
-        if not containers:
-            self._create(engine, info, progress)
-        self._bring_images(engine, progress)
-        if not self._complete.exists():
-            with progress.step("GPU device plugin and namespace"):
-                self._create_base()
-        with progress.step("Nodes Ready"):
-            self._await(_WAIT_NODES, lambda nodes: readiness.nodes_missing(nodes, NODES), progress)
-        self._await_gpus(progress)
+        if containers:
+            wanted = self._lacking(engine)
+        else:
+            self._check_room(engine, info)
+            supply.announce(engine, progress)
+            supply.node_image_here(engine, progress)
+            wanted = list(images.needed())
+        with self._loading(engine, supply.pods_images_here(engine, wanted, progress, self.may_fetch)) as loading:
+            if not containers:
+                self._create(info, loading, progress)
+            if loading:
+                with progress.step("Images into the worker nodes"):
+                    loading.finish(_WORKERS)
+                # Nothing of the lab runs there, but a Pod that tolerates everything may.
+                loading.begin([_CONTROL_PLANE])
+            if not self._complete.exists():
+                with progress.step("GPU device plugin and namespace"):
+                    self._create_base()
+            with progress.step("Nodes Ready"):
+                self._await(_WAIT_NODES, lambda nodes: readiness.nodes_missing(nodes, NODES), progress)
+            self._await_gpus(progress)
+            if loading:
+                with progress.step(f"Images into {_CONTROL_PLANE}"):
+                    loading.finish([_CONTROL_PLANE])
+                shares = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in loading.seconds.items())
+                progress.say(f"{self._clock() - began:.1f} s in all; images, beside the steps above: {shares or 'nothing to do'}")
 
     def down(self, progress: Progress) -> None:
         """Deletes the kind cluster called ai-lab, and nothing else."""
@@ -183,24 +200,23 @@ class KindCluster(Cluster):
             self._delete()
 
     def wipe(self) -> None:
-        """Nothing to do: what the cluster stored went with its containers."""
+        """Deletes the archive of images that the next cluster would start from; what the cluster stored went with its containers."""
+        self._archive.remove()
 
     def _delete(self) -> None:
         self.kind.delete(self.kubeconfig)
-        for path in (self._made, self._complete, self._loaded, self.kubeconfig):
+        for path in (self._made, self._complete, self.kubeconfig):
             path.unlink(missing_ok=True)
 
-    def _create(self, engine: Engine, info: EngineInfo, progress: Progress) -> None:
-        self._check_room(engine, info)
-        missing, size = self._to_fetch(engine)
-        if missing:
-            progress.say(f"{' and '.join(missing)}: about {size // 1024**2} MB to fetch")
-        if not engine.has_image(node_image()):
-            with progress.step(f"Node image {node_image()}"):
-                engine.pull(node_image(), progress.say)
-        self._build([image for image in images.catalogue() if not engine.has_image(image.reference)], engine, progress)
+    def _create(self, info: EngineInfo, loading: Loading | None, progress: Progress) -> None:
+        def heard(line: str) -> None:
+            progress.detail(line)
+            if loading and BOOTED.search(line):
+                # The workers are idle until kubeadm has made the control plane.
+                loading.begin(_WORKERS)
+
         with progress.step("Creating four nodes"):
-            for path in (self._made, self._complete, self._loaded):
+            for path in (self._made, self._complete):
                 path.unlink(missing_ok=True)
             audit = self._folder / "audit"
             audit.mkdir(exist_ok=True)
@@ -210,7 +226,9 @@ class KindCluster(Cluster):
             shutil.copyfile(Path(__file__).with_name("audit-policy.yaml"), self._folder / "audit-policy.yaml")
             config = self._folder / "ai-lab.yaml"
             config.write_text(configuration(self.state, info.cgroup))
-            self.kind.create(config, self.kubeconfig, progress.say)
+            if loading:
+                loading.save()
+            self.kind.create(config, self.kubeconfig, heard)
             self._made.touch()
 
     def _check_room(self, engine: Engine, info: EngineInfo) -> None:
@@ -261,52 +279,28 @@ class KindCluster(Cluster):
 
     def load_images(self) -> None:
         """Brings the lab's images into the nodes that do not have them yet. Raises ClusterError."""
-        self._bring_images(self.engine(), Progress())
+        engine = self.engine()
+        with self._loading(engine, supply.pods_images_here(engine, self._lacking(engine), Progress(), self.may_fetch)) as loading:
+            if loading:
+                loading.finish(NODES)
 
-    def _bring_images(self, engine: Engine, progress: Progress) -> None:
-        inside = [self._images_inside(engine, node) for node in NODES]
-        loaded = self._recorded_images()
+    def _lacking(self, engine: Engine) -> list[str]:
+        """Which images some node lacks, or has in another build than the engine."""
+        here, known = engine.image_ids(images.needed()), self._archive.contents()
+        inside = NodeImages(engine).of_all(NODES)
+        lacked = {name for there in inside.values() for name in lacking(there, images.needed(), here, known)}
+        return [name for name in images.needed() if name in lacked]
 
-        def stale(reference: str) -> bool:
-            here = engine.image_id(reference)
-            return not all(reference in there for there in inside) or (here != "" and here != loaded.get(reference))
-
-        wanted = [image for image in images.catalogue() if stale(image.reference)]
+    @contextlib.contextmanager
+    def _loading(self, engine: Engine, wanted: list[str]) -> Iterator[Loading | None]:
+        """The round that brings images in; None where none is wanted. The archive is of all images that are here: a new cluster will want them."""
         if not wanted:
+            yield None
             return
-        self._build([image for image in wanted if not engine.has_image(image.reference)], engine, progress)
-        references = [image.reference for image in wanted]
-        with progress.step("Lab images into the nodes"):
-            if engine.name == "docker":
-                self.kind.load_images(references, progress.say)
-            else:
-                # `kind load docker-image` asks Docker, whatever engine the nodes are on.
-                with tempfile.TemporaryDirectory(prefix="ai-lab-images-") as folder:
-                    archive = Path(folder) / "images.tar"
-                    engine.save(references, str(archive))
-                    self.kind.load_archive(archive, progress.say)
-        self._loaded.write_text(json.dumps(loaded | {reference: engine.image_id(reference) for reference in references}))
-
-    def _build(self, wanted: list[images.LabImage], engine: Engine, progress: Progress) -> None:
-        for image in wanted:
-            with progress.step(f"Building {image.reference}"):
-                images.build(engine, image, progress.say)
-
-    def _images_inside(self, engine: Engine, node: str) -> set[str]:
-        ran = self.commands.run(engine.name, "exec", node, "crictl", "images", "-o", "json", timeout=60.0)
-        try:
-            listed = json.loads(ran.out)["images"] if ran.ok else []
-        except (ValueError, KeyError):
-            listed = []
-        return {tag for entry in listed for tag in entry.get("repoTags") or []}
-
-    def _recorded_images(self) -> dict[str, str]:
-        """Reference to the engine's id of what was loaded last: containerd's ids inside the nodes need not be the engine's."""
-        try:
-            found: dict[str, str] = json.loads(self._loaded.read_text())
-        except (OSError, ValueError):
-            return {}
-        return found
+        here = engine.image_ids(images.needed())
+        references = [name for name in images.needed() if name in here]
+        with Loading(engine, self.kind, self._archive, references, clock=self._clock, pause=self._pause) as loading:
+            yield loading
 
     def audit_log(self, since: float = 0.0) -> Iterator[Object]:
         return audit_log.read(self._folder / "audit", self.engine().name, self.commands, since)
@@ -351,7 +345,7 @@ class KindCluster(Cluster):
                     next="look there, then: ai-lab up --cluster kind goes on from here",
                 )
             if missing != told:
-                progress.say(f"waiting: {missing}")
+                progress.detail(f"waiting: {missing}")
                 told = missing
             self._pause(_LOOK_EVERY)
 

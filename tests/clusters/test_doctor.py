@@ -66,6 +66,8 @@ def test_a_healthy_machine_has_nothing_to_mend(tmp_path: Path, machine: Any) -> 
         ({"when": "^kind version", "code": 127, "err": "kind: command not found"}, ("kind", "kind"), "missing", "install kind"),
         ({"when": "^kind version", "out": "kind v0.20.0 go1.20\n"}, ("kind", "kind"), "missing", "install kind 0.33"),
         ({"when": "^docker image inspect", "code": 1}, ("kind", "node image"), "warn", "docker pull kindest/node"),
+        ({"when": "^docker image inspect .*load-generator", "code": 1}, ("kind", "lab images"), "warn", "ai-lab images build"),
+        ({"when": "^docker image inspect .*python", "code": 1}, ("kind", "image python:3.12-slim"), "warn", "docker pull python:3.12-slim"),
         (
             {"when": "^docker info", "out": '{"ServerVersion": "20.10", "CgroupVersion": "1"}'},
             ("kind", "cgroups"),

@@ -53,6 +53,9 @@ def built(engine: None) -> tuple[images.LabImage, ...]:
         for image in images.catalogue():
             images.build(images.engine(), image, lines.append)
         assert sum("Successfully tagged" in line for line in lines) == len(images.catalogue()), lines[-20:]
+        for other in images.others():
+            if not images.engine().has_image(other.reference):
+                images.fetch(images.engine(), other, lines.append)
     return images.catalogue()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,9 @@ from typing import Any
 
 import pytest
 
+from clusters import images
 from clusters.images import LabImage
+from clusters.kind.archive import Archive
 from tests.conftest import BIN, LiveCluster, start_cluster, stop_cluster
 from tests.kind.conftest import Container
 from tests.kind.engine import docker
@@ -109,7 +112,21 @@ def test_an_archive_brings_the_images_where_they_are_not(built: tuple[LabImage, 
     docker("rmi", SERVER)
     assert f"✘ {SERVER}" in ai_lab("images", "list")
     ai_lab("images", "load", str(archive))
-    assert ai_lab("images", "list").count("✔") == len(built)
+    assert ai_lab("images", "list").count("✔") == len(images.needed())
+
+
+def test_the_archive_tells_the_id_by_which_a_node_will_know_each_image(built: tuple[LabImage, ...], tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "images")
+    references = images.needed()
+    contents = archive.bring_up_to_date(images.engine(), references)
+    assert set(contents) == set(references)
+    assert all(re.fullmatch("[0-9a-f]{64}", content.node_id) for content in contents.values())
+    if json.loads(docker("info", "--format", "{{json .Driver}}")) != "overlayfs":
+        # Docker's own store; containerd's calls an image by its manifest.
+        assert all(content.node_id == content.engine_id for content in contents.values())
+    written = archive.path.stat().st_mtime_ns
+    assert archive.bring_up_to_date(images.engine(), references) == contents
+    assert archive.path.stat().st_mtime_ns == written, "nothing has changed, so nothing is written"
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import yaml
 from clusters.base import ClusterError
 from clusters.kind.commands import Commands, Ran, explain
 from clusters.kind.nodes import NODES, Kind, configuration
+from clusters.kind.provider import BOOTED
 
 Documents = dict[str, dict[str, Any]]
 Told = Callable[..., dict[str, Documents]]
@@ -59,6 +60,8 @@ def told(create: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
     def read(**environment: str) -> dict[str, Documents]:
         ended = create(**environment)
         assert "Writing configuration" in ended.stderr, ended.stderr
+        # The word at which images begin to go into the workers, and not before their containers have booted.
+        assert BOOTED.search(ended.stderr.partition("Writing configuration")[0]), ended.stderr
         # kubeadm is as far as it goes; all that kind itself refuses comes before it.
         assert "failed to init node with kubeadm" in ended.stderr, ended.stderr
         found = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 import yaml
 
 import clusters
+from clusters import images
 from clusters.base import ClusterError, Progress
 from clusters.kind import host
-from clusters.kind.nodes import NODES, configuration
+from clusters.kind.nodes import DEFAULT_NODE_IMAGE, NODES, configuration
 from clusters.kind.provider import KindCluster
-from tests.clusters.recorded import Heard, Recorded
+from tests.clusters.recorded import Heard, Machine, Recorded
 
 ANSWERS = yaml.safe_load((Path(__file__).parent / "answers.yaml").read_text())
 TOPOLOGY = json.loads((Path(clusters.__file__).parent / "embedded" / "topology.json").read_text())["nodes"]
@@ -48,9 +50,14 @@ def nodes(*, ready: bool = True, gpus: bool = True) -> str:
 OUTPUTS = {"NODES": nodes(), "NODES_NOT_READY": nodes(ready=False), "NODES_WITHOUT_GPUS": nodes(gpus=False)}
 
 
-def recorded(*rows: dict[str, Any]) -> Recorded:
+ENGINE = {name: "sha256:" + hashlib.sha256(name.encode()).hexdigest() for name in (DEFAULT_NODE_IMAGE, *images.needed())}
+SERVER = "registry.example.com/ai-log-summary-api:v2"
+PYTHON = "python:3.12-slim"
+
+
+def recorded(*rows: dict[str, Any], newer_store: bool = False) -> Machine:
     """Commands on a healthy machine, but for these rows."""
-    return Recorded(*rows, *ANSWERS["healthy"], outputs=OUTPUTS)
+    return Machine(*rows, rest=ANSWERS["healthy"], engine=ENGINE, outputs=OUTPUTS, newer_store=newer_store)
 
 
 class Clock:
@@ -86,7 +93,7 @@ def test_from_nothing_it_creates_loads_applies_and_waits(tmp_path: Path) -> None
         for pattern in (
             "^docker info",
             "^kind create cluster --name ai-lab",
-            "^kind load docker-image",
+            "^docker exec --privileged -i ai-lab-worker ctr --namespace=k8s.io images import --digests --snapshotter=overlayfs -$",
             "kubectl .* create --filename",
             "kubectl .*get nodes",
         )
@@ -127,36 +134,6 @@ def test_containers_without_a_working_api_server_and_never_finished_are_made_ane
     kind(tmp_path, commands).up(Progress())
     assert commands.did("^kind delete cluster --name ai-lab ")
     assert commands.did("^kind create")
-
-
-def test_images_that_the_nodes_have_are_not_loaded_again(tmp_path: Path) -> None:
-    from clusters import images
-
-    kind(tmp_path, recorded()).up(Progress())
-    inside = {"images": [{"id": "sha256:other", "repoTags": [image.reference for image in images.catalogue()]}]}
-    there = ({"when": "crictl images", "out": json.dumps(inside)}, {"when": "^docker ps", "out": ANSWERS["nodes_whole"]})
-    commands = recorded(*there)
-    kind(tmp_path, commands).up(Progress())
-    assert not commands.did("^kind load")
-    rebuilt = recorded({"when": "image inspect .*api:v2", "out": '[{"Id": "sha256:rebuilt"}]'}, *there)
-    kind(tmp_path, rebuilt).up(Progress())
-    assert [line for line in rebuilt.ran if line.startswith("kind load")] == [
-        "kind load docker-image registry.example.com/ai-log-summary-api:v2 --name ai-lab"
-    ]
-
-
-def test_images_that_one_node_lacks_are_loaded(tmp_path: Path) -> None:
-    from clusters import images
-
-    kind(tmp_path, recorded()).up(Progress())
-    inside = {"images": [{"id": "sha256:other", "repoTags": [image.reference for image in images.catalogue()]}]}
-    commands = recorded(
-        {"when": "exec ai-lab-worker2 crictl", "out": '{"images": []}'},
-        {"when": "crictl images", "out": json.dumps(inside)},
-        {"when": "^docker ps", "out": ANSWERS["nodes_whole"]},
-    )
-    kind(tmp_path, commands).up(Progress())
-    assert commands.did("^kind load docker-image")
 
 
 def test_base_objects_that_are_there_are_left_as_a_lab_made_them(tmp_path: Path) -> None:
@@ -314,28 +291,6 @@ def test_the_node_image_can_be_another_one(tmp_path: Path, monkeypatch: pytest.M
     described = yaml.safe_load(configuration(tmp_path / "a: # folder"))
     assert described["nodes"][0]["extraMounts"][1]["hostPath"] == str(tmp_path / "a: # folder" / "kind" / "audit")
     assert {node["image"] for node in described["nodes"]} == {"mirror.example.com/kindest/node:v1.36.1"}
-
-
-def test_podman_brings_images_in_by_an_archive_and_kind_is_told_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KIND_EXPERIMENTAL_PROVIDER", "podman")
-    info = {
-        "host": {"cgroupVersion": "v2", "memTotal": 8 * GIB, "cpus": 4},
-        "version": {"Version": "5.4.2"},
-        "store": {"graphRoot": "/nowhere"},
-    }
-    commands = recorded(
-        {"when": "^podman info --format json", "out": json.dumps(info)},
-        {"when": "^podman image inspect", "out": '[{"Id": "4f1c"}]'},
-        {"when": "^podman ps", "out": ""},
-        {"when": "^podman exec", "out": '{"images": []}'},
-        {"when": "^podman save", "out": ""},
-        {"when": "^kind load image-archive", "out": ""},
-    )
-    kind(tmp_path, commands).up(Progress())
-    assert commands.did("^podman save --multi-image-archive -o \\S+images.tar registry.example.com/")
-    assert commands.did("^kind load image-archive \\S+images.tar --name ai-lab")
-    assert not commands.did("^docker")
-    assert commands.environment["KIND_EXPERIMENTAL_PROVIDER"] == "podman"
 
 
 def test_an_engine_that_kind_does_not_know_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
