@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab_checks import rollout
 from lab_checks.api import Api
 
 Object = dict[str, Any]
@@ -59,6 +60,8 @@ def take(api: Api, namespaces: list[str]) -> Object:
                 "owner": next((owner["name"] for owner in each["metadata"].get("ownerReferences") or [] if owner.get("controller")), ""),
             }
             for each in api.list("pods", namespace)
+            # One that is going, or was refused, is nothing that a learner could keep.
+            if "deletionTimestamp" not in each["metadata"] and not rollout.refused(each)
         }
         found["namespaces"][namespace] = here
     return found

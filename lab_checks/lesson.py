@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab_checks import baseline, causes, paths
-from lab_checks.api import Api, CommandFailed, shell
+from lab_checks import baseline, causes, paths, rollout
+from lab_checks.api import Api, ApiUnreachable, CommandFailed, shell
 from lab_checks.context import NAMESPACE
 from lab_checks.course import Exercise
 from lab_checks.progress import Progress
@@ -110,7 +110,33 @@ def lay(api: Api, exercise: Exercise, progress: Progress, say: Say, made_by_lab:
         raise LessonError(f"the start of {exercise.key} could not be laid: {problem}") from None
     for condition in start.awaits:
         _until(api, condition, say)
+    try:
+        _settle(api, (NAMESPACE, *start.namespaces), say)
+    except CommandFailed as problem:
+        raise LessonError(f"the start of {exercise.key} does not come to rest: {problem}") from None
     return baseline.take(api, [NAMESPACE, *start.namespaces])
+
+
+def _settle(api: Api, namespaces: tuple[str, ...], say: Say) -> None:
+    """Removes Pods that a kubelet refused while the start was made, and waits until those that are going are gone."""
+    deadline = time.monotonic() + _WAIT
+    told = False
+    while True:
+        left = [pod for name in namespaces for pod in api.list("pods", name)]
+        left += [pod for pod in api.list("pods", "kube-system") if causes.is_plugin({"spec": {"template": pod}})]
+        going = [pod for pod in left if "deletionTimestamp" in pod["metadata"]]
+        for pod in left:
+            if pod["metadata"]["namespace"] in namespaces and rollout.refused(pod) and pod not in going:
+                made = pod["metadata"]
+                shell(f"kubectl -n {made['namespace']} delete pod {made['name']} --wait=false --ignore-not-found", api.kubeconfig)
+                going.append(pod)
+        # What goes on longer than this is left out of the baseline, and no reason to refuse the start.
+        if not going or time.monotonic() > deadline:
+            return
+        if not told:
+            say(f"waiting for {len(going)} Pods that are going")
+            told = True
+        time.sleep(_LOOK_EVERY)
 
 
 def _until(api: Api, condition: Await, say: Say) -> None:
@@ -273,25 +299,37 @@ def _sizes(node: Object) -> Object:
 
 
 def _restore_plugin(api: Api, progress: Progress, say: Say) -> None:
-    """Waits until every GPU node offers what its label promises, and every kubelet has corrected a status that was written by hand."""
+    """Waits until the plugin's rollout is over, GPU nodes offer what their labels promise, and kubelets have corrected a status written by hand."""
     deadline = time.monotonic() + _WAIT
     pristine = (progress.pristine(api.cluster_id()) or {}).get("nodes", {})
     told = False
+
+    def said(pod: Object) -> str:
+        try:
+            return api.log(pod)
+        except ApiUnreachable:
+            # Its kubelet does not answer (yet).
+            return ""
+
     while True:
+        nodes = api.list("nodes")
+        # Before allocatable: until then, that is what the plugin before offered.
+        coming = rollout.unfinished(
+            api.get("daemonsets", _BASE_PLUGIN.partition("/")[2], "kube-system"), api.list("pods", "kube-system"), nodes, said
+        )
         short = [
             node["metadata"]["name"]
-            for node in api.list("nodes")
+            for node in nodes
             if int(node["status"].get("allocatable", {}).get("nvidia.com/gpu", "0"))
             != int(node["metadata"].get("labels", {}).get("nvidia.com/gpu.count", "0"))
             or _sizes(node) != pristine.get(node["metadata"]["name"], {}).get("sizes", _sizes(node))
         ]
-        if not short:
+        if not short and not coming:
             return
         if not told:
-            say(f"waiting for {', '.join(short)} to offer what is in the machine")
+            say(f"waiting for {', '.join(short)} to offer what is in the machine" if short else "waiting for the GPU plugin's rollout")
             told = True
         if time.monotonic() > deadline:
-            raise LessonError(
-                f"{', '.join(short)} did not get back what is in the machine; look at: kubectl -n kube-system get pods -l app=gpu-device-plugin -o wide"
-            )
+            what = coming or f"{', '.join(short)} did not get back what is in the machine"
+            raise LessonError(f"{what}; look at: kubectl -n kube-system get pods -l app=gpu-device-plugin -o wide")
         time.sleep(_LOOK_EVERY)

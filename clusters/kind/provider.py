@@ -352,23 +352,26 @@ class KindCluster(Cluster):
     def _await_gpus(self, progress: Progress) -> None:
         if not self._complete.exists():
             with progress.step("GPUs allocatable"):
-                self._await(_WAIT_GPUS, self._gpus_missing, progress)
+                self._await(_WAIT_GPUS, lambda nodes: self._gpus_missing(nodes, GPUS), progress)
             self._complete.touch()
             return
         try:
             with progress.step("GPUs allocatable"):
-                self._await(_WAIT_GPUS_AGAIN, lambda nodes: readiness.gpus_missing(nodes, readiness.promised(nodes)), Progress())
+                self._await(_WAIT_GPUS_AGAIN, lambda nodes: self._gpus_missing(nodes, readiness.promised(nodes)), Progress())
         except ClusterError as problem:
             # A lab may be under way in which they are gone on purpose.
             progress.say(f"{problem.what}; ai-lab reset LAB brings the plugin back")
 
-    def _gpus_missing(self, nodes: list[Object]) -> str:
-        missing = readiness.gpus_missing(nodes, GPUS)
-        if not missing:
-            return ""
-        ran = self._kubectl("-n", "kube-system", "get", "pods", "-l", "app=gpu-device-plugin", "-o", "json", "--request-timeout=5s")
+    def _gpus_missing(self, nodes: list[Object], expected: dict[str, int]) -> str:
+        missing = readiness.gpus_missing(nodes, expected)
+        ran = self._kubectl(
+            "-n", "kube-system", "get", "daemonsets,pods", "-l", "app=gpu-device-plugin", "-o", "json", "--request-timeout=5s"
+        )
         try:
-            pods: list[Object] = json.loads(ran.out)["items"] if ran.ok else []
+            found: list[Object] = json.loads(ran.out)["items"] if ran.ok else []
         except ValueError:
-            pods = []
-        return f"{missing}; {readiness.plugin_state(pods)}"
+            found = []
+        pods = [each for each in found if each["kind"] == "Pod"]
+        if missing:
+            return f"{missing}; {readiness.plugin_state(pods)}"
+        return readiness.plugin_moving([each for each in found if each["kind"] == "DaemonSet"], pods)

@@ -40,6 +40,23 @@ def gpus_missing(nodes: list[Object], expected: dict[str, int]) -> str:
     )
 
 
+def plugin_moving(daemonsets: list[Object], pods: list[Object]) -> str:
+    """What of the GPU plugin's rollout is still to come, in words; empty where nothing is, or where a lab took the plugin away.
+
+    Until it is over, what a node offers may be what the plugin before offered.
+    """
+    going = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]]
+    if going:
+        return f"{', '.join(going)} is still terminating"
+    for daemonset in daemonsets:
+        status = daemonset.get("status") or {}
+        wanted, updated, ready = (status.get(key, 0) for key in ("desiredNumberScheduled", "updatedNumberScheduled", "numberReady"))
+        seen = status.get("observedGeneration", 0) >= daemonset["metadata"].get("generation", 0)
+        if not seen or not wanted == updated == ready == len(pods):
+            return f"{daemonset['metadata']['name']} has {ready} of {wanted} Pods Ready (kubectl -n kube-system rollout status daemonset)"
+    return ""
+
+
 def plugin_state(pods: list[Object]) -> str:
     """What the GPU plugin's Pods do instead of registering, and where to look."""
     if not pods:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,33 @@ def test_what_a_lab_took_away_is_not_brought_back_by_a_later_start(tmp_path: Pat
     kind(tmp_path, commands).up(heard)
     assert not commands.did(" create --filename")
     assert any("ai-lab-worker2 offers 0 of 2" in line and "ai-lab reset" in line for line in heard.lines)
+
+
+def test_the_plugin_is_awaited_until_its_old_pod_is_gone(tmp_path: Path) -> None:
+    """Nodes offer all their GPUs throughout: what the old plugin offered still stands there."""
+    old = {"kind": "Pod", "metadata": {"name": "old", "deletionTimestamp": "2026-11-26T15:00:00Z"}}
+    pods = [{"kind": "Pod", "metadata": {"name": name}} for name in ("a", "b")]
+    status = {"observedGeneration": 2, "desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberReady": 2}
+    plugin = {"kind": "DaemonSet", "metadata": {"name": "plugin", "generation": 2}, "status": status}
+    stages = [
+        [{**plugin, "status": {**status, "observedGeneration": 1}}, *pods],
+        [{**plugin, "status": {**status, "numberReady": 1}}, *pods],
+        [plugin, *pods, old],
+        [plugin, *pods],
+    ]
+    looks = []
+
+    class Rolling(Machine):
+        def run(self, *argv: str, **options: Any) -> Any:
+            ran = super().run(*argv, **options)
+            if "daemonsets,pods" in argv:
+                looks.append(1)
+                return replace(ran, out=json.dumps({"items": stages[min(len(looks), len(stages)) - 1]}))
+            return ran
+
+    plain = recorded()
+    kind(tmp_path, Rolling(rest=list(plain.rest), engine=plain.engine, outputs=plain.outputs)).up(Progress())
+    assert len(looks) == len(stages)
 
 
 def test_a_paused_node_is_woken(tmp_path: Path) -> None:
