@@ -31,7 +31,7 @@ _WAIT_NODES = 240.0
 _WAIT_GPUS = 180.0
 _WAIT_GPUS_AGAIN = 40.0
 _WAIT_API = 120.0
-_LOOK_EVERY = 0.5
+_LOOK_EVERY = 1.0
 
 # kind says so when all nodes' containers have booted; kubeadm begins after it, on the control plane.
 BOOTED = re.compile("✓ Preparing nodes")
@@ -278,9 +278,9 @@ class KindCluster(Cluster):
     # Images
 
     def load_images(self) -> None:
-        """Brings the lab's images into the nodes that do not have them yet. Raises ClusterError."""
+        """Brings the images that the engine has into the nodes that do not have them yet, and fetches none. Raises ClusterError."""
         engine = self.engine()
-        with self._loading(engine, supply.pods_images_here(engine, self._lacking(engine), Progress(), self.may_fetch)) as loading:
+        with self._loading(engine, supply.pods_images_here(engine, self._lacking(engine), Progress(), may_fetch=False)) as loading:
             if loading:
                 loading.finish(NODES)
 

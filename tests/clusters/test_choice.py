@@ -41,6 +41,8 @@ def test_kind_that_can_start_at_once_is_taken(tmp_path: Path, monkeypatch: pytes
     chosen, why = clusters.choose(tmp_path)
     assert isinstance(chosen, KindCluster)
     assert why == ""
+    assert not chosen.may_fetch, "nobody asked for it by name"
+    assert clusters.get("kind", tmp_path).may_fetch
 
 
 def test_the_cluster_that_is_up_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind_here: None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,24 @@ def test_a_program_that_is_not_there_and_one_that_may_not_be_run(tmp_path: Path)
     (tmp_path / "plain").write_text("")
     assert Commands().run("no-such-program", timeout=10).code == 127
     assert Commands().run(str(tmp_path / "plain"), timeout=10).code == 126
+
+
+def test_a_program_reads_a_file(tmp_path: Path) -> None:
+    (tmp_path / "archive").write_bytes(b"\xff\x00" * 500_000)
+    assert Commands().run("wc", "-c", timeout=10, stdin=tmp_path / "archive").out.strip() == "1000000"
+    assert "No such file" in Commands().run("wc", "-c", timeout=10, stdin=tmp_path / "none").err
+
+
+def test_programs_of_other_threads_can_be_ended() -> None:
+    commands, begun = Commands(), list[str]()
+    with ThreadPoolExecutor() as pool:
+        running = [pool.submit(commands.run, "sh", "-c", "echo begun; exec sleep 300", timeout=300, on_line=begun.append) for _ in range(2)]
+        deadline = time.monotonic() + 60
+        while len(begun) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        commands.interrupt()
+        assert [each.result(60).ok for each in running] == [False, False]
 
 
 def ended(pid: int) -> bool:

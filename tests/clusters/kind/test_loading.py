@@ -205,6 +205,17 @@ def test_a_cluster_that_nobody_asked_for_fetches_nothing(tmp_path: Path) -> None
     assert any("python:3.12-slim is missing, about 45 MB to fetch" in line for line in heard.lines)
 
 
+def test_images_that_were_loaded_into_the_engine_go_into_the_nodes_and_none_is_fetched(tmp_path: Path) -> None:
+    first = recorded()
+    kind(tmp_path, first).up(Progress())
+    second = again(first)
+    second.engine = {**second.engine, SERVER: "sha256:" + "7e" * 32}
+    del second.engine[PYTHON]
+    kind(tmp_path, second).load_images()
+    assert {second.inside[node][SERVER] for node in NODES} == {second.node_id(SERVER)}
+    assert not second.did("pull")
+
+
 def test_an_archive_that_broke_off_is_written_anew(tmp_path: Path) -> None:
     commands = recorded()
     kind(tmp_path, commands).up(Progress())
