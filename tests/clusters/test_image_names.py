@@ -78,7 +78,7 @@ def test_every_image_that_a_pod_is_given_is_in_the_nodes_or_missing_on_purpose()
                 used.setdefault(name, place)
                 if not allowed(name):
                     strangers.append(f"{path.relative_to(ROOT).parent}/{place}, line {line}: {name}")
-    assert strangers == []
+    assert strangers == [], "build it (images/*/image.toml), name it in images/others.toml, or declare it there as missing on purpose"
     # And nothing is carried into every classroom that no Pod runs.
     assert {image.reference for image in images.others()} <= set(used)
     assert set(images.missing_on_purpose()) <= set(used)
