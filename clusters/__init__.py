@@ -45,7 +45,7 @@ def choose(state: Path | None = None) -> tuple[Cluster, str]:
 
     folder = state or state_folder()
     before = in_use(folder)
-    if before is not None and before.status().state in ("ready", "starting"):
+    if before is not None and before.status().state in ("ready", "starting", "unknown"):
         before.may_fetch = False
         return before, ""
     if shutil.which("kind") is None:
@@ -63,10 +63,16 @@ def choose(state: Path | None = None) -> tuple[Cluster, str]:
 
 
 def remember(cluster: Cluster, state: Path | None = None) -> None:
-    """Notes that `cluster` is the one in use."""
+    """Notes that `cluster` is the one in use. Raises ClusterError where that cannot be written."""
     folder = state or state_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _CHOSEN).write_text(cluster.name + "\n")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _CHOSEN).write_text(cluster.name + "\n")
+    except OSError as error:
+        raise ClusterError(
+            f"the {cluster.name} cluster is up, and {folder / _CHOSEN} cannot be written: {error.strerror}",
+            next="free some disk space or make the folder writable, then: ai-lab up",
+        ) from None
 
 
 def in_use(state: Path | None = None) -> Cluster | None:
@@ -75,7 +81,13 @@ def in_use(state: Path | None = None) -> Cluster | None:
     try:
         name = (folder / _CHOSEN).read_text().strip()
     except OSError:
-        return None
+        name = ""
+    if not name:
+        from clusters.embedded.provider import EmbeddedCluster
+
+        # The folder may have been deleted under a running cluster, which is then still there to be ended.
+        embedded = EmbeddedCluster(folder)
+        return embedded if embedded.is_running() else None
     if name == "current":
         from clusters.current import CurrentCluster
 

@@ -9,25 +9,30 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import dataclasses
+import errno
 import gc
 import logging
 import os
 import signal
 import sys
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
-from clusters.embedded import addons
+from clusters.embedded import addons, open_files, owned_processes, server_log, short_folders
 from clusters.embedded.apiserver.local_client import LocalClient
 from clusters.embedded.apiserver.server import ApiServer, ServerError
 from clusters.embedded.controllers import ControllerManager
 from clusters.embedded.images import Catalogue
 from clusters.embedded.informer import Informer
+from clusters.embedded.kubelet import orphans
 from clusters.embedded.kubelet.kubelet import Kubelet
-from clusters.embedded.kubelet.node_spec import load_topology
+from clusters.embedded.kubelet.node_spec import NodeSpec, load_topology
 from clusters.embedded.kubeproxy.pod_network import PodNetwork
 from clusters.embedded.kubeproxy.proxy import KubeProxy
 from clusters.embedded.nodes import NodeConnections
@@ -35,6 +40,9 @@ from clusters.embedded.pki import PkiError
 from clusters.embedded.scheduler import Scheduler
 from clusters.embedded.schema import SchemaError
 from clusters.embedded.store import Store, StoreError
+from clusters.embedded.supervision import keep_running, made_anew
+
+log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 
@@ -46,10 +54,8 @@ _GPU_COUNT = "nvidia.com/gpu.count"
 # A plugin that does not register does not keep the cluster from being used; the provider is told what is missing instead. On a cluster that
 # comes back from a stop a lab may be under way in which the GPUs are gone on purpose.
 _GPU_PATIENCE, _GPU_PATIENCE_AGAIN = 20.0, 5.0
-
-
-class _Component(Protocol):
-    async def run(self) -> None: ...
+# How soon the server notices that its folder is gone.
+_LOOK_SECONDS = 1.0
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -57,6 +63,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--state", type=Path, required=True, help="folder for the store, keys, logs and the nodes' files")
     parser.add_argument("--port", type=int, default=0, help="port of the API server on 127.0.0.1 (default: the last one, or any free one)")
     parser.add_argument("--ready-fd", type=int, default=None, help="file descriptor on which to say that the cluster is ready")
+    parser.add_argument("--log", type=Path, default=None, help="file for messages, kept small by renaming it once (default: stderr)")
     parser.add_argument("--topology", type=Path, default=TOPOLOGY, help="the nodes, as JSON")
     parser.add_argument("--without-addons", action="store_true", help="leave out the namespace and the GPU plugin of manifests/base")
     return parser.parse_args(arguments)
@@ -71,10 +78,34 @@ def say(descriptor: int | None, answer: Object) -> None:
         os.close(descriptor)
 
 
+def _remembered_port(file: Path) -> int:
+    """The port in the file; 0 where there is none or it is not a port: any free one is then as good."""
+    with contextlib.suppress(OSError, ValueError):
+        port = int(file.read_text())
+        return port if 0 < port < 65536 else 0
+    return 0
+
+
+async def _watch_folder(state: Path, gone: asyncio.Event) -> None:
+    """Sets `gone` when the state folder is deleted, moved or replaced: what the cluster writes would then be nobody's."""
+    held = state / "store" / "state.lock"
+    mine = os.stat(held)
+    while True:
+        try:
+            if not os.path.samestat(os.stat(held), mine):
+                break
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                break
+        await asyncio.sleep(_LOOK_SECONDS)
+    log.error("the state folder %s was deleted or replaced: the cluster ends", state)
+    gone.set()
+
+
 async def _start_api_server(server: ApiServer, state: Path, port: int) -> None:
     """Takes the port that was asked for, or else the one of the last run, so that kubeconfigs in open terminals stay good."""
     remembered = state / "port"
-    last = int(remembered.read_text()) if remembered.exists() and remembered.read_text().isdigit() else 0
+    last = _remembered_port(remembered)
     if not port and last:
         with contextlib.suppress(ServerError):
             await server.start(last)
@@ -113,8 +144,11 @@ async def _await_ready(nodes: Informer, expected: int, patience: float) -> str:
     return missing(nodes.list(), expected)
 
 
-async def serve(options: argparse.Namespace, began: float) -> None:
-    """Runs the cluster until SIGTERM or SIGINT. Raises StoreError, PkiError, SchemaError or ServerError where it cannot start."""
+async def serve(options: argparse.Namespace, began: float, files: int) -> None:
+    """Runs the cluster until SIGTERM or SIGINT, or until its folder is gone. `files` is how many files it may hold open.
+
+    Raises StoreError, PkiError, SchemaError, ServerError or OSError where it cannot start.
+    """
     state: Path = options.state
     state.mkdir(parents=True, exist_ok=True)
     stop = asyncio.Event()
@@ -122,9 +156,13 @@ async def serve(options: argparse.Namespace, began: float) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
 
+    store = Store(state / "store")
+    # The store's lock is ours: whatever still runs of this cluster was left behind by a server that was killed.
+    left = owned_processes.end(lambda: owned_processes.containers(state))
+    if left:
+        log.info("ended %d processes of containers of an earlier server", left)
     connections = NodeConnections()
     network = PodNetwork(state / "network")
-    store = Store(state / "store")
     server = ApiServer(store, state, connections, network)
     await _start_api_server(server, state, options.port)
 
@@ -132,21 +170,29 @@ async def serve(options: argparse.Namespace, began: float) -> None:
         return LocalClient(server, user, groups)
 
     topology = load_topology(options.topology)
+    allowed = open_files.pods_allowed(files, [bool(node.taints) for node in topology])
+    topology = [dataclasses.replace(node, pods=count) for node, count in zip(topology, allowed, strict=True)]
     images = Catalogue(ROOT / "images")
-    kubelets = [
-        Kubelet(client(f"system:node:{node.name}", "system:nodes"), node, network, state / "nodes" / node.name, images, connections)
-        for node in topology
-    ]
+    identity = owned_processes.cluster_id(state)
+
+    def kubelet(node: NodeSpec) -> Kubelet:
+        user = client(f"system:node:{node.name}", "system:nodes")
+        return Kubelet(user, node, network, state / "nodes" / node.name, images, connections, cluster=identity)
+
     nodes = Informer(client("system:apiserver", "system:masters"), "nodes")
+    root_ca = server.certificates.ca.read_text()
+    components: dict[str, Callable[[], Awaitable[None]]] = {
+        **{f"kubelet {node.name}": made_anew(partial(kubelet, node)) for node in topology},
+        "kube-scheduler": made_anew(lambda: Scheduler(client("system:kube-scheduler"))),
+        "kube-controller-manager": made_anew(lambda: ControllerManager(client("system:kube-controller-manager"), root_ca)),
+        "kube-proxy": made_anew(lambda: KubeProxy(client("system:kube-proxy"), network)),
+        "nodes": nodes.run,
+    }
+    # Known now: when the state folder is deleted, the links to them go with it.
+    sockets = short_folders.below(state)
     async with asyncio.TaskGroup() as tasks:
-        components: list[_Component] = [
-            *kubelets,
-            Scheduler(client("system:kube-scheduler")),
-            ControllerManager(client("system:kube-controller-manager"), server.certificates.ca.read_text()),
-            KubeProxy(client("system:kube-proxy"), network),
-            nodes,
-        ]
-        running = [tasks.create_task(each.run(), name=type(each).__name__) for each in components]
+        running = [tasks.create_task(keep_running(name, run), name=name) for name, run in components.items()]
+        running.append(tasks.create_task(_watch_folder(state, stop), name="state folder"))
         lacking = ""
         if not options.without_addons:
             new = await addons.apply(client("system:addon-manager", "system:masters"), ROOT / "manifests" / "base")
@@ -157,24 +203,51 @@ async def serve(options: argparse.Namespace, began: float) -> None:
         say(
             options.ready_fd,
             {"server": server.url, "kubeconfig": str(state / "kubeconfig"), "seconds": round(time.monotonic() - began, 3)}
-            | ({"missing": lacking} if lacking else {}),
+            | ({"missing": lacking} if lacking else {})
+            | ({"files": files, "pods": sum(allowed)} if min(allowed) < open_files.MAX_PODS else {}),
         )
         await stop.wait()
         for task in running:
             task.cancel()
     await server.stop()
+    orphans.end_all()
+    short_folders.remove(sockets)
     store.close()
+
+
+def _first(error: BaseException) -> BaseException:
+    """What really happened, where tasks failed together."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _reason(error: BaseException) -> Object:
+    """{"error": …, "next": …} for a person, of what kept the cluster from starting or running."""
+    if isinstance(error, (StoreError, PkiError, SchemaError, ServerError)):
+        return {"error": str(error)}
+    if isinstance(error, OSError) and error.strerror:
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return {"error": what} | ({"next": "free some disk space, then: ai-lab up"} if error.errno == errno.ENOSPC else {})
+    return {"error": f"{type(error).__name__}: {error}"}
 
 
 def main() -> int:
     began = time.monotonic()
     options = parse()
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        asyncio.run(serve(options, began))
-    except (StoreError, PkiError, SchemaError, ServerError) as error:
-        say(options.ready_fd, {"error": str(error)})
+        server_log.start(options.log)
+        files = open_files.raise_limit()
+        orphans.adopt()
+        asyncio.run(serve(options, began, files))
+    except Exception as error:
+        failure = _first(error)
+        if not isinstance(failure, (StoreError, PkiError, SchemaError, ServerError)):
+            log.exception("the cluster ends")
+        say(options.ready_fd, _reason(failure))
         return 1
+    finally:
+        orphans.end_all()
     return 0
 
 

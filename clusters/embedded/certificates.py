@@ -18,8 +18,9 @@ def issue(server_names: Sequence[str], admin: str, groups: Sequence[str], days: 
     `admin` and `groups` become the client certificate's common name and organisations, which the API server reads as user and groups.
     """
     now = datetime.now(UTC)
-    # A clock that is set back a little must not make the cluster's own certificates invalid.
-    since, until = now - timedelta(hours=1), now + timedelta(days=days)
+    # A clock that is set back must not make the cluster's own certificates invalid. kubeadm backdates by minutes; on a laptop that starts two
+    # systems, one of which keeps local time, a clock jumps by up to 14 hours.
+    since, until = now - timedelta(days=1), now + timedelta(days=days)
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
 

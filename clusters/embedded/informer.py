@@ -88,6 +88,10 @@ class Informer:
                 if error.code != 410:
                     log.warning("watch of %s: %s", self.resource, error.message)
                     await asyncio.sleep(0.5)
+            except Exception:
+                # A cache that nobody fills any more would stop its whole component.
+                log.exception("watch of %s", self.resource)
+                await asyncio.sleep(0.5)
 
 
 class InformerFactory:

@@ -6,27 +6,22 @@ Only the standard library is imported at the top: how soon the server starts dec
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import json
 import os
-import select
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from clusters import audit_lines
 from clusters.base import Cluster, ClusterError, ClusterStatus, Progress
+from clusters.embedded import owned_processes, server_process
+from clusters.embedded.server_process import ServerProcess
 
 Object = dict[str, Any]
 
-# How long a cold machine may take; a warm one needs about a second.
-_START = 90.0
-_STOP = 20.0
 _ASK = 5.0
 
 
@@ -37,127 +32,72 @@ class EmbeddedCluster(Cluster):
 
     def __init__(self, state: Path):
         self.folder = state / "embedded"
+        # Beside the folder: `wipe` removes that while it holds the lock.
+        self._lock = state / "embedded.lock"
+        self._server = ServerProcess(self.folder)
 
     @property
     def kubeconfig(self) -> Path:
         return self.folder / "kubeconfig"
-
-    @property
-    def _pid_file(self) -> Path:
-        return self.folder / "server.pid"
-
-    @property
-    def _log(self) -> Path:
-        return self.folder / "server.log"
 
     # Up and down
 
     def up(self, progress: Progress) -> None:
         """Starts the server over its state, or finds it running. Raises ClusterError where it does not get ready."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / "lock").open("w")
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            with server_process.lock(self._lock), progress.step("Embedded cluster: API server, 4 nodes, GPUs"):
+                self.folder.mkdir(exist_ok=True)
+                self._up(progress)
         except OSError as error:
-            raise ClusterError(
-                f"the state folder {self.folder} cannot be written: {error.strerror}", next="set AI_LAB_HOME to a folder of your own"
-            ) from None
-        with lock, progress.step("Embedded cluster: API server, 4 nodes, GPUs"):
-            # Two terminals may say `up` at the same moment: the second finds what the first started.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            pid = self._pid()
-            if pid is not None and self._answers():
-                return
-            if pid is not None:
-                self._end(pid)
-            self._start(progress)
+            raise _unwritable(self.folder, error) from None
 
-    def _start(self, progress: Progress) -> None:
-        reader, writer = os.pipe()
-        with self._log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "clusters.embedded", "--state", str(self.folder), "--ready-fd", str(writer)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[writer],
-                start_new_session=True,
-                cwd=self.folder,
-                env=_environment(),
-            )
-        os.close(writer)
-        self._pid_file.write_text(json.dumps({"pid": process.pid, "started": _started(process.pid)}))
-        answer = self._await_answer(reader, process)
-        if "server" not in answer:
-            self._pid_file.unlink(missing_ok=True)
-            raise ClusterError(
-                f"the embedded cluster did not start: {answer.get('error') or self._last_words()}",
-                next=answer.get("next") or f"the whole story is in {self._log}; ai-lab down --wipe starts over with an empty cluster",
-            )
+    def _up(self, progress: Progress) -> None:
+        pid = self._server.find()
+        if pid is not None:
+            if owned_processes.is_stopped(pid):
+                os.kill(pid, signal.SIGCONT)
+            # Two terminals may say `up` at the same moment: the second finds what the first started.
+            if self._answers():
+                self._server.record(pid)
+                return
+            self._server.end(pid)
+        if os.geteuid() == 0:
+            progress.say("running as root: the programs in its containers are root's processes on this machine")
+        answer = self._server.start()
         if answer.get("missing"):
             progress.say(
                 f"up, and not complete yet: {answer['missing']} (kubectl -n kube-system get pods -o wide; ai-lab reset LAB brings the plugin back)"
             )
-
-    def _await_answer(self, reader: int, process: subprocess.Popen[bytes]) -> Object:
-        with os.fdopen(reader) as ready:
-            there, _, _ = select.select([ready], [], [], _START)
-            line = ready.readline() if there else ""
-        if line:
-            found: Object = json.loads(line)
-            return found
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-            return {"error": f"it was not ready after {_START:.0f} s"}
-        return {}
-
-    def _last_words(self) -> str:
-        try:
-            lines = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
-        except OSError:
-            lines = []
-        return lines[-1] if lines else "the server ended without a word"
+        if answer.get("pods"):
+            progress.say(
+                f"the limit of {answer['files']} open files allows {answer['pods']} Pods at a time (to raise it: ulimit -Hn, as root)"
+            )
 
     def down(self, progress: Progress) -> None:
-        with progress.step("Stopping the embedded cluster"):
-            pid = self._pid()
-            if pid is not None:
-                self._end(pid)
-            self._pid_file.unlink(missing_ok=True)
+        """Ends the server and everything that it runs, whatever state they are in. Raises ClusterError where something does not end."""
+        with self._alone(), progress.step("Stopping the embedded cluster"):
+            self._server.end(self._server.find())
 
     def wipe(self) -> None:
-        """Removes all that a stopped cluster has stored. Raises ClusterError while it runs."""
-        if self._pid() is not None:
-            raise ClusterError("the embedded cluster is running", next="ai-lab down first")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Ends what runs and removes all that the cluster has stored. Raises ClusterError where that cannot be removed."""
+        with self._alone():
+            self._server.end(self._server.find())
+            _remove(self.folder)
 
-    def _end(self, pid: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + _STOP
-        while _started(pid) == self._recorded().get("started"):
-            if time.monotonic() > deadline:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                break
-            time.sleep(0.02)
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Under the lock, where there is a place for one: what is to end ends also when the state folder is gone or read-only."""
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError):
+                held.enter_context(server_process.lock(self._lock))
+            yield
 
     # How it is
 
-    def _recorded(self) -> Object:
-        try:
-            found: Object = json.loads(self._pid_file.read_text())
-        except (OSError, ValueError):
-            return {}
-        return found
-
-    def _pid(self) -> int | None:
-        """The server's process, where it still is the one that was started here: pids are used again."""
-        recorded = self._recorded()
-        pid = recorded.get("pid")
-        if not isinstance(pid, int) or not recorded.get("started") or _started(pid) != recorded["started"]:
-            return None
-        return pid
+    def is_running(self) -> bool:
+        """Whether the server runs, also one whose state folder is gone."""
+        return self._server.find() is not None
 
     def _request(self, path: str) -> bytes | None:
         """The reply to a GET with the administrator's certificate; None where the server does not give one in time."""
@@ -187,25 +127,46 @@ class EmbeddedCluster(Cluster):
         return self._request("/readyz") == b"ok"
 
     def status(self) -> ClusterStatus:
-        pid = self._pid()
+        pid = self._server.find()
         if pid is None:
-            there = self.folder.exists() and self._pid_file.exists()
-            detail = "it ended unexpectedly; ai-lab up brings it back with all its objects" if there else "not running; ai-lab up starts it"
-            return ClusterStatus(cluster=self.name, state="stopped" if self.kubeconfig.exists() else "absent", detail=detail)
-        listed = self._request("/api/v1/nodes")
-        nodes: list[Object] = json.loads(listed)["items"] if listed else []
+            return self._ended()
         pids, memory = _resident(pid)
+
+        def seen(state: str, detail: str = "", nodes: list[Object] | None = None) -> ClusterStatus:
+            return ClusterStatus(
+                self.name,
+                state,
+                detail,
+                server=f"https://127.0.0.1:{self._port()}" if self._port() else "",
+                kubeconfig=str(self.kubeconfig) if self.kubeconfig.exists() else "",
+                memory=memory,
+                pids=pids,
+                nodes=nodes or [],
+            )
+
+        if not (self.folder / "store" / "state.lock").exists() and not server_process.is_locked(self._lock):
+            return seen("unknown", f"its state folder {self.folder} is gone while process {pid} still runs; ai-lab down ends it")
+        if owned_processes.is_stopped(pid):
+            return seen("unknown", f"not answering: process {pid} is stopped by a signal; ai-lab up lets it go on")
+        listed = self._request("/api/v1/nodes")
+        if listed is None:
+            if server_process.is_locked(self._lock):
+                return seen("starting", "waiting for the API server")
+            return seen("unknown", f"not answering: process {pid} hangs or is very busy; ai-lab up ends it and starts it again")
+        nodes: list[Object] = json.loads(listed)["items"]
         short = [node["metadata"]["name"] for node in nodes if not _complete(node)]
-        return ClusterStatus(
-            cluster=self.name,
-            state="ready" if nodes and not short else "starting",
-            detail="" if nodes and not short else f"waiting for {', '.join(short) or 'the API server'}",
-            server=f"https://127.0.0.1:{self._port()}",
-            kubeconfig=str(self.kubeconfig),
-            memory=memory,
-            pids=pids,
-            nodes=nodes,
-        )
+        if short or not nodes:
+            return seen("starting", f"waiting for {', '.join(short) or 'the nodes'}", nodes)
+        return seen("ready", nodes=nodes)
+
+    def _ended(self) -> ClusterStatus:
+        detail = "not running; ai-lab up starts it"
+        if self._server.was_running():
+            detail = "it ended unexpectedly; ai-lab up brings it back with all its objects"
+        left = owned_processes.containers(self.folder)
+        if left:
+            detail += f"; {len(left)} processes of its containers still run, which ai-lab down ends"
+        return ClusterStatus(self.name, "stopped" if self.kubeconfig.exists() else "absent", detail, pids=left)
 
     def load_images(self) -> None:
         """Nothing to do: the nodes read `images/` themselves."""
@@ -214,35 +175,32 @@ class EmbeddedCluster(Cluster):
         yield from audit_lines.read([self.folder / name for name in ("audit.log.1", "audit.log")], since)
 
 
-def _environment() -> dict[str, str]:
-    """The server's environment: this one, with this code to be found, and with compiled modules kept (a third of a start is compiling)."""
-    found = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    found["PYTHONPATH"] = os.pathsep.join(filter(None, [_source(), found.get("PYTHONPATH", "")]))
-    return found
+def _unwritable(folder: Path, error: OSError) -> ClusterError:
+    if error.errno == errno.ENOSPC:
+        return ClusterError(f"the disk of the state folder {folder} is full", next="free some disk space, then: ai-lab up")
+    where = f"{error.filename}: " if error.filename and str(error.filename) != str(folder) else ""
+    return ClusterError(
+        f"the state folder {folder} cannot be written: {where}{error.strerror or error}", next="set AI_LAB_HOME to a folder of your own"
+    )
 
 
-def _source() -> str:
-    """The folder from which this package was imported: the server runs in another folder and must find the same code."""
-    return str(Path(__file__).resolve().parents[2])
+def _remove(folder: Path) -> None:
+    """Raises ClusterError where something of it cannot be removed."""
+    # What can go goes first; then the first thing that cannot is named.
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise ClusterError(
+                f"{error.filename or folder} cannot be removed: {error.strerror}", next="remove it by hand, then: ai-lab down --wipe"
+            ) from None
 
 
 def _complete(node: Object) -> bool:
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"].get("conditions", []))
     promised = int(node["metadata"].get("labels", {}).get("nvidia.com/gpu.count", "0"))
     return ready and int(node["status"].get("allocatable", {}).get("nvidia.com/gpu", "0")) >= promised
-
-
-def _started(pid: int) -> str:
-    """When the process began, in the system's own count; the empty text where there is no such process (or only what is left of one)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        if Path("/proc/self/stat").exists():
-            return ""
-        asked = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-        state, _, began = asked.stdout.strip().partition(" ")
-        return "" if state.startswith("Z") else began.strip()
-    return "" if fields[0] == "Z" else fields[19]
 
 
 def _resident(pid: int) -> tuple[list[int], int]:

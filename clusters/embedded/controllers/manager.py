@@ -34,6 +34,7 @@ from clusters.embedded.controllers.volume import (
     VolumeProtectionController,
 )
 from clusters.embedded.informer import InformerFactory
+from clusters.embedded.supervision import keep_running
 
 CONTROLLERS: tuple[type[Controller], ...] = (
     ServiceAccountController,
@@ -77,4 +78,4 @@ class ControllerManager:
             self._informers.start(tasks)
             await self._informers.wait_for_sync()
             for controller in controllers:
-                tasks.create_task(controller.run(), name=controller.name)
+                tasks.create_task(keep_running(controller.name, controller.run), name=controller.name)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clusters.embedded import owned_processes
 from clusters.embedded.images import Image
+from clusters.embedded.kubelet import orphans
 from clusters.embedded.kubelet.environment import ConfigError, Environment, expand
 from clusters.embedded.kubelet.node_services import NodeServices
 from clusters.embedded.kubelet.runtime import ContainerConfig, Mount
@@ -121,7 +123,11 @@ class ConfigMaker:
             folder=folder,
             hostname=hostname(pod),
             user=(who["uid"], who["gid"]),
-            hidden_env=services.network.environment(self._addresses.get("podIP", ""), pod["metadata"]["namespace"]),
+            hidden_env={
+                **services.network.environment(self._addresses.get("podIP", ""), pod["metadata"]["namespace"]),
+                owned_processes.CLUSTER: services.cluster,
+                owned_processes.CONTAINER: orphans.mark(container_id),
+            },
             stdin=bool(container.get("stdin")),
             tty=bool(container.get("tty")),
         )

@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 
+def told(error: OSError) -> str:
+    """An error of the system as Go's programs show it: `mkdir /a/b: no space left on device`, here without the call's name."""
+    if error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()
+
+
 async def run_in(container: PodContainer, command: list[str]) -> tuple[int, str]:
     """Runs a command to its end in a running container: (exit code, what it wrote). Cancelled, it ends the command. Raises StartError."""
     instance = container.instance
@@ -89,6 +96,11 @@ class ContainerStarter:
                 container.waiting = ("RunContainerError", str(error))
             worker.look_again()
             return True
+        except OSError as error:
+            why = f"failed to create containerd container: {told(error)}"
+            emit("Warning", "Failed", f"Error: {why}")
+            container.waiting = ("CreateContainerError", why)
+            return False
         emit("Normal", "Created", "Container created")
         emit("Normal", "Started", "Container started")
         return await self._after_start(pod, container)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ import psutil
 
 from clusters.embedded import quantity
 from clusters.embedded.images import Image
+from clusters.embedded.kubelet import orphans
 from clusters.embedded.kubelet.logs import LogWriter
 from clusters.embedded.kubelet.memory import MemoryManager, Watched
 from clusters.embedded.kubelet.runtime import Container, ContainerConfig, Launcher, Process, StartError
@@ -59,6 +61,8 @@ class Instance:
     execs: set[Process] = field(default_factory=set)
     attached: set[asyncio.Queue[tuple[int, bytes] | None]] = field(default_factory=set)
     stdin_once: bool = False
+    # The mount namespace of a container that has one of its own.
+    namespace: str = ""
     out_of_memory: bool = False
     exit_code: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -169,7 +173,20 @@ class PodContainer:
     # Starting
 
     def start(self, launcher: Launcher, image: Image, config: Callable[[str, Path], ContainerConfig], memory: MemoryManager) -> None:
-        """Runs the program anew. `config` gets the new id and the file for the last words. Raises StartError."""
+        """Runs the program anew. `config` gets the new id and the file for the last words.
+
+        Raises StartError, or OSError where a file of the container cannot be made: it is then as it was before.
+        """
+        before = (self.instance, self.terminated, self.last, self.restart_count, self.next_attempt)
+        try:
+            self._start_instance(launcher, image, config, memory)
+        except OSError:
+            self.instance, self.terminated, self.last, self.restart_count, self.next_attempt = before
+            raise
+
+    def _start_instance(
+        self, launcher: Launcher, image: Image, config: Callable[[str, Path], ContainerConfig], memory: MemoryManager
+    ) -> None:
         self._retire()
         container_id = secrets.token_hex(32)
         attempt = self.next_attempt
@@ -184,17 +201,25 @@ class PodContainer:
         self.terminated = self.waiting = None
         self.startup_passed = self.readiness_passed = self.hook_done = False
         self._stopping = None
+        made = config(container_id, message_file)
         try:
-            instance.container = launcher.start(config(container_id, message_file), instance.output)
+            instance.container = launcher.start(made, instance.output)
+        except OSError:
+            shutil.rmtree(made.folder, ignore_errors=True)
+            raise
         except StartError as error:
             self._fail_start(instance, str(error))
             raise StartError(self.terminated["message"] if self.terminated else str(error)) from None
         self._remember_process(instance)
+        instance.namespace = orphans.namespace(instance.process.pid) if instance.process else ""
         limit = ((self.spec.get("resources") or {}).get("limits") or {}).get("memory")
         memory.watch(
             container_id,
             Watched(
-                pids=lambda: [process.pid for process in (instance.process, *instance.execs) if process is not None],
+                pids=lambda: [
+                    *(process.pid for process in (instance.process, *instance.execs) if process is not None),
+                    *orphans.of(instance.id, instance.namespace),
+                ],
                 limit=quantity.whole(limit) if limit else None,
                 out_of_memory=lambda: self._out_of_memory(instance),
             ),
@@ -230,7 +255,7 @@ class PodContainer:
         """Writes down which process this is, so that a later kubelet finds what a killed one left behind."""
         if instance.process is None:
             return
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, OSError):
             born = psutil.Process(instance.process.pid).create_time()
             (self._pod_folder / "containers" / self.name / "pid").write_text(f"{instance.process.pid} {born}")
 
@@ -241,6 +266,7 @@ class PodContainer:
         for process in (instance.process, *instance.execs):
             if process is not None:
                 process.kill()
+        orphans.kill(instance.id, instance.namespace)
 
     async def _watch(self, instance: Instance, memory: MemoryManager) -> None:
         assert instance.process is not None
@@ -249,6 +275,7 @@ class PodContainer:
         memory.forget(instance.id)
         for each in list(instance.execs):
             each.kill()
+        await orphans.end(instance.id, instance.namespace)
         instance.log.close()
         self.finished_at = time.time()
         reason = "OOMKilled" if instance.out_of_memory else "Completed" if code == 0 else "Error"
@@ -261,7 +288,8 @@ class PodContainer:
             "containerID": f"containerd://{instance.id}",
         }
         self.terminated = ended
-        (self._pod_folder / "containers" / self.name / "pid").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self._pod_folder / "containers" / self.name / "pid").unlink()
         instance.ended.set()
         for queue in instance.attached:
             queue.put_nowait(None)
@@ -330,28 +358,10 @@ class PodContainer:
         if self.instance is not None and self.instance.process is not None:
             for process in (self.instance.process, *self.instance.execs):
                 process.kill()
+            orphans.kill(self.instance.id, self.instance.namespace)
 
     def log_path(self, previous: bool) -> Path | None:
         """The log of the instance that runs or ran last, or of the one before; None where there is none."""
         attempt = (self.instance.attempt if self.instance else self.next_attempt) - (1 if previous else 0)
         path = self._log_folder / self.name / f"{attempt}.log"
         return path if path.exists() or (not previous and self.instance) else None
-
-
-def kill_leftovers(pods_folder: Path) -> int:
-    """Ends the containers that a killed kubelet left behind, known by process id and start time; returns how many there were."""
-    count = 0
-    for path in pods_folder.glob("*/containers/*/pid"):
-        try:
-            pid, born = path.read_text().split()
-            process = psutil.Process(int(pid))
-            if abs(process.create_time() - float(born)) < 0.01:
-                tree = [process, *process.children(recursive=True)]
-                count += 1
-                for each in tree:
-                    with contextlib.suppress(psutil.Error):
-                        each.kill()
-        except (OSError, ValueError, psutil.Error):
-            pass
-        path.unlink(missing_ok=True)
-    return count

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusters.embedded import quantity
@@ -64,7 +65,8 @@ class DeviceManager:
         pod_resources = self._folder.device_plugins.resolve() / "pod-resources"
         pod_resources.mkdir(exist_ok=True)
         link = self._folder.kubelet / "pod-resources"
-        if not link.is_symlink():
+        if not link.is_symlink() or link.readlink() != pod_resources:
+            link.unlink(missing_ok=True)
             link.symlink_to(pod_resources)
         lister = device_plugin.PodResourcesServer(pod_resources / "kubelet.sock", self._holdings)
         (pod_resources / "kubelet.sock").unlink(missing_ok=True)
@@ -245,8 +247,13 @@ class DeviceManager:
 
     # Checkpoint
 
+    def _checkpoint(self) -> Path:
+        """Among the sockets, as on a real node, save where these lie in a folder that goes when the cluster stops."""
+        sockets = self._folder.device_plugins
+        return (self._folder.kubelet if sockets.is_symlink() else sockets) / _CHECKPOINT
+
     def _load(self) -> None:
-        path = self._folder.device_plugins / _CHECKPOINT
+        path = self._checkpoint()
         try:
             self._state.load(path.read_bytes())
         except FileNotFoundError:
@@ -255,7 +262,11 @@ class DeviceManager:
             log.warning("%s: %s; devices are allocated anew", path, error)
 
     def _save(self) -> None:
-        path = self._folder.device_plugins / _CHECKPOINT
+        path = self._checkpoint()
         fresh = path.with_name(_CHECKPOINT + ".new")
-        fresh.write_bytes(self._state.dump())
-        os.replace(fresh, path)
+        try:
+            fresh.write_bytes(self._state.dump())
+            os.replace(fresh, path)
+        except OSError as error:
+            # What is in memory counts as long as this kubelet runs; the next change writes all of it.
+            log.warning("%s cannot be written: %s", path, error.strerror)

@@ -14,11 +14,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from clusters.embedded import owned_processes
 from clusters.embedded.client import Client
 from clusters.embedded.events import EventRecorder
 from clusters.embedded.images import Catalogue
 from clusters.embedded.informer import InformerFactory
-from clusters.embedded.kubelet import admission, containers, strict
+from clusters.embedded.kubelet import admission, strict
 from clusters.embedded.kubelet.backoff import Backoff
 from clusters.embedded.kubelet.device_manager import DeviceManager
 from clusters.embedded.kubelet.event_sink import EventSink
@@ -36,6 +37,7 @@ from clusters.embedded.kubelet.server import Server
 from clusters.embedded.kubelet.toolbox import Toolbox
 from clusters.embedded.network import Network
 from clusters.embedded.nodes import NodeConnections
+from clusters.embedded.supervision import keep_running
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,10 @@ _RETRY_SECONDS = 5.0
 
 
 class Kubelet:
-    """`root` is the node's own folder (its `/`); `images` what the node has; `connections` where it registers what it serves."""
+    """`root` is the node's own folder (its `/`); `images` what the node has; `connections` where it registers what it serves.
+
+    `cluster` marks the processes of its containers, so that they are found after a crash.
+    """
 
     def __init__(
         self,
@@ -59,6 +64,7 @@ class Kubelet:
         connections: NodeConnections,
         *,
         launcher: Launcher | None = None,
+        cluster: str = "",
     ):
         self._client = client
         self._node = node
@@ -71,6 +77,7 @@ class Kubelet:
         allocatable: dict[str, str] = {}
         self._services = NodeServices(
             node=node,
+            cluster=cluster,
             client=client,
             informers=self._informers,
             network=network,
@@ -98,11 +105,7 @@ class Kubelet:
 
     async def run(self) -> None:
         """Until cancelled; then every container of the node is killed."""
-        left = containers.kill_leftovers(self._folder.kubelet / "pods")
-        if left:
-            log.info("%s: ended %d containers of an earlier kubelet", self._node.name, left)
-        shutil.rmtree(self._folder.containers, ignore_errors=True)
-        self._folder.containers.mkdir()
+        self._clear_away()
         await self._registration.register()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -113,12 +116,16 @@ class Kubelet:
                     self._informers(resource).on_change(self._content_changed)
                 self._informers.start(tasks)
                 await self._informers.wait_for_sync()
-                tasks.create_task(self._events.run(), name=f"{self._node.name} events")
-                tasks.create_task(self._registration.run(), name=f"{self._node.name} status")
-                tasks.create_task(self._services.memory.run(), name=f"{self._node.name} memory")
-                tasks.create_task(self._devices.run(), name=f"{self._node.name} devices")
-                tasks.create_task(self._refresh_volumes(), name=f"{self._node.name} volumes")
-                tasks.create_task(StorageEviction(self._workers).run(), name=f"{self._node.name} eviction")
+                for what, part in (
+                    ("events", self._events.run),
+                    ("status", self._registration.run),
+                    ("memory", self._services.memory.run),
+                    ("devices", self._devices.run),
+                    ("volumes", self._refresh_volumes),
+                    ("eviction", StorageEviction(self._workers).run),
+                ):
+                    name = f"{self._node.name} {what}"
+                    tasks.create_task(keep_running(name, part), name=name)
                 bound = self._informers("pods").list()
                 self._devices.keep_only({pod["metadata"]["uid"] for pod in bound})
                 self._connections.register(self._node.name, Server(self._services, self._find, lambda: list(self._workers.values())))
@@ -128,6 +135,17 @@ class Kubelet:
             for worker in self._workers.values():
                 for container in worker.containers:
                     container.kill()
+
+    def _clear_away(self) -> None:
+        """Ends the containers that a killed kubelet left behind and deletes their folders."""
+        files = list(self._folder.kubelet.glob("pods/*/containers/*/pid"))
+        left = owned_processes.end(lambda: [pid for path in files for pid in owned_processes.recorded(path)])
+        for path in files:
+            path.unlink(missing_ok=True)
+        if left:
+            log.info("%s: ended %d processes of an earlier kubelet", self._node.name, left)
+        shutil.rmtree(self._folder.containers, ignore_errors=True)
+        self._folder.containers.mkdir(exist_ok=True)
 
     def _devices_changed(self) -> None:
         self._registration.changed()
@@ -198,5 +216,8 @@ class Kubelet:
                 if namespace in namespaces and not worker.is_up:
                     worker.look_again()
                 elif worker.is_up:
-                    await worker.volumes.refresh()
+                    try:
+                        await worker.volumes.refresh()
+                    except OSError as error:
+                        log.warning("volumes of pod %s keep their old content: %s", worker.key, error)
             await asyncio.sleep(_REFRESH_SECONDS)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from clusters.embedded import short_folders
 
 Object = dict[str, Any]
 
@@ -34,15 +34,7 @@ class NodeFolder:
         if len(os.fsencode(self.device_plugins)) <= _LONGEST_SOCKET_FOLDER:
             self.device_plugins.mkdir(exist_ok=True)
             return
-        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:10]
-        short = Path(tempfile.gettempdir()) / f"ai-lab-{os.getuid()}" / digest
-        short.parent.mkdir(mode=0o700, exist_ok=True)
-        if short.parent.stat().st_uid != os.getuid():
-            raise PermissionError(f"{short.parent} belongs to another user")
-        short.mkdir(mode=0o700, exist_ok=True)
-        if not self.device_plugins.is_symlink() or self.device_plugins.readlink() != short:
-            self.device_plugins.unlink(missing_ok=True)
-            self.device_plugins.symlink_to(short)
+        short_folders.ensure(self.device_plugins)
 
     def host_path(self, path: str) -> Path:
         """Where the node's absolute `path` lies on this machine; `..` does not lead out of the node."""

@@ -7,6 +7,8 @@ A line is `2026-11-23T05:16:13.123456789Z stdout F text`; `P` instead of `F` mar
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +17,8 @@ from pathlib import Path
 
 from clusters.embedded import meta
 from clusters.embedded.nodes import LogOptions
+
+log = logging.getLogger(__name__)
 
 # The kubelet's containerLogMaxSize: a larger file is put aside once.
 MAX_BYTES = 10 * 1024 * 1024
@@ -31,16 +35,29 @@ def _stamp() -> bytes:
 
 
 class LogWriter:
-    """Appends to one log file and wakes those who follow it."""
+    """Appends to one log file and wakes those who follow it. What cannot be written (a full disk) is lost and nothing else.
+
+    The file is open only while something is written: a container that is silent takes no open file. Raises OSError where it cannot be made.
+    """
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        self._size = os.fstat(self._file).st_size
+        with self._opened() as file:
+            self._size = os.fstat(file).st_size
         self._rest = {1: b"", 2: b""}
         self._followers: set[asyncio.Future[None]] = set()
+        # The disk was full in the middle of an entry: the next one begins on a line of its own.
+        self._cut = False
         self.closed = False
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        try:
+            yield file
+        finally:
+            os.close(file)
 
     def write(self, stream: int, data: bytes) -> None:
         """What the program wrote to stdout (1) or stderr (2); unfinished lines wait for their end."""
@@ -60,17 +77,19 @@ class LogWriter:
             self._append(b"".join(out))
 
     def _append(self, text: bytes) -> None:
-        if self._size + len(text) > MAX_BYTES:
-            self._rotate()
-        os.write(self._file, text)
-        self._size += len(text)
+        try:
+            if self._size + len(text) > MAX_BYTES:
+                os.replace(self.path, self.path.with_name(self.path.name + ".1"))
+                self._size = 0
+            if self._cut:
+                text = b"\n" + text
+            with self._opened() as file:
+                written = os.write(file, text)
+            self._size += written
+            self._cut = written < len(text)
+        except OSError as error:
+            log.warning("%s: what the container writes is lost: %s", self.path, error.strerror)
         self._wake()
-
-    def _rotate(self) -> None:
-        os.close(self._file)
-        os.replace(self.path, self.path.with_name(self.path.name + ".1"))
-        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        self._size = 0
 
     def close(self) -> None:
         """The program is over: a last line without an end is kept as a piece."""
@@ -80,7 +99,6 @@ class LogWriter:
                 self._append(_stamp() + _NAMES[stream] + b"P " + rest + b"\n")
         if not self.closed:
             self.closed = True
-            os.close(self._file)
             self._wake()
 
     def _wake(self) -> None:

@@ -50,9 +50,10 @@ class Devices(Protocol):
 
 @dataclass
 class NodeServices:
-    """One for a node, handed to each Pod's worker. `allocatable` is the node's, as it is now."""
+    """One for a node, handed to each Pod's worker. `allocatable` is the node's, as it is now; `cluster` is what its processes are marked with."""
 
     node: NodeSpec
+    cluster: str
     client: Client
     informers: InformerFactory
     network: Network

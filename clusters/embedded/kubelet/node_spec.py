@@ -8,12 +8,14 @@ from typing import Any
 
 import orjson
 
+from clusters.embedded.open_files import MAX_PODS
+
 
 @dataclass(frozen=True)
 class NodeSpec:
     """One node. `index` is its place in the topology and the third number of its Pods' addresses.
 
-    `cpu` and `memory` (quantities) replace what the machine has, where they are given.
+    `cpu` and `memory` (quantities) replace what the machine has, where they are given; `pods` is the kubelet's --max-pods.
     """
 
     name: str
@@ -24,6 +26,7 @@ class NodeSpec:
     taints: tuple[dict[str, str], ...] = ()
     cpu: str | None = None
     memory: str | None = None
+    pods: int = MAX_PODS
 
 
 def load_topology(path: Path) -> list[NodeSpec]:

@@ -82,7 +82,7 @@ def capacity(spec: NodeSpec, machine: Machine, devices: Mapping[str, int]) -> di
         "hugepages-2Mi": "0",
         "memory": spec.memory or f"{machine.memory // 1024}Ki",
         **{name: str(count) for name, count in devices.items()},
-        "pods": "110",
+        "pods": str(spec.pods),
     }
     return dict(sorted(amounts.items()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ log = logging.getLogger(__name__)
 Object = dict[str, Any]
 
 _TRIES = 5
+_RETRY_SECONDS = 1.0
 
 
 class StatusWriter:
@@ -26,23 +28,34 @@ class StatusWriter:
         self._uid: str = pod["metadata"]["uid"]
 
     async def write(self, make: Callable[[Object], Object]) -> None:
-        """`make(pod as the API has it)` is the new status. What others wrote meanwhile is read again, not overwritten."""
+        """`make(pod as the API has it)` is the new status. What others wrote meanwhile is read again, not overwritten.
+
+        A server that cannot write now (its disk is full) is asked again until it can: a status that is not told is never seen.
+        """
+        while True:
+            if await self._tried(make):
+                return
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _tried(self, make: Callable[[Object], Object]) -> bool:
+        """False where it is to be tried again later."""
         for _ in range(_TRIES):
             try:
                 pod = await self._client.get("pods", self._name, self._namespace)
                 if pod["metadata"]["uid"] != self._uid:
-                    return
+                    return True
                 status = make(pod)
                 if status == pod.get("status"):
-                    return
+                    return True
                 await self._client.update("pods", pod | {"status": status}, subresource="status")
-                return
+                return True
             except ApiError as error:
                 if error.code == 404:
-                    return
+                    return True
                 if error.code != 409:
                     log.warning("status of pod %s/%s: %s", self._namespace, self._name, error.message)
-                    return
+                    return error.code < 500
+        return True
 
     async def write_rejected(self, status: Object) -> None:
         """The Pod was not admitted: conditions and QoS class stay as they are."""

@@ -19,7 +19,7 @@ from clusters.embedded.kubelet import restarts, status
 from clusters.embedded.kubelet.admission import Rejection
 from clusters.embedded.kubelet.backoff import duration
 from clusters.embedded.kubelet.container_config import ConfigMaker, prepare_pod_files
-from clusters.embedded.kubelet.container_start import ContainerStarter
+from clusters.embedded.kubelet.container_start import ContainerStarter, told
 from clusters.embedded.kubelet.containers import PodContainer
 from clusters.embedded.kubelet.node_services import NodeServices
 from clusters.embedded.kubelet.pod_status import StatusWriter
@@ -37,6 +37,7 @@ _RELIST_SECONDS = 0.5
 _MOUNT_RETRY_FIRST = 0.5
 _MOUNT_RETRY_LAST = 122.0
 _SANDBOX_RETRY = 12.0
+_DELETE_RETRY = 1.0
 
 
 class PodWorker:
@@ -240,6 +241,8 @@ class PodWorker:
                 return
             except MountFailure as failure:
                 self.emit("Warning", "FailedMount", str(failure))
+            except OSError as error:
+                self.emit("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{self.volumes.unmounted()[0]}" : {told(error)}')
             await self._woken(wait)
             wait = min(wait * 2, _MOUNT_RETRY_LAST)
 
@@ -260,8 +263,18 @@ class PodWorker:
             self.addresses["podIP"] = node.address
         else:
             self.addresses["podIP"] = self._services.network.allocate(node.index, self.uid)
-        prepare_pod_files(self._services, self.pod, self.addresses["podIP"])
+        while (problem := self._sandbox_problem()) is not None:
+            self.emit("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: rpc error: code = Unknown desc = {problem}")
+            await asyncio.sleep(_SANDBOX_RETRY)
         self._sandbox = True
+
+    def _sandbox_problem(self) -> str | None:
+        """Makes the Pod's own files; what is in the way of that."""
+        try:
+            prepare_pod_files(self._services, self.pod, self.addresses["podIP"])
+        except OSError as error:
+            return f"failed to create the sandbox's files: {told(error)}"
+        return None
 
     async def _missing_handler(self) -> str | None:
         name = self.pod["spec"].get("runtimeClassName")
@@ -396,14 +409,19 @@ class PodWorker:
 
     async def _delete_from_api(self) -> None:
         """Tells the API that the Pod's end is complete."""
-        if self._removed.is_set():
-            return
         metadata = self.pod["metadata"]
-        try:
-            await self._services.client.delete("pods", metadata["name"], metadata["namespace"], grace_period_seconds=0, uid=self.uid)
-        except ApiError as error:
-            if error.code not in (404, 409):
+        while not self._removed.is_set():
+            try:
+                await self._services.client.delete("pods", metadata["name"], metadata["namespace"], grace_period_seconds=0, uid=self.uid)
+                return
+            except ApiError as error:
+                if error.code in (404, 409):
+                    return
                 log.warning("pod %s: %s", self.key, error.message)
+                if error.code < 500:
+                    return
+            # The disk is full: the Pod stays in the API until the server can write again.
+            await asyncio.sleep(_DELETE_RETRY)
 
 
 def _of_interest(pod: Object) -> tuple[Any, ...]:

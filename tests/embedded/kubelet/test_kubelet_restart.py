@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from clusters.embedded.kubelet.containers import kill_leftovers
+from clusters.embedded import owned_processes
 
 from .conftest import NODE, Node
 
@@ -54,10 +54,11 @@ async def test_what_a_killed_kubelet_left_behind_is_found_by_its_start_time(tmp_
     folder.mkdir(parents=True)
     born = psutil.Process(process.pid).create_time()
     (folder / "pid").write_text(f"{process.pid} {born - 100}")
-    assert kill_leftovers(tmp_path) == 0
+    assert owned_processes.recorded(folder / "pid") == []
     assert process.returncode is None
     (folder / "pid").write_text(f"{process.pid} {born}")
-    assert kill_leftovers(tmp_path) == 1
+    assert owned_processes.recorded(folder / "pid") == [process.pid]
+    process.kill()
     assert await asyncio.wait_for(process.wait(), 5) == -9
 
 

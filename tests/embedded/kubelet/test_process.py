@@ -12,11 +12,15 @@ import pytest
 from clusters.embedded.kubelet.process import ChildProcess
 
 
-@pytest.fixture(params=["pidfd", "waitid", "poll"])
+@pytest.fixture(params=["signal", "waitid", "poll"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """pidfd is Linux's; older macOS has neither of the first two."""
-    if request.param != "pidfd":
-        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    """A loop outside the main thread hears no signals; older macOS has no waitid either."""
+
+    def refuse(*arguments: object) -> None:
+        raise RuntimeError("not in the main thread")
+
+    if request.param != "signal":
+        monkeypatch.setattr(asyncio.SelectorEventLoop, "add_signal_handler", refuse)
     if request.param == "poll":
         monkeypatch.delattr(os, "waitid", raising=False)
     return request.param

@@ -1,0 +1,255 @@
+"""The server as a process: started, found again, asked how it is, and ended with everything that it runs.
+
+It is known by its pid file, by the lock on its store, and by the mark in its environment: one of them is left whatever else was lost.
+Only the standard library is imported at the top: how soon the server starts decides how soon the cluster is ready.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from clusters.base import ClusterError
+from clusters.embedded import owned_processes, short_folders
+
+Object = dict[str, Any]
+
+# How long a cold machine may take; a warm one needs about a second.
+START_SECONDS = 90.0
+_STOP_SECONDS = 20.0
+# How long one `up` or `down` waits for another on the same state.
+_LOCK_SECONDS = START_SECONDS + _STOP_SECONDS + 10.0
+_LOOK = 0.02
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Keeps every other `up`, `down` and `wipe` out. Raises ClusterError where another does not end, OSError where the file cannot be made."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The folder may have been deleted and made anew meanwhile: a lock on a file that nobody finds keeps nobody out.
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                    break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+                os.close(descriptor)
+                raise ClusterError(
+                    f"another ai-lab up or down (process {holder}) is at work on this cluster and does not end",
+                    next=f"end it with: kill {holder}",
+                ) from None
+        os.close(descriptor)
+        time.sleep(_LOOK)
+    try:
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock on the file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+class ServerProcess:
+    """The server of the cluster in `folder`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.log = folder / "server.log"
+        self._pid_file = folder / "server.pid"
+
+    # Finding
+
+    def find(self) -> int | None:
+        """The running server's pid, or None."""
+        pid, began = self._recorded()
+        if pid is not None and began and owned_processes.started(pid) == began:
+            return pid
+        return self._holder() or owned_processes.server(self.folder)
+
+    def _recorded(self) -> tuple[int | None, str]:
+        try:
+            found = json.loads(self._pid_file.read_text())
+            pid, began = found["pid"], found["started"]
+        except (OSError, ValueError, TypeError, KeyError):
+            return None, ""
+        # Pids are used again: the time of birth tells whether it still is the one that was started here.
+        return (pid, began) if isinstance(pid, int) and pid > 1 and isinstance(began, str) else (None, "")
+
+    def _holder(self) -> int | None:
+        """Who holds the lock on the store, which the holder's death frees."""
+        path = self.folder / "store" / "state.lock"
+        if not is_locked(path):
+            return None
+        try:
+            pid = int(path.read_text())
+        except (OSError, ValueError):
+            return None
+        return pid if pid > 1 and owned_processes.started(pid) else None
+
+    def was_running(self) -> bool:
+        """Whether a server was started and not ended by `end`."""
+        return self._pid_file.exists()
+
+    # Starting
+
+    def start(self) -> Object:
+        """Starts the server and returns what it says when it is ready: {"server", "missing"?, "files"?, "pods"?}. Raises ClusterError, OSError."""
+        reader, writer = os.pipe()
+        try:
+            with self.log.open("ab") as log:
+                process = subprocess.Popen(
+                    [
+                        *(sys.executable, "-m", "clusters.embedded", "--state", str(self.folder)),
+                        *("--log", str(self.log), "--ready-fd", str(writer)),
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=[writer],
+                    start_new_session=True,
+                    cwd=self.folder,
+                    env=_environment() | {owned_processes.CLUSTER: owned_processes.cluster_id(self.folder)},
+                )
+        except OSError:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        try:
+            self.record(process.pid)
+            answer = self._await_answer(reader, process)
+        except OSError:
+            self.end(process.pid)
+            raise
+        if "server" not in answer:
+            self.end(None)
+            raise ClusterError(
+                f"the embedded cluster did not start: {answer['error']}",
+                next=answer.get("next") or f"read the end of {self.log}, then: ai-lab up",
+            )
+        return answer
+
+    def record(self, pid: int) -> None:
+        """Writes down which process the server is. Raises OSError."""
+        fresh = self._pid_file.with_name("server.pid.new")
+        fresh.write_text(json.dumps({"pid": pid, "started": owned_processes.started(pid)}))
+        fresh.replace(self._pid_file)
+
+    def _await_answer(self, reader: int, process: subprocess.Popen[bytes]) -> Object:
+        with os.fdopen(reader) as ready:
+            there, _, _ = select.select([ready], [], [], START_SECONDS)
+            line = ready.readline() if there else ""
+        with contextlib.suppress(ValueError):
+            found: Object = json.loads(line)
+            return found
+        if not there:
+            process.kill()
+            process.wait()
+            return {"error": f"it was not ready after {START_SECONDS:.0f} s"}
+        # It has closed its end without an answer: it has ended or is about to.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+        code = process.poll()
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+            return {"error": f"it was ended by signal {name} while it started", "next": "ai-lab up tries again"}
+        return {"error": self._last_words()}
+
+    def _last_words(self) -> str:
+        try:
+            lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        except OSError:
+            lines = []
+        said = [line for line in lines if " INFO " not in line]
+        return said[-1] if said else "the server ended without a word"
+
+    # Ending
+
+    def end(self, pid: int | None) -> None:
+        """Ends the server `pid` (None: there is none) and every process of its containers, and clears away what they leave outside the folder.
+
+        Raises ClusterError where something does not end.
+        """
+        sockets = short_folders.below(self.folder)
+        family: dict[int, str] = {}
+        if pid is not None:
+            family = self._end_server(pid)
+        self._end_containers(family)
+        short_folders.remove(sockets)
+        with contextlib.suppress(OSError):
+            self._pid_file.unlink(missing_ok=True)
+
+    def _end_server(self, pid: int) -> dict[int, str]:
+        """Asks it to end, then kills it; returns what it ran and may not have ended: pid → when it began."""
+        began = owned_processes.started(pid)
+        # One that a signal has stopped hears nothing until it goes on.
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            _send(pid, number)
+        deadline = time.monotonic() + _STOP_SECONDS
+        family: dict[int, str] = {}
+        while began and owned_processes.started(pid) == began:
+            if time.monotonic() > deadline:
+                # Its containers are known by it as long as it lives; stopped, it starts no more of them.
+                _send(pid, signal.SIGSTOP)
+                family = owned_processes.family(pid)
+                _send(pid, signal.SIGKILL)
+                owned_processes.end(lambda: [pid] if owned_processes.started(pid) == began else [])
+                break
+            time.sleep(_LOOK)
+        return family
+
+    def _end_containers(self, family: dict[int, str]) -> None:
+        def left() -> list[int]:
+            of_family = [each for each, born in family.items() if born and owned_processes.started(each) == born]
+            return [*of_family, *owned_processes.containers(self.folder)]
+
+        owned_processes.end(left)
+        if remaining := left():
+            named = ", ".join(map(str, remaining))
+            raise ClusterError(f"processes {named} of the cluster's containers do not end", next="ai-lab down tries again")
+
+
+def _send(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _environment() -> dict[str, str]:
+    """The server's environment: this one, with this code to be found, and with compiled modules kept (a third of a start is compiling)."""
+    found = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    found["PYTHONPATH"] = os.pathsep.join(filter(None, [_source(), found.get("PYTHONPATH", "")]))
+    return found
+
+
+def _source() -> str:
+    """The folder from which this package was imported: the server runs in another folder and must find the same code."""
+    return str(Path(__file__).resolve().parents[2])
