@@ -23,6 +23,8 @@ from clusters.embedded.server_process import ServerProcess
 Object = dict[str, Any]
 
 _ASK = 5.0
+# Less than this holds no new object and no container's files.
+_LEAST_DISK = 2 * 1024 * 1024
 
 
 class EmbeddedCluster(Cluster):
@@ -65,6 +67,8 @@ class EmbeddedCluster(Cluster):
         if os.geteuid() == 0:
             progress.say("running as root: the programs in its containers are root's processes on this machine")
         answer = self._server.start()
+        if shutil.disk_usage(self.folder).free < _LEAST_DISK:
+            progress.say(f"the disk of {self.folder} is full: the cluster can store nothing until some space is free")
         if answer.get("missing"):
             progress.say(
                 f"up, and not complete yet: {answer['missing']} (kubectl -n kube-system get pods -o wide; ai-lab reset LAB brings the plugin back)"

@@ -144,12 +144,8 @@ class ServerProcess:
             raise
         finally:
             os.close(writer)
-        try:
-            self.record(process.pid)
-            answer = self._await_answer(reader, process)
-        except OSError:
-            self.end(process.pid)
-            raise
+        self.record(process.pid)
+        answer = self._await_answer(reader, process)
         if "server" not in answer:
             self.end(None)
             raise ClusterError(
@@ -159,10 +155,14 @@ class ServerProcess:
         return answer
 
     def record(self, pid: int) -> None:
-        """Writes down which process the server is. Raises OSError."""
+        """Writes down which process the server is. Where the disk is full, it is found without."""
+        began = owned_processes.started(pid)
+        if self._recorded() == (pid, began):
+            return
         fresh = self._pid_file.with_name("server.pid.new")
-        fresh.write_text(json.dumps({"pid": pid, "started": owned_processes.started(pid)}))
-        fresh.replace(self._pid_file)
+        with contextlib.suppress(OSError):
+            fresh.write_text(json.dumps({"pid": pid, "started": began}))
+            fresh.replace(self._pid_file)
 
     def _await_answer(self, reader: int, process: subprocess.Popen[bytes]) -> Object:
         with os.fdopen(reader) as ready:

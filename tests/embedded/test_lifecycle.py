@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from clusters.base import ClusterError, Progress
-from clusters.embedded import owned_processes, short_folders
+from clusters.embedded import owned_processes, server_process, short_folders
 from clusters.embedded.provider import EmbeddedCluster
 from clusters.embedded.server_process import ServerProcess
 from tests.conftest import BIN
@@ -206,6 +207,24 @@ def test_a_start_that_fails_says_why(lab: Lab) -> None:
     (lab.folder / "port").write_text("99999")
     lab.up()
     assert lab.cluster.status().state == "ready"
+
+
+def test_down_and_status_need_no_writable_state_folder(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.up()
+    server = lab.pid
+
+    def refuse(*arguments: object, **keywords: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(lab.home))
+
+    with monkeypatch.context() as read_only:
+        read_only.setattr(server_process, "lock", refuse)
+        read_only.setattr(Path, "unlink", refuse)
+        assert lab.cluster.status().state == "ready"
+        lab.down()
+        assert not owned_processes.started(server)
+        assert "ended unexpectedly" in lab.cluster.status().detail
+        with pytest.raises(ClusterError, match=r"cannot be written: .*Read-only file system"):
+            lab.up()
 
 
 def test_a_server_that_is_killed_while_it_starts_is_said_to_have_been_killed(lab: Lab) -> None:

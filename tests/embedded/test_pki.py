@@ -8,6 +8,7 @@ import ssl
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ def test_the_server_is_known_by_all_its_names(tmp_path: Path) -> None:
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert "kubernetes.default.svc.cluster.local" in names.get_values_for_type(x509.DNSName)
     assert {str(each) for each in names.get_values_for_type(x509.IPAddress)} == {"127.0.0.1", "10.96.0.1"}
+
+
+def test_a_clock_that_was_set_back_by_hours_leaves_certificates_valid(tmp_path: Path) -> None:
+    paths = pki.ensure(tmp_path)
+    earlier = datetime.now(UTC) - timedelta(hours=14)
+    for path in (paths.ca, paths.server, paths.admin):
+        assert x509.load_pem_x509_certificate(path.read_bytes()).not_valid_before_utc < earlier
 
 
 def test_the_administrator_is_a_cluster_admin(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ class Node:
         self.server = ApiServer(self.store, folder / "server", self.connections, self.network)
         self.client = LocalClient(self.server, "system:admin", ["system:masters"], manager="test")
         self.root = folder / "node"
+        self.spec = NodeSpec(NODE, 1, "172.18.0.3", "10.244.1.0/24")
         self.images = Catalogue()
         self._task: asyncio.Task[None] | None = None
         self.kubelet: Kubelet | None = None
@@ -57,8 +58,7 @@ class Node:
 
     async def start(self) -> None:
         client = LocalClient(self.server, f"system:node:{NODE}", ["system:nodes"])
-        spec = NodeSpec(NODE, 1, "172.18.0.3", "10.244.1.0/24")
-        self.kubelet = Kubelet(client, spec, self.network, self.root, self.images, self.connections, launcher=self._launcher)
+        self.kubelet = Kubelet(client, self.spec, self.network, self.root, self.images, self.connections, launcher=self._launcher)
         self._task = asyncio.create_task(self.kubelet.run())
         await self.until(lambda: self.connections.get(NODE) is not None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from clusters.embedded import meta
 
 from .conftest import NODE, PYTHON, Node
@@ -58,3 +60,17 @@ async def test_an_empty_dir_over_its_limit_evicts_the_pod(node: Node) -> None:
     )
     pod = await node.until_phase("fills", "Failed", seconds=20)
     assert (pod["status"]["reason"], pod["status"]["message"]) == ("Evicted", 'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". ')
+
+
+async def test_a_node_offers_as_many_pods_as_it_is_told_and_refuses_more(node: Node) -> None:
+    # The limit of open files decides how many that are.
+    await node.stop()
+    node.spec = replace(node.spec, pods=1)
+    await node.start()
+    assert (await node.client.get("nodes", NODE))["status"]["allocatable"]["pods"] == "1"
+    await node.run("first", "sleep", "600")
+    await node.until_phase("first", "Running")
+    await node.run("second", "sleep", "600")
+    pod = await node.until_phase("second", "Failed")
+    assert pod["status"]["reason"] == "OutOfpods"
+    assert "Node didn't have enough resource: pods, requested: 1, used: 1, capacity: 1" in pod["status"]["message"]
