@@ -15,7 +15,7 @@ import sys
 import time
 
 from clusters.embedded import owned_processes
-from clusters.embedded.kubelet import process
+from clusters.embedded.kubelet import children, process
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def adopt() -> None:
     global _adopts
     if sys.platform == "linux" and ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0:
         _adopts = True
-        process.reap_adopted = True
+        children.reap_adopted = True
 
 
 def mark(container_id: str) -> str:
@@ -55,7 +55,7 @@ def _adopted() -> list[int]:
     global _listed
     now = time.monotonic()
     if now - _listed[0] > _FRESH_SECONDS:
-        _listed = now, process.adopted()
+        _listed = now, children.adopted()
     return _listed[1]
 
 
@@ -100,7 +100,7 @@ def end_all() -> None:
 
     def left() -> list[int]:
         found = [pid for pid in process.descendants(os.getpid()) if owned_processes.started(pid)]
-        process.clear_away()
+        children.clear_away()
         return found
 
     if _adopts:

@@ -1,7 +1,7 @@
 """A child process in a session of its own, watched by the event loop without a thread.
 
-The standard library's asyncio keeps a thread or an open file for each child; here SIGCHLD tells that some child has ended (in a loop
-that runs in another thread, a look every 50 ms), and pipes are read by the loop. A running child takes two open files: its pipes.
+The standard library's asyncio keeps a thread or an open file for each child; here SIGCHLD tells that some child has ended
+(`children.py`), and pipes are read by the loop. A running child takes two open files: its pipes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import struct
 import subprocess
 import termios
 import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,10 @@ from typing import Any
 import psutil
 
 from clusters.embedded import open_files
+from clusters.embedded.kubelet import children
 from clusters.embedded.kubelet.runtime import Output
 
 _CHUNK = 65536
-_POLL_SECONDS = 0.05
 _PROC = Path("/proc/self/task").is_dir()
 
 
@@ -85,66 +84,6 @@ def _before_exec(prepare: Callable[[], None] | None, tty: bool) -> Callable[[], 
     return run if steps else None
 
 
-# The first processes of all children that run, so that adopted ones can be told from them.
-_started: set[int] = set()
-# Set where this process adopts orphans: their remains are then its to clear away.
-reap_adopted = False
-
-
-def adopted() -> list[int]:
-    """Children of this process that it did not start: they lost their own parents."""
-    found = []
-    with contextlib.suppress(OSError):
-        for thread in os.listdir("/proc/self/task"):
-            with contextlib.suppress(OSError), open(f"/proc/self/task/{thread}/children", "rb") as file:
-                found += [int(word) for word in file.read().split()]
-    return [pid for pid in found if pid not in _started]
-
-
-def clear_away() -> None:
-    """Takes the exit codes of adopted children that have ended, which nobody else waits for."""
-    for pid in adopted():
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-
-
-class _Children:
-    """The running children of one event loop, and how it learns that one has ended."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop):
-        self._running: set[ChildProcess] = set()
-        self._loop = loop
-        try:
-            loop.add_signal_handler(signal.SIGCHLD, self._look)
-            # Whoever started this program may have blocked it.
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-            self._is_told = True
-        except (ValueError, RuntimeError, NotImplementedError):
-            self._is_told = False
-
-    def add(self, child: ChildProcess) -> None:
-        self._running.add(child)
-        if not self._is_told and len(self._running) == 1:
-            self._loop.call_later(_POLL_SECONDS, self._poll)
-
-    def _poll(self) -> None:
-        self._look()
-        if self._running:
-            self._loop.call_later(_POLL_SECONDS, self._poll)
-
-    def _look(self) -> None:
-        # One signal may stand for several ends.
-        for child in list(self._running):
-            if child.has_ended():
-                self._running.discard(child)
-                child.reap()
-        if reap_adopted:
-            clear_away()
-
-
-_children: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Children] = weakref.WeakKeyDictionary()
-
-
 def _settle(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
@@ -169,8 +108,7 @@ class ChildProcess:
         open_files.check_room()
         self._loop = asyncio.get_running_loop()
         # Listens before the child can end.
-        children = _children.get(self._loop) or _Children(self._loop)
-        _children[self._loop] = children
+        running = children.of(self._loop)
         self._output = output
         self._streams: dict[int, int] = {}
         self._drained = asyncio.Event()
@@ -220,8 +158,8 @@ class ChildProcess:
             self._loop.add_reader(end, self._read, end)
         if self._input is not None:
             os.set_blocking(self._input, False)
-        _started.add(self.pid)
-        children.add(self)
+        children.started.add(self.pid)
+        running.add(self)
 
     def has_ended(self) -> bool:
         """Whether the first process is over; it is not cleared away yet."""
@@ -234,7 +172,7 @@ class ChildProcess:
         """The first process is over: what it left behind in its session ends with it."""
         self._signal_group(signal.SIGKILL)
         code = self._child.wait()
-        _started.discard(self.pid)
+        children.started.discard(self.pid)
         if not self._exited.done():
             self._exited.set_result(code if code >= 0 else 128 - code)
         # A process that left the session may hold the pipe for ever; what had been written by now is read.

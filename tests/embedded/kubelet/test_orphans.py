@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from clusters.embedded import owned_processes
-from clusters.embedded.kubelet import orphans, process, strict
+from clusters.embedded.kubelet import children, orphans, strict
 
 from .conftest import Node
 
@@ -32,7 +32,7 @@ def adopting() -> Iterator[None]:
     orphans.adopt()
     yield
     ctypes.CDLL(None).prctl(orphans._PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-    orphans._adopts = process.reap_adopted = False
+    orphans._adopts = children.reap_adopted = False
 
 
 async def _daemon(node: Node, program: str, environment: str, **spec: object) -> int:
