@@ -123,7 +123,8 @@ class EmbeddedCluster(Cluster):
 
     def _port(self) -> int | None:
         try:
-            return int((self.folder / "port").read_text())
+            port = int((self.folder / "port").read_text())
+            return port if 0 < port < 65536 else None
         except (OSError, ValueError):
             return None
 

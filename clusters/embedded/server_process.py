@@ -230,7 +230,9 @@ class ServerProcess:
     def _end_containers(self, family: dict[int, str]) -> None:
         def left() -> list[int]:
             of_family = [each for each, born in family.items() if born and owned_processes.started(each) == born]
-            return [*of_family, *owned_processes.containers(self.folder)]
+            # A child that the server had forked and that has not become a container yet looks like the server.
+            unborn = owned_processes.server(self.folder)
+            return [*of_family, *owned_processes.containers(self.folder), *([unborn] if unborn else [])]
 
         owned_processes.end(left)
         if remaining := left():
