@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from clusters.embedded import store as stores
-from clusters.embedded.store import Conflict, Delete, Expired, Put, Store, StoreError
+from clusters.embedded.store import Conflict, Delete, Expired, Put, Store, StoreError, acknowledged, history
+from clusters.embedded.store.acknowledged import Acknowledged
 
 Object = dict[str, Any]
 
@@ -148,7 +148,7 @@ async def test_a_cancelled_watch_loses_nothing(store: Store) -> None:
 
 
 def test_history_is_bounded_and_a_slow_watch_expires(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "_HISTORY_CHANGES", 100)
+    monkeypatch.setattr(history, "_HISTORY_CHANGES", 100)
     slow = store.watch("things", store.revision)
     start = store.revision
     for value in range(500):
@@ -161,7 +161,7 @@ def test_history_is_bounded_and_a_slow_watch_expires(store: Store, monkeypatch: 
 
 
 def test_history_is_bounded_in_bytes_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "_HISTORY_BYTES", 50_000)
+    monkeypatch.setattr(history, "_HISTORY_BYTES", 50_000)
     start = store.revision
     for value in range(100):
         put(store, "x", value=value, text="x" * 5000)
@@ -180,8 +180,9 @@ def test_a_damaged_file_is_told_with_what_to_do(tmp_path: Path) -> None:
     Store(tmp_path).close()
     (tmp_path / "state.db").write_bytes(b"not a database at all" * 500)
     (tmp_path / "state.db-wal").unlink(missing_ok=True)
-    with pytest.raises(StoreError, match=r"Move the folder .* away"):
+    with pytest.raises(StoreError, match=r"the header of state\.db was changed on the disk") as refused:
         Store(tmp_path)
+    assert "ai-lab down --wipe" in refused.value.next
 
 
 def test_a_file_damaged_in_the_middle_is_told_too(tmp_path: Path) -> None:
@@ -193,7 +194,7 @@ def test_a_file_damaged_in_the_middle_is_told_too(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[8192:12288] = b"\xff" * 4096
     path.write_bytes(content)
-    with pytest.raises(StoreError, match="cannot be used"):
+    with pytest.raises(StoreError, match="is damaged"):
         Store(tmp_path)
 
 
@@ -202,6 +203,7 @@ def test_another_versions_layout_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "state.db") as database:
         database.execute("PRAGMA user_version=99")
     database.close()
+    acknowledged.create(tmp_path / "state.acknowledged", Acknowledged(layout=99))
     with pytest.raises(StoreError, match="another version of the lab"):
         Store(tmp_path)
 
@@ -209,7 +211,7 @@ def test_another_versions_layout_is_refused(tmp_path: Path) -> None:
 def test_an_error_at_the_start_frees_the_folder(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_bytes(b"rubbish" * 1000)
     for _ in range(2):
-        with pytest.raises(StoreError, match="cannot be used"):
+        with pytest.raises(StoreError, match="is damaged"):
             Store(tmp_path)
 
 
