@@ -1,8 +1,9 @@
-"""`python -m benchmarks [start] [verdicts] [requests]`: how fast and how small, as medians of several runs.
+"""`python -m benchmarks [start] [verdicts] [requests] [writes]`: how fast and how small, as medians of several runs.
 
     start     `ai-lab up --cluster embedded` from a warm state to 4 Ready nodes with GPUs, and the memory that all its processes then hold
     requests  what one create, get, list and patch through the API server takes
     verdicts  what a check on an unchanged cluster takes
+    writes    the store under steady writes: size of its log, time of a write and of the loop's stalls, and of a start after kill -9
 
 For comparison, kind 0.33 on a machine of the same size: 29 s to create, 50 s until images are loaded and the plugin has registered, 1.17 GiB.
 """
@@ -92,7 +93,14 @@ def verdicts(home: Path, runs: int) -> None:
     print(f"a verdict:              {_spread(measure(home, runs * 5), 'ms', 1)}")
 
 
-PARTS: dict[str, Callable[[Path, int], None]] = {"start": start, "requests": requests, "verdicts": verdicts}
+def writes(home: Path, runs: int) -> None:
+    """Writes to a store of its own, without a cluster, once for each kind of load."""
+    from benchmarks.writes import measure
+
+    measure(home)
+
+
+PARTS: dict[str, Callable[[Path, int], None]] = {"start": start, "requests": requests, "verdicts": verdicts, "writes": writes}
 
 
 def main() -> None:

@@ -79,11 +79,13 @@ class Cluster(ABC):
     """One cluster to run labs on. `made_by_lab`: nodes, the GPU plugin and the namespaces belong to the course, which may put them right.
 
     `may_fetch`: `up` may fetch and build what is missing; not where nobody asked for this kind of cluster.
+    `recover`: where what `up` finds stored is damaged, it goes on with what is whole. Only the embedded cluster stores anything itself.
     """
 
     name: str
     made_by_lab: bool = True
     may_fetch: bool = True
+    recover: bool = False
 
     @property
     @abstractmethod

@@ -30,8 +30,11 @@ def _cluster(name: str) -> clusters.Cluster:
     return chosen
 
 
-def _up(name: str) -> clusters.Cluster:
-    cluster = _cluster(name)
+def _up(name: str, recover: bool = False) -> clusters.Cluster:
+    if recover and name not in ("auto", "embedded"):
+        raise die(f"the {name} cluster has no stored state to recover", USAGE, f"ai-lab up --cluster {name}")
+    cluster = _cluster("embedded" if recover else name)
+    cluster.recover = recover
     try:
         cluster.up(TerminalProgress())
         clusters.remember(cluster)
@@ -41,9 +44,14 @@ def _up(name: str) -> clusters.Cluster:
     return cluster
 
 
-def up(cluster: ClusterOption = "auto") -> None:
+def up(
+    cluster: ClusterOption = "auto",
+    recover: Annotated[
+        bool, typer.Option("--recover", help="if the embedded cluster's state is damaged, go on with what is whole")
+    ] = False,
+) -> None:
     """Start the lab cluster, or find it running."""
-    found = _up(cluster)
+    found = _up(cluster, recover)
     typer.echo(f'The {found.name} cluster is up. In this shell: eval "$(ai-lab env)"')
 
 

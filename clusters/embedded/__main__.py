@@ -1,7 +1,8 @@
 """`python -m clusters.embedded --state DIR`: the whole embedded cluster in one process.
 
 Wires the components together, each with a client of its own identity, and says on `--ready-fd` when the cluster is ready: one JSON line,
-`{"server": …, "kubeconfig": …, "seconds": …}`, or `{"error": …, "next": …}` where it cannot start.
+`{"server": …, "kubeconfig": …, "seconds": …}`, or `{"error": …, "next": …}` where it cannot start. `"recovered"` tells what became of
+damaged state.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--ready-fd", type=int, default=None, help="file descriptor on which to say that the cluster is ready")
     parser.add_argument("--log", type=Path, default=None, help="file for messages, kept small by renaming it once (default: stderr)")
     parser.add_argument("--topology", type=Path, default=TOPOLOGY, help="the nodes, as JSON")
+    parser.add_argument("--recover", action="store_true", help="where the stored state is damaged, go on with what is whole")
     parser.add_argument("--without-addons", action="store_true", help="leave out the namespace and the GPU plugin of manifests/base")
     return parser.parse_args(arguments)
 
@@ -156,7 +158,7 @@ async def serve(options: argparse.Namespace, began: float, files: int) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
 
-    store = Store(state / "store")
+    store = Store(state / "store", recover=options.recover)
     # The store's lock is ours: whatever still runs of this cluster was left behind by a server that was killed.
     left = owned_processes.end(lambda: owned_processes.containers(state))
     if left:
@@ -204,7 +206,8 @@ async def serve(options: argparse.Namespace, began: float, files: int) -> None:
             options.ready_fd,
             {"server": server.url, "kubeconfig": str(state / "kubeconfig"), "seconds": round(time.monotonic() - began, 3)}
             | ({"missing": lacking} if lacking else {})
-            | ({"files": files, "pods": sum(allowed)} if min(allowed) < open_files.MAX_PODS else {}),
+            | ({"files": files, "pods": sum(allowed)} if min(allowed) < open_files.MAX_PODS else {})
+            | ({"recovered": store.recovered} if store.recovered else {}),
         )
         await stop.wait()
         for task in running:
@@ -225,7 +228,7 @@ def _first(error: BaseException) -> BaseException:
 def _reason(error: BaseException) -> Object:
     """{"error": …, "next": …} for a person, of what kept the cluster from starting or running."""
     if isinstance(error, (StoreError, PkiError, SchemaError, ServerError)):
-        return {"error": str(error)}
+        return {"error": str(error), "next": getattr(error, "next", "")}
     if isinstance(error, OSError) and error.strerror:
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         return {"error": what} | ({"next": "free some disk space, then: ai-lab up"} if error.errno == errno.ENOSPC else {})

@@ -66,7 +66,9 @@ class EmbeddedCluster(Cluster):
             self._server.end(pid)
         if os.geteuid() == 0:
             progress.say("running as root: the programs in its containers are root's processes on this machine")
-        answer = self._server.start()
+        answer = self._server.start(recover=self.recover)
+        if answer.get("recovered"):
+            progress.say(answer["recovered"])
         if shutil.disk_usage(self.folder).free < _LEAST_DISK:
             progress.say(f"the disk of {self.folder} is full: the cluster can store nothing until some space is free")
         if answer.get("missing"):

@@ -121,8 +121,11 @@ class ServerProcess:
 
     # Starting
 
-    def start(self) -> Object:
-        """Starts the server and returns what it says when it is ready: {"server", "missing"?, "files"?, "pods"?}. Raises ClusterError, OSError."""
+    def start(self, *, recover: bool = False) -> Object:
+        """Starts the server and returns what it says when it is ready: {"server", "missing"?, "files"?, "pods"?, "recovered"?}.
+
+        With `recover` it goes on with what is whole of damaged state. Raises ClusterError, OSError.
+        """
         reader, writer = os.pipe()
         try:
             with self.log.open("ab") as log:
@@ -130,6 +133,7 @@ class ServerProcess:
                     [
                         *(sys.executable, "-m", "clusters.embedded", "--state", str(self.folder)),
                         *("--log", str(self.log), "--ready-fd", str(writer)),
+                        *(["--recover"] if recover else []),
                     ],
                     stdin=subprocess.DEVNULL,
                     stdout=log,

@@ -25,6 +25,7 @@ def run(home: Path, *arguments: str, **environment: str) -> subprocess.Completed
         (["status"], 5, "ai-lab up"),
         (["env"], 5, "ai-lab up"),
         (["up", "--cluster", "openshift"], 5, "one of: auto, embedded, kind, current"),
+        (["up", "--cluster", "kind", "--recover"], 2, "the kind cluster has no stored state to recover"),
         (["check", "03-pendng"], 2, "did you mean 03-pending?"),
         (["check", "03-pending/nonsense"], 2, "03-pending has no exercise"),
         (["check"], 2, "03-pending"),
@@ -99,6 +100,31 @@ def test_the_cluster_comes_up_says_so_and_goes(tmp_path: Path) -> None:
     finally:
         assert run(tmp_path, "down").returncode == 0
     assert run(tmp_path, "status").returncode == 5
+
+
+@pytest.mark.cluster
+def test_the_cluster_goes_on_with_what_is_whole_of_damaged_state(tmp_path: Path) -> None:
+    assert run(tmp_path, "up", "--cluster", "embedded").returncode == 0
+    assert run(tmp_path, "down").returncode == 0
+    database = tmp_path / "embedded" / "store" / "state.db"
+    content = database.read_bytes()
+    # Still JSON, and the name still fits: only the checksum tells.
+    damaged = content.replace(b'"value":2000000000', b'"value":1999999999')
+    assert damaged != content
+    database.write_bytes(damaged)
+    refused = run(tmp_path, "up", "--cluster", "embedded")
+    assert refused.returncode == 5
+    assert "priorityclasses.scheduling.k8s.io system-cluster-critical" in refused.stderr
+    assert "ai-lab up --recover" in refused.stderr
+    try:
+        recovered = run(tmp_path, "up", "--recover")
+        assert recovered.returncode == 0, recovered.stderr
+        assert "The damaged files are kept in" in recovered.stdout + recovered.stderr
+        (kept,) = database.parent.glob("damaged-*")
+        assert (kept / "state.db").read_bytes() == damaged
+        assert json.loads(run(tmp_path, "status", "--json").stdout)["state"] == "ready"
+    finally:
+        run(tmp_path, "down")
 
 
 @pytest.mark.cluster

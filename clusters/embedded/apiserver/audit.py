@@ -7,6 +7,9 @@ plane's own components only their writes to workloads are kept, as kube-up's aud
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import logging
 import os
 import uuid
 from dataclasses import dataclass, field
@@ -23,6 +26,8 @@ from clusters.embedded.resources import Resource
 
 Object = dict[str, Any]
 
+log = logging.getLogger(__name__)
+
 _MAX_BYTES = 20_000_000
 _COMPONENTS = ("system:kube-", "system:node:", "system:apiserver")
 _READS = frozenset({"get", "list", "watch"})
@@ -31,6 +36,8 @@ _UNREMARKABLE = frozenset({"leases", "events", "endpoints", "endpointslices"})
 # Bodies of these never reach the log.
 _SECRET = frozenset({"secrets", "tokenreviews", "serviceaccounts/token"})
 _MAX_BODY = 100_000
+_BLOCK = 64 * 1024
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
 @dataclass
@@ -116,29 +123,70 @@ def loggable(resource: str, subresource: str, body: Any, size: int) -> Object | 
 
 
 class AuditLog:
-    """Appends to `path`; beyond 20 MB the file becomes `<path>.1` and a new one begins."""
+    """Appends whole lines to `path`; beyond 20 MB the file becomes `<path>.1` and a new one begins.
+
+    A disk that takes no line keeps no request from being answered: the line is left out, the log says once that lines are missing, and
+    goes on with the first one that fits again.
+    """
 
     def __init__(self, path: Path):
         self.path = path
-        self._open()
+        self._left_out = 0
+        self._file = os.open(self.path, _FLAGS, 0o600)
+        self._size = self._trim()
 
-    def _open(self) -> None:
-        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._size = os.fstat(self._file).st_size
+    def _trim(self) -> int:
+        """Cuts off the half line that a server leaves behind that was killed in the middle of it; returns the size in bytes."""
+        size = os.fstat(self._file).st_size
+        end = size
+        while end:
+            start = max(0, end - _BLOCK)
+            found = os.pread(self._file, end - start, start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+        if end < size:
+            os.ftruncate(self._file, end)
+        return end
 
     def write(self, record: Record, stage: str, code: int, error: ApiError | None = None) -> None:
         if not _wanted(record):
             return
-        line = record.line(stage, code, error)
         try:
-            self._size += os.write(self._file, line)
-            if self._size > _MAX_BYTES:
-                os.close(self._file)
-                self.path.replace(self.path.with_name(self.path.name + ".1"))
-                self._open()
-        except OSError:
-            # A full disk must not take the API down with the log.
+            self._append(record.line(stage, code, error))
+        except OSError as problem:
+            if not self._left_out:
+                log.warning("%s cannot be written, and lines are left out: %s", self.path, problem.strerror)
+            self._left_out += 1
             return
+        if self._left_out:
+            log.warning("%s is written again; %d lines were left out", self.path, self._left_out)
+            self._left_out = 0
+
+    def _append(self, line: bytes) -> None:
+        if self._size > _MAX_BYTES:
+            # Where no new file can be made, lines go on to the old one.
+            with contextlib.suppress(OSError):
+                self._rotate()
+        written = os.write(self._file, line)
+        if written < len(line):
+            # The disk took a part: without it the next line does not begin in the middle of this one.
+            os.ftruncate(self._file, self._size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._size += written
+
+    def _rotate(self) -> None:
+        following = self.path.with_name(self.path.name + ".new")
+        file = os.open(following, _FLAGS | os.O_TRUNC, 0o600)
+        try:
+            self.path.replace(self.path.with_name(self.path.name + ".1"))
+            following.replace(self.path)
+        except OSError:
+            os.close(file)
+            raise
+        os.close(self._file)
+        self._file, self._size = file, 0
 
     def local(
         self, user: User, agent: str, verb: str, resource: Resource, namespace: str | None, name: str, subresource: str

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clusters.embedded import meta
-from clusters.embedded.store import Conflict, Delete, Store
+from clusters.embedded.store import Conflict, Delete, Store, StoreError
 
 Object = dict[str, Any]
 
@@ -40,7 +40,7 @@ async def run(store: Store) -> None:
             ]
             try:
                 store.write(operations)
-            except Conflict:
-                # One of them was written just now: the rest can wait for the next round.
+            except (Conflict, StoreError):
+                # One of them was written just now, or the disk is full: the rest can wait for the next round.
                 break
             await asyncio.sleep(0)

@@ -3,9 +3,10 @@
 SQLite begins the log anew only when a write starts at a moment at which every frame has been copied back into the database; under steady
 writes there is none, and the log grows without end. So from half of the limit on, a thread copies back in two steps:
 
-1. PASSIVE, again and again until little is left: the log and the database are synced, which takes as long as the disk takes. Writes go on.
-2. TRUNCATE, with the writes held up: copies the rest and cuts the log. The rest is what was written during the last sync of step 1, so this
-   takes two syncs of little: milliseconds on an SSD.
+1. PASSIVE, several times: the log and the database are synced, which takes as long as the disk takes. Writes go on. Each round has only
+   what was written during the one before, so where writes pause for as long as a sync takes, nothing is left in the end.
+2. TRUNCATE, with the writes held up: copies what is left and cuts the log. Where nothing is left this syncs nothing; else it syncs little
+   twice: milliseconds on an SSD, tens of milliseconds on a busy one.
 
 A disk that is slower than the writes cannot be helped by a thread: above the limit each write waits a moment for the checkpoint, above twice
 the limit until it ends.
@@ -24,10 +25,8 @@ log = logging.getLogger(__name__)
 
 LIMIT = 16 * 1024 * 1024
 
-# What may be left for the step that holds up the writes, in bytes; and how often the other is tried to get there.
-_REST = 512 * 1024
-_ROUNDS = 4
-_FRAME = 4096 + 24
+_ROUNDS = 8
+_HEADER, _FRAME = 32, 4096 + 24
 # Seconds that one write waits above the limit, and above twice the limit; and how long after a checkpoint that failed the next one is tried.
 _PAUSE, _WAIT = 0.01, 1.0
 _RETRY = 1.0
@@ -97,7 +96,7 @@ class Checkpoints:
     def _copy_back(self, connection: sqlite3.Connection) -> None:
         for _ in range(_ROUNDS):
             busy, _, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if busy or self.size() - copied * _FRAME <= _REST:
+            if busy or self.size() <= _HEADER + copied * _FRAME:
                 break
         with self._gate:
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -199,6 +199,10 @@ def _take_lock(path: Path) -> int:
         os.close(descriptor)
         process = f" (process {holder})" if holder else ""
         raise StoreError(f"another cluster{process} already runs on the state in {path.parent}; stop it first") from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor

@@ -77,6 +77,7 @@ def counter_of(revision: int, objects: int, digest: int) -> tuple[int, int, int,
 def write_database(path: Path, rows: Iterable[tuple[Key, bytes]], revision: int) -> None:
     """Writes a database with these objects, synced. Raises sqlite3.Error or OSError; a file that is there already is replaced."""
     path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
     database = sqlite3.connect(path, isolation_level=None)
     try:
         # Nobody reads this file before it is whole, and it is synced below.

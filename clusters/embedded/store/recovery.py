@@ -60,7 +60,8 @@ class Salvage:
             return "No object can be saved."
         if not gone and self.revision >= self.acknowledged:
             return f"All {len(self.whole)} objects are whole."
-        said = [f"{len(self.whole)} objects are whole, {gone} are lost"]
+        whole = f"{len(self.whole)} {'object is' if len(self.whole) == 1 else 'objects are'} whole"
+        said = [f"{whole}, {gone} {'is' if gone == 1 else 'are'} lost" if gone else whole]
         if self.lost:
             names = [f"{resource} {f'{namespace}/' if namespace else ''}{name}" for resource, namespace, name in self.lost[:_SHOWN]]
             more = len(self.lost) - _SHOWN
@@ -68,10 +69,10 @@ class Salvage:
         if self.unnamed and self.lost:
             said[0] += f", and {self.unnamed} whose names cannot be read"
         elif self.unnamed:
-            said[0] += " (their names cannot be read)"
+            said[0] += " (the names cannot be read)"
         if self.revision < self.acknowledged:
             said.append(
-                f"The newest changes are lost too, those of revisions {self.revision + 1} to {self.acknowledged}: "
+                f"The newest changes are lost, those of revisions {self.revision + 1} to {self.acknowledged}: "
                 "what they changed or deleted is as it was before"
             )
         return ". ".join(said) + "."
