@@ -8,11 +8,11 @@ from typing import Any
 
 from clusters.embedded import owned_processes
 from clusters.embedded.images import Image
-from clusters.embedded.kubelet import orphans
+from clusters.embedded.kubelet import beneath, capabilities, orphans
 from clusters.embedded.kubelet.environment import ConfigError, Environment, expand
 from clusters.embedded.kubelet.node_services import NodeServices
 from clusters.embedded.kubelet.runtime import ContainerConfig, Mount
-from clusters.embedded.kubelet.volumes import PodVolumes
+from clusters.embedded.kubelet.volumes import PodVolumes, VolumeMount, keep
 
 Object = dict[str, Any]
 
@@ -66,14 +66,18 @@ def user(pod: Object, container: Object, image: Image) -> Object:
 
 def prepare_pod_files(services: NodeServices, pod: Object, ip: str) -> None:
     """/etc/hosts, /etc/hostname and /etc/resolv.conf of the Pod, once for all its containers."""
-    folder = services.folder.pod(pod["metadata"]["uid"])
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = services.folder.make(services.folder.pod(pod["metadata"]["uid"]))
     aliases = "".join(f"{alias['ip']}\t{' '.join(alias.get('hostnames') or [])}\n" for alias in pod["spec"].get("hostAliases") or [])
-    (folder / "etc-hosts").write_text(_HOSTS + f"{ip}\t{hostname(pod)}\n" + aliases)
-    (folder / "hostname").write_text(hostname(pod) + "\n")
     namespace = pod["metadata"]["namespace"]
     search = f"{namespace}.svc.cluster.local svc.cluster.local cluster.local"
-    (folder / "resolv.conf").write_text(f"search {search}\nnameserver {_CLUSTER_DNS}\noptions ndots:5\n")
+    files = {
+        "etc-hosts": _HOSTS + f"{ip}\t{hostname(pod)}\n" + aliases,
+        "hostname": hostname(pod) + "\n",
+        "resolv.conf": f"search {search}\nnameserver {_CLUSTER_DNS}\noptions ndots:5\n",
+    }
+    for name, text in files.items():
+        path = services.folder.make_file(folder / name)
+        path.write_text(text)
 
 
 class ConfigMaker:
@@ -96,10 +100,21 @@ class ConfigMaker:
             allocatable=self._services.allocatable,
         ).of(container)
 
+    def mounts(self, container: Object, env: Mapping[str, str]) -> list[VolumeMount]:
+        """The container's mounts of volumes. Raises ConfigError."""
+        return self._volumes.mounts(container, env)
+
     def make(
-        self, pod: Object, container: Object, image: Image, env: Mapping[str, str], container_id: str, message_file: Path
+        self,
+        pod: Object,
+        container: Object,
+        image: Image,
+        env: Mapping[str, str],
+        volumes: list[VolumeMount],
+        container_id: str,
+        message_file: Path,
     ) -> ContainerConfig:
-        """All of it for one instance. Raises ConfigError."""
+        """All of it for one instance; `volumes` are what `mounts` gave. Raises ConfigError."""
         who = user(pod, container, image)["linux"]
         services, uid = self._services, pod["metadata"]["uid"]
         folder = services.folder.container(container_id)
@@ -109,25 +124,30 @@ class ConfigMaker:
             Mount("/etc/hosts", own / "etc-hosts"),
             Mount("/etc/hostname", own / "hostname"),
             Mount("/etc/resolv.conf", own / "resolv.conf"),
-            Mount(container.get("terminationMessagePath") or "/dev/termination-log", message_file),
+            Mount(beneath.clean(container.get("terminationMessagePath") or "/dev/termination-log"), message_file),
             *device.mounts,
-            *self._volumes.mounts(container, env, folder / "subpaths"),
+            *(keep(each.mount, folder / "subpaths" / str(number)) if each.fixed else each.mount for number, each in enumerate(volumes)),
         ]
+        security = container.get("securityContext") or {}
+        hidden = {
+            **services.network.environment(self._addresses.get("podIP", ""), pod["metadata"]["namespace"]),
+            owned_processes.CLUSTER: services.cluster,
+            owned_processes.CONTAINER: orphans.mark(container_id),
+        }
         return ContainerConfig(
             id=container_id,
             argv=argv(container, image, env),
             env={**image.env, "HOSTNAME": hostname(pod), **device.env, **env},
-            cwd=container.get("workingDir") or image.working_dir,
+            cwd=beneath.clean(container.get("workingDir") or image.working_dir),
             mounts=mounts,
             image=image,
             folder=folder,
             hostname=hostname(pod),
             user=(who["uid"], who["gid"]),
-            hidden_env={
-                **services.network.environment(self._addresses.get("podIP", ""), pod["metadata"]["namespace"]),
-                owned_processes.CLUSTER: services.cluster,
-                owned_processes.CONTAINER: orphans.mark(container_id),
-            },
+            capabilities=capabilities.of(security),
+            no_new_privileges=security.get("allowPrivilegeEscalation") is False,
+            hidden_env=hidden,
+            writable_below=(("AI_LAB_NETWORK", f"pods/{hidden['AI_LAB_POD_IP']}"),) if hidden.get("AI_LAB_NETWORK") else (),
             stdin=bool(container.get("stdin")),
             tty=bool(container.get("tty")),
         )

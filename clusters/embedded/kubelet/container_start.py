@@ -70,6 +70,7 @@ class ContainerStarter:
             env = self._configs.environment(pod, container.spec)
             container.user = user(pod, container.spec, image)
             argv(container.spec, image, env)
+            volumes = self._configs.mounts(container.spec, env)
             await self._services.devices.pre_start(worker.uid, container.name)
         except ImageError as error:
             emit("Warning", "Failed", f"Error: {error.reason}")
@@ -85,7 +86,7 @@ class ContainerStarter:
             return False
 
         def config(container_id: str, message_file: Path) -> ContainerConfig:
-            return self._configs.make(pod, container.spec, image, env, container_id, message_file)
+            return self._configs.make(pod, container.spec, image, env, volumes, container_id, message_file)
 
         try:
             container.start(self._services.launcher, image, config, self._services.memory)

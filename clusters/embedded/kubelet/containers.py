@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 import shutil
 import time
@@ -22,7 +23,7 @@ import psutil
 
 from clusters.embedded import quantity
 from clusters.embedded.images import Image
-from clusters.embedded.kubelet import orphans
+from clusters.embedded.kubelet import beneath, orphans
 from clusters.embedded.kubelet.logs import LogWriter
 from clusters.embedded.kubelet.memory import MemoryManager, Watched
 from clusters.embedded.kubelet.runtime import Container, ContainerConfig, Launcher, Process, StartError
@@ -193,8 +194,8 @@ class PodContainer:
         self.restart_count = attempt
         self.next_attempt = attempt + 1
         message_file = self._pod_folder / "containers" / self.name / container_id[:8]
-        message_file.parent.mkdir(parents=True, exist_ok=True)
-        message_file.touch(mode=0o666)
+        beneath.make_folder(Path("/"), message_file.parent, 0o700)
+        os.close(beneath.open_exact(message_file, os.O_WRONLY | os.O_CREAT, 0o666))
         writer = LogWriter(self._log_folder / self.name / f"{attempt}.log")
         instance = Instance(container_id, attempt, image, writer, message_file, time.time(), stdin_once=bool(self.spec.get("stdinOnce")))
         self.instance = instance
@@ -297,12 +298,13 @@ class PodContainer:
 
     def _last_words(self, instance: Instance, code: int) -> str:
         with contextlib.suppress(OSError):
-            text = instance.message_file.read_bytes()[-_MESSAGE_BYTES:].decode(errors="replace")
+            # The container may have put something else at its place, or have made it very large.
+            text = beneath.tail(instance.message_file, _MESSAGE_BYTES).decode(errors="replace")
             if text:
                 return text
         if code != 0 and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
             with contextlib.suppress(OSError):
-                data = instance.log.path.read_bytes()[-_FALLBACK_BYTES * 4 :]
+                data = beneath.tail(instance.log.path, _FALLBACK_BYTES * 4)
                 lines = [line.split(b" ", 3) for line in data.split(b"\n")[-_FALLBACK_LINES - 1 :]]
                 tail = b"".join(parts[3] + (b"\n" if parts[2] == b"F" else b"") for parts in lines if len(parts) == 4)
                 return tail[-_FALLBACK_BYTES:].decode(errors="replace")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusters.embedded import quantity
+from clusters.embedded.kubelet import beneath
 from clusters.embedded.kubelet.admission import Rejection
 from clusters.embedded.kubelet.device_state import Allocation, AllocationError, DeviceState, Resource
 from clusters.embedded.kubelet.layout import NodeFolder
@@ -59,18 +60,20 @@ class DeviceManager:
         """Serves plugins until cancelled."""
         from clusters.embedded.kubelet import device_plugin
 
-        for entry in self._folder.device_plugins.iterdir():
+        for entry in self._folder.sockets.iterdir():
             if entry.is_socket():
                 entry.unlink()
-        pod_resources = self._folder.device_plugins.resolve() / "pod-resources"
+        pod_resources = self._folder.sockets / self._folder.pod_resources.name
+        if pod_resources.is_symlink():
+            pod_resources.unlink()
         pod_resources.mkdir(exist_ok=True)
-        link = self._folder.kubelet / "pod-resources"
+        link = self._folder.pod_resources
         if not link.is_symlink() or link.readlink() != pod_resources:
             link.unlink(missing_ok=True)
             link.symlink_to(pod_resources)
         lister = device_plugin.PodResourcesServer(pod_resources / "kubelet.sock", self._holdings)
         (pod_resources / "kubelet.sock").unlink(missing_ok=True)
-        registration = device_plugin.RegistrationServer(self._folder.device_plugins.resolve() / "kubelet.sock", self._registered)
+        registration = device_plugin.RegistrationServer(self._folder.sockets / "kubelet.sock", self._registered)
         await lister.start()
         await registration.start()
         try:
@@ -89,7 +92,7 @@ class DeviceManager:
         old = self._clients.pop(resource, None)
         if old is not None:
             old.close()
-        client = PluginClient(self._folder.device_plugins.resolve() / endpoint)
+        client = PluginClient(self._folder.sockets / endpoint)
         self._clients[resource] = client
         self._preferring = self._preferring - {resource} | ({resource} if options.get_preferred_allocation_available else set())
         self._pre_start = self._pre_start - {resource} | ({resource} if options.pre_start_required else set())
@@ -212,7 +215,7 @@ class DeviceManager:
                 own_env, own_mounts, _ = allocation(each.response)
                 env |= own_env
                 for inside, host, read_only in own_mounts:
-                    mounts.append(Mount(inside, self._folder.host_path(host).resolve(), read_only))
+                    mounts.append(Mount(inside, self._folder.host_path(host), read_only))
         return DeviceOptions(env, tuple(mounts))
 
     def in_use(self, pod_uid: str, container: str) -> dict[str, list[tuple[str, str]]]:
@@ -249,23 +252,27 @@ class DeviceManager:
 
     def _checkpoint(self) -> Path:
         """Among the sockets, as on a real node, save where these lie in a folder that goes when the cluster stops."""
-        sockets = self._folder.device_plugins
-        return (self._folder.kubelet if sockets.is_symlink() else sockets) / _CHECKPOINT
+        sockets = self._folder.sockets
+        return (sockets if sockets == self._folder.device_plugins else self._folder.kubelet) / _CHECKPOINT
 
     def _load(self) -> None:
         path = self._checkpoint()
         try:
-            self._state.load(path.read_bytes())
+            with open(beneath.open_file(path.parent, path.name, os.O_RDONLY), "rb") as file:
+                self._state.load(file.read())
         except FileNotFoundError:
             pass
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("%s: %s; devices are allocated anew", path, error)
 
     def _save(self) -> None:
         path = self._checkpoint()
         fresh = path.with_name(_CHECKPOINT + ".new")
         try:
-            fresh.write_bytes(self._state.dump())
+            # Plugins may write in this folder too: what they put at the new file's place is not followed.
+            fresh.unlink(missing_ok=True)
+            with open(beneath.open_file(path.parent, fresh.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+                file.write(self._state.dump())
             os.replace(fresh, path)
         except OSError as error:
             # What is in memory counts as long as this kubelet runs; the next change writes all of it.

@@ -36,6 +36,14 @@ def expand(text: str, values: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value, text)
 
 
+def expand_all(text: str, values: Mapping[str, str]) -> str:
+    """The same for `subPathExpr`, where every NAME must be known and not empty. Raises ConfigError."""
+    names = {found[1] for found in _VARIABLE.finditer(text) if found.group() != "$$"}
+    if missing := sorted(name for name in names if not values.get(name)):
+        raise ConfigError(f"missing value for {', '.join(missing)}")
+    return expand(text, values)
+
+
 def service_links(services: Iterable[Object], namespace: str, enabled: bool) -> dict[str, str]:
     """`REDIS_SERVICE_HOST` and its like for the Services of the namespace, and always for the API server's."""
     links: dict[str, str] = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clusters.embedded import short_folders
+from clusters.embedded.kubelet import beneath
 
 Object = dict[str, Any]
 
@@ -21,12 +22,16 @@ class NodeFolder:
         self.root = root.resolve()
         self.kubelet = self.root / "var/lib/kubelet"
         self.device_plugins = self.kubelet / "device-plugins"
+        self.pod_resources = self.kubelet / "pod-resources"
         self.containers = self.root / "run/containers"
+        # Where the device plugins' sockets really are.
+        self.sockets = self.device_plugins
 
     def prepare(self) -> None:
         """Makes the folders that the kubelet itself needs."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in (self.kubelet / "pods", self.containers, self.root / "var/log/pods", self.root / "tmp", self.root / "dev"):
-            folder.mkdir(parents=True, exist_ok=True)
+            self.make(folder)
         self._prepare_sockets()
 
     def _prepare_sockets(self) -> None:
@@ -35,11 +40,30 @@ class NodeFolder:
             self.device_plugins.mkdir(exist_ok=True)
             return
         short_folders.ensure(self.device_plugins)
+        self.sockets = self.device_plugins.readlink().resolve()
 
     def host_path(self, path: str) -> Path:
-        """Where the node's absolute `path` lies on this machine; `..` does not lead out of the node."""
-        inside = os.path.normpath("/" + path).lstrip("/")
-        return self.root / inside
+        """Where the node's absolute `path` lies on this machine: neither `..` nor a link leads out of the node.
+
+        Raises OSError ELOOP for links that lead in circles.
+        """
+        links = {self.device_plugins: self.sockets, self.pod_resources: self.sockets / self.pod_resources.name}
+        return beneath.resolve(self.root, path, {f"/{inside.relative_to(self.root)}": outside for inside, outside in links.items()})
+
+    def make(self, folder: Path, mode: int = 0o700) -> Path:
+        """Makes a folder of the node, and those that lead to it; raises OSError where a link is in the way."""
+        base = self._base(folder)
+        return beneath.make_folder(base, folder.relative_to(base), mode)
+
+    def make_file(self, path: Path, mode: int = 0o644) -> Path:
+        """Makes an empty file of the node, or leaves the one that is there; raises OSError where a link is in the way."""
+        base = self._base(path)
+        with beneath.container_modes():
+            os.close(beneath.open_file(base, path.relative_to(base), os.O_WRONLY | os.O_CREAT, mode))
+        return path
+
+    def _base(self, path: Path) -> Path:
+        return self.root if path.is_relative_to(self.root) else self.sockets
 
     def pod(self, uid: str) -> Path:
         return self.kubelet / "pods" / uid

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from clusters.embedded import meta
+from clusters.embedded.kubelet import beneath
 from clusters.embedded.nodes import LogOptions
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ class LogWriter:
     """
 
     def __init__(self, path: Path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # A container that mounts the node's /var/log may have put links there.
+        beneath.make_folder(Path("/"), path.parent, 0o700)
         self.path = path
         with self._opened() as file:
             self._size = os.fstat(file).st_size
@@ -53,7 +55,7 @@ class LogWriter:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[int]:
-        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        file = beneath.open_exact(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
         try:
             yield file
         finally:
@@ -194,7 +196,7 @@ def _is_rotated(file: int, path: Path) -> bool:
 async def read(path: Path, options: LogOptions, writer: LogWriter | None) -> AsyncIterator[bytes]:
     """The log at `path` as asked; follows it until `writer` is closed. A file that is not there is an empty log."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        file = beneath.open_exact(path, os.O_RDONLY)
     except FileNotFoundError:
         return
     left = options.limit_bytes
@@ -214,7 +216,7 @@ async def read(path: Path, options: LogOptions, writer: LogWriter | None) -> Asy
                     remaining = os.read(file, MAX_BYTES)
                     rest += remaining
                     os.close(file)
-                    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                    file = beneath.open_exact(path, os.O_RDONLY)
                 continue
             *entries, rest = (rest + data).split(b"\n")
             out = b"".join(_shown(entry, since, options.timestamps) for entry in entries)

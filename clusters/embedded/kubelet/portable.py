@@ -8,13 +8,12 @@ are translated by the shim, which is told the table in AI_LAB_MOUNTS.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
 import orjson
 
-from clusters.embedded.kubelet import rootfs
+from clusters.embedded.kubelet import beneath, rootfs
 from clusters.embedded.kubelet.paths import PathTable, script_position
 from clusters.embedded.kubelet.process import ChildProcess
 from clusters.embedded.kubelet.runtime import Container, ContainerConfig, Output, Process, StartError
@@ -77,7 +76,8 @@ class PortableContainer:
     def prepare(self) -> None:
         """Lays the container's own folders and files, as the image's layers would."""
         config = self._config
-        rootfs.lay(self._root, config.image, (*rootfs.FOLDERS, *_WRITTEN, "/root", config.cwd))
+        with beneath.container_modes():
+            rootfs.lay(self._root, config.image, (*rootfs.FOLDERS, *_WRITTEN, "/root", config.cwd))
         self._bin.mkdir(parents=True, exist_ok=True)
         # A program that is mounted into a folder of the PATH (nvidia-smi) must be found by its name.
         for mount in config.mounts:
@@ -194,7 +194,7 @@ class PortableContainer:
         return self._spawn(argv, output, stdin=stdin, tty=tty)
 
     def remove(self) -> None:
-        shutil.rmtree(self._config.folder, ignore_errors=True)
+        beneath.remove_tree(self._config.folder)
 
 
 def _shebang(path: str) -> list[str] | None:

@@ -28,6 +28,8 @@ from clusters.embedded.kubelet import children
 from clusters.embedded.kubelet.runtime import Output
 
 _CHUNK = 65536
+# A container's files are made with the container runtime's umask, whatever the server's own is.
+_UMASK = 0o022
 _PROC = Path("/proc/self/task").is_dir()
 
 
@@ -73,8 +75,8 @@ def _before_exec(prepare: Callable[[], None] | None, tty: bool) -> Callable[[], 
     """What the child does between fork and exec; None keeps the faster way of starting it."""
     steps = [
         *([open_files.restore_limit] if open_files.is_raised() else []),
-        *([_take_terminal] if tty else []),
         *([prepare] if prepare is not None else []),
+        *([_take_terminal] if tty else []),
     ]
 
     def run() -> None:
@@ -103,8 +105,9 @@ class ChildProcess:
         stdin: bool = False,
         tty: bool = False,
         prepare: Callable[[], None] | None = None,
+        popen: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen,
     ):
-        """Raises OSError where the program cannot be executed. `prepare` runs in the child before the program does."""
+        """Raises OSError where the program cannot be executed. `prepare` runs in the child before the program does; `popen` starts it."""
         open_files.check_room()
         self._loop = asyncio.get_running_loop()
         # Listens before the child can end.
@@ -133,7 +136,7 @@ class ChildProcess:
                     in_read, self._input = os.pipe()
                     child_ends.append(in_read)
                 ends = (in_read, out_write, err_write)
-            self._child = subprocess.Popen(
+            self._child = popen(
                 argv,
                 executable=executable,
                 env=dict(env),
@@ -142,6 +145,7 @@ class ChildProcess:
                 stdout=ends[1],
                 stderr=ends[2],
                 start_new_session=True,
+                umask=_UMASK,
                 preexec_fn=_before_exec(prepare, tty),
             )
         except BaseException:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from clusters.embedded.images import Image
+from clusters.embedded.kubelet.capabilities import DEFAULT
 
 # Called with 1 (stdout) or 2 (stderr) and what was written.
 Output = Callable[[int, bytes], None]
@@ -34,7 +35,9 @@ class Mount:
 class ContainerConfig:
     """All that a launcher needs. `argv`, `env`, `cwd` and mounts are what the container sees; `folder` is for the launcher's own use.
 
-    `user` is (uid, gid); `hidden_env` is for the shim and never rewritten.
+    `user` is (uid, gid); `capabilities` are names without `CAP_`; `hidden_env` is for the shim and never rewritten: folders that it names are
+    to be read, but for those of `writable_below` (a variable of it, a folder below the one it names). Paths in the container are
+    absolute and without `..`, the mounts' `host_path` without links.
     """
 
     id: str
@@ -46,7 +49,10 @@ class ContainerConfig:
     folder: Path
     hostname: str
     user: tuple[int, int] = (0, 0)
+    capabilities: frozenset[str] = DEFAULT
+    no_new_privileges: bool = False
     hidden_env: dict[str, str] = field(default_factory=dict)
+    writable_below: tuple[tuple[str, str], ...] = ()
     stdin: bool = False
     tty: bool = False
 

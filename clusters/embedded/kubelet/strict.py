@@ -1,8 +1,8 @@
 """The launcher for Linux with user namespaces: a container has a root folder of its own, and paths in it are what they say.
 
 The root is a folder of links and bind mounts: this machine's programs that the image would have, its shared libraries (read only), the
-interpreter (read only), the container's own writable folders, and its mounts. Processes are not hidden from each other: there is no PID
-namespace, as that would cost one more process for each container.
+interpreter (read only), the container's own writable folders, and its mounts. Its processes see and signal only each other, where this
+machine allows a /proc of one's own.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clusters.embedded.images import Image
-from clusters.embedded.kubelet import namespaces, rootfs
-from clusters.embedded.kubelet.namespaces import Bind, Root
+from clusters.embedded.kubelet import beneath, namespaces, rootfs
+from clusters.embedded.kubelet.capabilities import DEFAULT
+from clusters.embedded.kubelet.inner_process import InnerPopen, Pipe
+from clusters.embedded.kubelet.namespaces import Bind, Report, Rights, Root
 from clusters.embedded.kubelet.process import ChildProcess
 from clusters.embedded.kubelet.runtime import Container, ContainerConfig, Output, Process, StartError
 from clusters.embedded.kubelet.toolbox import INTERPRETERS, find_tools
@@ -41,9 +43,10 @@ class StrictLauncher:
 
     def __init__(self, folder: Path):
         self._folder = folder
+        self._own_pids = has_own_pids()
 
     def start(self, config: ContainerConfig, output: Output) -> Container:
-        container = StrictContainer(config, self._folder)
+        container = StrictContainer(config, self._folder, own_pids=self._own_pids)
         container.run(output)
         return container
 
@@ -92,7 +95,7 @@ def lay_system(root: Path, image: Image, shared: Path, own_programs: bool) -> li
 
     /usr/bin is a read-only folder in `shared` unless the container wants `own_programs`.
     """
-    binds = [Bind("/usr", f"{_HIDDEN}/usr", read_only=True), Bind("/proc", "proc")]
+    binds = [Bind("/usr", f"{_HIDDEN}/usr", read_only=True)]
     for name in sorted(os.listdir("/usr")):
         if name.startswith("lib") or name == "share":
             _link(root / "usr" / name, f"/{_HIDDEN}/usr/{name}")
@@ -112,7 +115,11 @@ def lay_system(root: Path, image: Image, shared: Path, own_programs: bool) -> li
         binds.append(Bind(str(_shared_programs(shared, image.tools)), "usr/bin", read_only=True))
     if image.python:
         binds += _lay_python(root, image.python)
-    binds += [Bind(f"/dev/{name}", f"dev/{name}") for name in (*_DEVICES, "pts") if os.path.exists(f"/dev/{name}")]
+    binds += [Bind(f"/dev/{name}", f"dev/{name}") for name in _DEVICES if os.path.exists(f"/dev/{name}")]
+    for name in ("proc", "dev/pts"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    (root / "dev/console").touch()
+    _link(root / "dev/ptmx", "pts/ptmx")
     _lay_etc(root)
     return binds
 
@@ -166,9 +173,11 @@ class StrictContainer:
 
     process: Process
 
-    def __init__(self, config: ContainerConfig, shared: Path):
+    def __init__(self, config: ContainerConfig, shared: Path, *, own_pids: bool):
         self._config = config
         self._shared = shared
+        self._own_pids = own_pids
+        self._rights = Rights(config.capabilities, config.no_new_privileges)
         self._folder = config.folder / "rootfs"
 
     def _root(self) -> tuple[Root, dict[str, str]]:
@@ -176,30 +185,37 @@ class StrictContainer:
         config = self._config
         # A program that is mounted among the others (nvidia-smi) needs a folder in which its place can be made.
         own_programs = any(mount.container_path.startswith(("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")) for mount in config.mounts)
-        self._folder.mkdir(parents=True)
-        rootfs.lay(self._folder, config.image, (*rootfs.FOLDERS, "/root", "/dev", config.cwd))
-        binds = lay_system(self._folder, config.image, self._shared, own_programs)
-        hidden: dict[str, str] = {}
-        for name, value in config.hidden_env.items():
-            hidden[name] = value
-            if value.startswith("/") and os.path.isdir(value):
-                binds.append(Bind(value, f"{_HIDDEN}/{name.lower()}"))
-                hidden[name] = f"/{_HIDDEN}/{name.lower()}"
-        if os.path.isdir("/etc/ssl/certs"):
-            binds.append(Bind("/etc/ssl/certs", "etc/ssl/certs", read_only=True))
+        with beneath.container_modes():
+            self._folder.mkdir(parents=True)
+            rootfs.lay(self._folder, config.image, (*rootfs.FOLDERS, "/root", "/dev"))
+            binds = lay_system(self._folder, config.image, self._shared, own_programs)
+            hidden: dict[str, str] = {}
+            for name, value in config.hidden_env.items():
+                hidden[name] = value
+                if value.startswith("/") and os.path.isdir(value):
+                    binds.append(Bind(value, f"{_HIDDEN}/{name.lower()}", read_only=True))
+                    hidden[name] = f"/{_HIDDEN}/{name.lower()}"
+            if own := config.writable_below:
+                binds += [Bind(f"{config.hidden_env[name]}/{below}", f"{_HIDDEN}/{name.lower()}/{below}") for name, below in own]
+            if os.path.isdir("/etc/ssl/certs"):
+                binds.append(Bind("/etc/ssl/certs", "etc/ssl/certs", read_only=True))
+            _make_targets(self._folder, binds)
         memory = [("dev/shm", _SHM_BYTES)] if all(mount.container_path != "/dev/shm" for mount in config.mounts) else []
         # The outer mounts come before those that lie in them.
-        for mount in sorted(config.mounts, key=lambda each: each.container_path.count("/")):
-            binds.append(Bind(str(mount.host_path), mount.container_path.strip("/"), mount.read_only))
-        _make_targets(self._folder, binds)
+        mounts = sorted(config.mounts, key=lambda each: each.container_path.count("/"))
+        volumes = [Bind(str(mount.host_path), mount.container_path, mount.read_only) for mount in mounts]
         user = config.user
-        return Root(str(self._folder), binds, memory, config.hostname, user[0], user[1]), hidden
+        return Root(str(self._folder), binds, volumes, memory, config.hostname, user[0], user[1], self._own_pids), hidden
 
     def run(self, output: Output) -> None:
         config = self._config
         root, hidden = self._root()
         self._env = self._environment(hidden)
-        self.process = self._spawn(config.argv, output, lambda: namespaces.enter(root, config.cwd), stdin=config.stdin, tty=config.tty)
+
+        def prepare(report: Report) -> None:
+            namespaces.enter(root, config.cwd, self._rights, report)
+
+        self.process = self._spawn(config.argv, output, prepare, stdin=config.stdin, tty=config.tty)
 
     def _environment(self, hidden: dict[str, str]) -> dict[str, str]:
         env = {"PATH": ":".join(self._config.image.path), "HOME": "/root", **self._config.env}
@@ -210,19 +226,26 @@ class StrictContainer:
 
     def exec(self, argv: list[str], output: Output, *, stdin: bool = False, tty: bool = False) -> Process:
         try:
-            joined = namespaces.handles(self.process.pid)
+            joined = namespaces.handles(self.process.pid, self._own_pids)
         except OSError:
             raise StartError("container is not running") from None
-        try:
-            return self._spawn(argv, output, lambda: namespaces.join(joined, self._config.cwd), stdin=stdin, tty=tty)
-        finally:
-            for each in joined:
-                os.close(each)
 
-    def _spawn(self, argv: list[str], output: Output, prepare: Callable[[], None], *, stdin: bool, tty: bool) -> Process:
-        program = argv[0]
+        def prepare(report: Report) -> None:
+            namespaces.join(joined, self._config.cwd, self._rights, report)
+
         try:
-            return ChildProcess(argv, env=self._env, cwd="/", output=output, stdin=stdin, tty=tty, prepare=prepare)
+            return self._spawn(argv, output, prepare, stdin=stdin, tty=tty)
+        finally:
+            joined.close()
+
+    def _spawn(self, argv: list[str], output: Output, prepare: Callable[[Report], None], *, stdin: bool, tty: bool) -> Process:
+        program = argv[0]
+        pipe = Pipe()
+        popen = functools.partial(InnerPopen, pipe)
+        try:
+            return ChildProcess(
+                argv, env=self._env, cwd="/", output=output, stdin=stdin, tty=tty, prepare=pipe.guarded(prepare), popen=popen
+            )
         except FileNotFoundError:
             if "/" in program:
                 raise StartError(f'exec: "{program}": stat {program}: no such file or directory') from None
@@ -230,37 +253,57 @@ class StrictContainer:
         except PermissionError:
             raise StartError(f'exec: "{program}": permission denied') from None
         except subprocess.SubprocessError:
-            raise StartError(f"the container's root could not be made in {self._folder}") from None
+            raise StartError(pipe.error or f"the container's root could not be made in {self._folder}") from None
         except OSError as error:
             raise StartError(f"exec {program}: {(error.strerror or str(error)).lower()}") from None
 
     def remove(self) -> None:
-        shutil.rmtree(self._config.folder, ignore_errors=True)
+        beneath.remove_tree(self._config.folder)
 
 
 @functools.cache
+def _roots() -> tuple[bool, bool]:
+    """Whether this machine lets an ordinary process make such a root, and the interpreter runs in it; whether also with PIDs of its own."""
+    if sys.platform != "linux":
+        return False, False
+    if _try_root(own_pids=True):
+        return True, True
+    return _try_root(own_pids=False), False
+
+
 def is_possible() -> bool:
     """Whether this machine lets an ordinary process make such a root, and the interpreter runs in it. Tried once."""
-    if sys.platform != "linux":
-        return False
+    return _roots()[0]
+
+
+def has_own_pids() -> bool:
+    """Whether a container can have processes of its own here. Tried once."""
+    return _roots()[1]
+
+
+def _try_root(*, own_pids: bool) -> bool:
     image = Image(name="probe", python="bare", tools=frozenset({"sh", "true"}))
+    rights = Rights(DEFAULT)
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
+        root = Path(folder).resolve()
+        pipe = Pipe()
         try:
             binds = lay_system(root, image, root, own_programs=True)
             _make_targets(root, binds)
-            made = Root(folder, binds, [], "probe", 0, 0)
-            found = subprocess.run(
+            made = Root(str(root), binds, [], [], "probe", 0, 0, own_pids)
+            with InnerPopen(
+                pipe,
                 ["/usr/local/bin/python3", "-I", "-c", "import socket, ssl"],
                 env={},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                preexec_fn=lambda: namespaces.enter(made, "/"),
-                timeout=10,
-                check=False,
-            )
+                preexec_fn=pipe.guarded(lambda report: namespaces.enter(made, "/", rights, report)),
+            ) as process:
+                try:
+                    return process.wait(timeout=10) == 0
+                finally:
+                    process.kill()
         except (OSError, subprocess.SubprocessError, StartError):
             return False
-        return found.returncode == 0

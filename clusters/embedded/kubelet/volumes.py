@@ -11,14 +11,15 @@ import shutil
 import stat
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from clusters.embedded import meta
 from clusters.embedded.client import Client
 from clusters.embedded.errors import ApiError
-from clusters.embedded.kubelet import atomic_writer, volume_payload
-from clusters.embedded.kubelet.environment import expand
+from clusters.embedded.kubelet import atomic_writer, beneath, volume_payload
+from clusters.embedded.kubelet.environment import ConfigError, expand_all
 from clusters.embedded.kubelet.layout import NodeFolder
 from clusters.embedded.kubelet.runtime import Mount
 from clusters.embedded.kubelet.volume_payload import VolumeError
@@ -43,6 +44,14 @@ class ObjectReader(Protocol):
 
 class MountFailure(Exception):
     """The message of the FailedMount event."""
+
+
+@dataclass(frozen=True)
+class VolumeMount:
+    """A mount of a volume; `fixed` where the container is to keep what is there now (a `subPath` of a ConfigMap)."""
+
+    mount: Mount
+    fixed: bool = False
 
 
 class PodVolumes:
@@ -81,7 +90,7 @@ class PodVolumes:
                 continue
             try:
                 self._hosts[volume["name"]] = await self._set_up(volume)
-            except VolumeError as failure:
+            except (VolumeError, OSError) as failure:
                 raise MountFailure(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {failure}') from None
 
     def unmounted(self) -> list[str]:
@@ -95,7 +104,7 @@ class PodVolumes:
                 continue
             try:
                 await self._set_up(volume)
-            except VolumeError:
+            except (VolumeError, OSError):
                 continue
 
     async def _set_up(self, volume: Object) -> Path:
@@ -104,14 +113,12 @@ class PodVolumes:
             if (source := volume.get(kind)) is not None:
                 await self._fetch_tokens(source)
                 payload = volume_payload.payload(kind, source, self._sources())
-                target = self._folder.volume(self._uid, plugin, name)
+                target = self._make(plugin, name, 0o755)
                 atomic_writer.write(target, payload)
                 return target
         if (source := volume.get("emptyDir")) is not None or not set(volume) - {"name"}:
-            target = self._folder.volume(self._uid, "kubernetes.io~empty-dir", name)
-            target.mkdir(parents=True, exist_ok=True)
-            target.chmod(0o777)
-            return target
+            # For every user of every container of the Pod; the folders above it are closed to the users of this machine.
+            return self._make("kubernetes.io~empty-dir", name, 0o777)
         if source := volume.get("hostPath"):
             return self._host_path(source["path"], source.get("type") or "")
         if source := volume.get("persistentVolumeClaim"):
@@ -119,6 +126,11 @@ class PodVolumes:
         if "ephemeral" in volume:
             return await self._claimed(name, f"{self._pod['metadata']['name']}-{name}")
         raise VolumeError(f"no volume plugin matched: {next(iter(set(volume) - {'name'}))} volumes are not served by this node")
+
+    def _make(self, plugin: str, name: str, mode: int) -> Path:
+        target = self._folder.volume(self._uid, plugin, name)
+        self._folder.make(target.parent)
+        return self._folder.make(target, mode)
 
     def _sources(self) -> volume_payload.Sources:
         namespace = self._pod["metadata"]["namespace"]
@@ -161,11 +173,11 @@ class PodVolumes:
 
     def _host_path(self, path: str, kind: str) -> Path:
         """The file or folder of the node, checked or made as the type says; without a type a missing folder is made by the runtime."""
-        target = Path(os.path.realpath(self._folder.host_path(path)))
+        target = self._folder.host_path(path)
         if kind in ("", "DirectoryOrCreate") and not target.exists():
-            target.mkdir(parents=True, mode=0o755)
+            self._folder.make(target, 0o755)
         elif kind == "FileOrCreate" and not target.exists():
-            target.touch(mode=0o644)
+            self._folder.make_file(target)
         checks = {
             "Directory": (stat.S_ISDIR, "a directory"),
             "DirectoryOrCreate": (stat.S_ISDIR, "a directory"),
@@ -182,7 +194,7 @@ class PodVolumes:
         return target
 
     def _local_path(self, path: str) -> Path:
-        target = Path(os.path.realpath(self._folder.host_path(path)))
+        target = self._folder.host_path(path)
         if not target.exists():
             raise VolumeError(f'MapVolume.MapPodDevice failed: path "{path}" does not exist')
         return target
@@ -209,34 +221,19 @@ class PodVolumes:
 
     # Using
 
-    def mounts(self, container: Object, env: Mapping[str, str], container_folder: Path) -> list[Mount]:
-        """What `container` sees. A `subPath` of a ConfigMap is a copy: it does not change any more, as on a real node."""
-        found = []
+    def mounts(self, container: Object, env: Mapping[str, str]) -> list[VolumeMount]:
+        """What `container` sees. Raises ConfigError for a `subPath` that cannot be mounted."""
         kinds = {volume["name"]: volume for volume in self._pod["spec"].get("volumes") or []}
-        for number, mount in enumerate(container.get("volumeMounts") or []):
+        found = []
+        for mount in container.get("volumeMounts") or []:
             host = self._hosts[mount["name"]]
-            below = expand(mount["subPathExpr"], env) if mount.get("subPathExpr") else mount.get("subPath")
+            written_by_kubelet = any(kind in kinds[mount["name"]] for kind in volume_payload.KINDS)
+            below = expand_all(mount["subPathExpr"], env) if mount.get("subPathExpr") else mount.get("subPath")
             if below:
-                host = self._sub_path(
-                    host, below, any(kind in kinds[mount["name"]] for kind in volume_payload.KINDS), container_folder / str(number)
-                )
-            found.append(Mount(mount["mountPath"], host, bool(mount.get("readOnly"))))
+                host = _sub_path(host, below, mount["name"], container["name"])
+            read_only = bool(mount.get("readOnly")) or written_by_kubelet
+            found.append(VolumeMount(Mount(beneath.clean(mount["mountPath"]), host, read_only), fixed=bool(below) and written_by_kubelet))
         return found
-
-    def _sub_path(self, host: Path, below: str, written_by_kubelet: bool, copy: Path) -> Path:
-        target = host / os.path.normpath("/" + below).lstrip("/")
-        if not written_by_kubelet:
-            if not target.exists():
-                target.mkdir(parents=True)
-            return target
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_dir():
-            shutil.copytree(target, copy, dirs_exist_ok=True)
-        elif target.exists():
-            shutil.copy2(target, copy)
-        else:
-            copy.mkdir(exist_ok=True)
-        return copy
 
     def host(self, name: str) -> Path | None:
         return self._hosts.get(name)
@@ -244,7 +241,44 @@ class PodVolumes:
     def unmount(self) -> None:
         """Removes what the Pod had for itself; what hostPath and claims point to stays."""
         self._hosts.clear()
-        shutil.rmtree(self._folder.pod(self._uid), ignore_errors=True)
+        beneath.remove_tree(self._folder.pod(self._uid))
+
+
+def _sub_path(volume: Path, below: str, name: str, container: str) -> Path:
+    """The file or folder `below` in the volume, made where it is missing; links are followed only as far as they stay in the volume.
+
+    Raises ConfigError in the words of makeMounts (pkg/kubelet/kubelet_pods.go), which tell nothing of the machine.
+    """
+    if below.startswith("/"):
+        raise ConfigError(f"error SubPath `{below}` must not be an absolute path")
+    if ".." in below.split("/"):
+        raise ConfigError(f"unable to provision SubPath `{below}`: must not contain '..'")
+    base = Path(os.path.realpath(volume))
+    # Only what is mounted is asked for, not whether something else of this machine is there: a link that leads out is not followed.
+    target = Path(os.path.realpath(base / below))
+    if not target.is_relative_to(base):
+        raise ConfigError(f'failed to prepare subPath for volumeMount "{name}" of container "{container}"')
+    if not target.exists():
+        try:
+            if os.path.lexists(base / below):
+                raise FileExistsError("a link that leads nowhere")
+            beneath.make_folder(base, target.relative_to(base), stat.S_IMODE(base.stat().st_mode))
+        except OSError:
+            raise ConfigError(f'failed to create subPath directory for volumeMount "{name}" of container "{container}"') from None
+    return target
+
+
+def keep(mount: Mount, copy: Path) -> Mount:
+    """The mount of a copy, `copy`, of what it shows now: it does not change any more, as on a real node."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with beneath.container_modes():
+        if mount.host_path.is_dir():
+            shutil.copytree(mount.host_path, copy, symlinks=True)
+        else:
+            with open(beneath.open_file(mount.host_path.parent, mount.host_path.name, os.O_RDONLY), "rb") as file:
+                copy.write_bytes(file.read())
+                copy.chmod(stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+    return replace(mount, host_path=copy)
 
 
 def _token_key(source: Object) -> str:

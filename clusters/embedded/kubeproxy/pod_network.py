@@ -102,5 +102,8 @@ class PodNetwork:
     def publish(self, table: Mapping[str, Any]) -> None:
         """Puts kube-proxy's table in place; the next connect of any Pod sees it."""
         fresh = self.directory / ".services.new"
-        fresh.write_bytes(orjson.dumps(table))
+        fresh.unlink(missing_ok=True)
+        # Made anew each time: a link that a Pod's program put there is not followed.
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(orjson.dumps(table))
         fresh.rename(self.directory / "services.json")

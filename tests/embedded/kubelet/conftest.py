@@ -198,7 +198,7 @@ def _launcher(name: str, folder: Path) -> Launcher:
 
 
 @contextlib.asynccontextmanager
-async def _running(folder: Path, launcher: Launcher | None = None) -> AsyncIterator[Node]:
+async def running_node(folder: Path, launcher: Launcher | None = None) -> AsyncIterator[Node]:
     made = Node(folder, launcher)
     await made.prepare()
     await made.start()
@@ -212,12 +212,12 @@ async def _running(folder: Path, launcher: Launcher | None = None) -> AsyncItera
 @pytest_asyncio.fixture
 async def node(tmp_path: Path) -> AsyncIterator[Node]:
     """A node that is registered and runs Pods in the way that suits this machine."""
-    async with _running(tmp_path) as running:
+    async with running_node(tmp_path) as running:
         yield running
 
 
 @pytest_asyncio.fixture(params=["portable", "strict"])
 async def any_node(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Node]:
     """The same with each of the launchers: what a container sees must not depend on them."""
-    async with _running(tmp_path, _launcher(request.param, tmp_path)) as running:
+    async with running_node(tmp_path, _launcher(request.param, tmp_path)) as running:
         yield running

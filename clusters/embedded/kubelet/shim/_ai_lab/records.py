@@ -36,15 +36,19 @@ class Listener:
 
 def _read(path: str) -> Listener | None:
     try:
-        fd = posix.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Other Pods write here too: what is no plain file is not waited for, nor a link followed.
+        fd = posix.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return None
     except OSError:
-        real, family, reuse = posix.read(fd, 64).split()[:3]
-        return Listener(int(real), family == b"6", reuse == b"1")
+        try:
+            real, family, reuse = posix.read(fd, 64).split()[:3]
+            return Listener(int(real), family == b"6", reuse == b"1")
+        except (OSError, ValueError):
+            return None
     finally:
         posix.close(fd)
 
