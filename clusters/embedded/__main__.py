@@ -153,6 +153,7 @@ async def serve(options: argparse.Namespace, began: float, files: int) -> None:
     """
     state: Path = options.state
     state.mkdir(parents=True, exist_ok=True)
+    state.chmod(0o700)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -238,6 +239,8 @@ def _reason(error: BaseException) -> Object:
 def main() -> int:
     began = time.monotonic()
     options = parse()
+    # Containers have one of their own.
+    os.umask(0o077)
     try:
         server_log.start(options.log)
         files = open_files.raise_limit()

@@ -50,6 +50,8 @@ class EmbeddedCluster(Cluster):
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             with server_process.lock(self._lock), progress.step("Embedded cluster: API server, 4 nodes, GPUs"):
                 self.folder.mkdir(exist_ok=True)
+                # What is in it is nobody else's: tokens, keys, and folders that every user of a container may write to.
+                self.folder.chmod(0o700)
                 self._up(progress)
         except OSError as error:
             raise _unwritable(self.folder, error) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,17 @@ async def test_the_table_of_services_is_written_over_a_planted_link(node: Node, 
     (node.network.directory / ".services.new").symlink_to(machine / "secret.txt")
     node.network.publish({"services": {}})
     assert _untouched(machine)
+
+
+async def test_files_of_a_container_have_their_usual_modes_whatever_the_server_s_umask(node: Node) -> None:
+    before = os.umask(0o077)
+    try:
+        await node.client.create("configmaps", {"metadata": {"name": "c"}, "data": {"a": "x"}}, "default")
+        volumes = [{"name": "c", "configMap": {"name": "c"}}, {"name": "h", "hostPath": {"path": "/h", "type": "DirectoryOrCreate"}}]
+        mounts = [{"name": each["name"], "mountPath": f"/{each['name']}"} for each in volumes]
+        program = "import os; print(*[oct(os.stat(each).st_mode & 0o777)[2:] for each in ('/tmp', '/var/log', '/c', '/c/a', '/h')]); print(os.umask(0))"
+        await node.run("own", "python3", "-c", program, restartPolicy="Never", volumes=volumes, volumeMounts=mounts)
+        await node.until_phase("own", "Succeeded")
+    finally:
+        os.umask(before)
+    assert (await node.logs("own")).split() == ["777", "755", "755", "644", "755", str(0o022)]

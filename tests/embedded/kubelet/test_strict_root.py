@@ -279,3 +279,21 @@ async def test_where_proc_cannot_be_mounted_the_rest_holds(without_own_pids: Nod
     code, seen = await node.exec("own", "python3", "-c", _REMOUNT)
     assert (code, [line for line in seen.splitlines() if not line.endswith(" False")]) == (0, [])
     assert await node.exec("own", "sh", "-c", "test -w /proc/sys/kernel/core_pattern; echo $?") == (0, "1\n")
+
+
+async def test_another_user_of_the_container_reaches_its_volumes(node: Node) -> None:
+    """The state folder is closed to others; who a container runs as is a name for this user."""
+    await node.client.create("configmaps", {"metadata": {"name": "c"}, "data": {"a": "shared\n"}}, "default")
+    volumes = [{"name": "c", "configMap": {"name": "c"}}, {"name": "e", "emptyDir": {}}, {"name": "h", "hostPath": {"path": "/h"}}]
+    await node.run(
+        "own",
+        "sh",
+        "-c",
+        "cat /c/a && cp /c/a /e/x && cp /c/a /h/y && id -u && stat -c %a /e /h /etc /e/x",
+        restartPolicy="Never",
+        volumes=volumes,
+        volumeMounts=[{"name": each["name"], "mountPath": f"/{each['name']}"} for each in volumes],
+        securityContext={"runAsUser": 1000, "runAsGroup": 3000, "runAsNonRoot": True},
+    )
+    await node.until_phase("own", "Succeeded")
+    assert (await node.logs("own")).split() == ["shared", "1000", "777", "755", "755", "644"]
