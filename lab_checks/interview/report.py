@@ -7,6 +7,7 @@ from pathlib import Path
 from lab_checks import paths
 from lab_checks.interview.mock import Interview
 from lab_checks.interview.rubric import Result
+from lab_checks.redact import redact
 
 NAME = "interview-report.md"
 _BAR = 10
@@ -23,10 +24,12 @@ def folder() -> Path:
 
 
 def write(interview: Interview, answers: list[str], where: Path | None = None) -> Path:
-    """Writes the report and returns its path; an earlier one of that name is replaced."""
+    """Writes the report and returns its path; an earlier one of that name is replaced. It is made to be shown, so what answers quote of a cluster is masked."""
     path = where or folder() / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(markdown(interview, answers))
+    masked = redact(markdown(interview, answers))
+    told = f"\nMasked in this report: {masked.summary()}.\n" if masked.masked else ""
+    path.write_text(masked.text + told)
     return path
 
 
