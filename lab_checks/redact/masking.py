@@ -39,7 +39,7 @@ class Redacted:
 def redact(text: str) -> Redacted:
     """Replaces each secret by `<kind-n>`; the same secret gets the same placeholder everywhere, so that the text still makes sense."""
     spans = _joined(span for find in _FINDERS for span in find(text))
-    spans = _joined([*spans, *_again(text, spans)])
+    spans = [each for each in _joined([*spans, *_again(text, spans)]) if not _PLACEHOLDER.fullmatch(text, each.start, each.end)]
     taken = set(_PLACEHOLDER.findall(text))
     values: dict[str, str] = {}
     names: dict[str, str] = {}

@@ -21,6 +21,7 @@ _PAIR = re.compile(
 _PAIRED_VALUE = re.compile(r"[ \t]*,?\s*(?:\\{0,15}[\"']?)(?:value|Value)(?:\\{0,15}[\"']?)[ \t]*:[ \t]*")
 _VALUE_BEFORE = re.compile(r"(?<![\w-])\\{0,15}[\"']?[vV]alue\\{0,15}[\"']?[ \t]*:[ \t]*")
 _AUTH = re.compile(r"[A-Za-z0-9+/]{6,}={0,2}")
+_WORDS_BEFORE = re.compile(r"(?:\b[A-Za-z]+ ){1,2}\Z")
 # How far before a name its value may begin, where the value comes first, and how long a name may be.
 _BEFORE = 8192
 _LONGEST_NAME = 200
@@ -62,12 +63,22 @@ def _assigned(text: str) -> Iterator[Span]:
             yield from _docker_auth(text, found)
             continue
         in_query = found["sign"] == "=" and text[found.start() - 1 : found.start()] in ("?", "&") and found.start() > 0
-        if not (names.is_secret(name, in_query) or names.is_certificate(name)):
+        if not (names.is_secret(name, in_query) or names.is_certificate(name)) or _refers(text, found):
             continue
         span = _value(text, found)
         if span is not None and span[0] < span[1] and not values.innocent(text[span[0] : span[1]], name):
             done = span[1]
             yield Span(*span, kind_of(name))
+
+
+def _refers(text: str, found: re.Match[str]) -> bool:
+    """Whether what follows is prose or a list of names: `Image pull secrets: x`, `failed for volume "tls-secret" : secret "x" not found`."""
+    if found["sign"] != ":":
+        return False
+    before = _WORDS_BEFORE.search(text, max(0, found.start() - 40), found.start())
+    if before is not None and not names.is_secret(f"{before.group()}{found['name']}"):
+        return True
+    return bool(found["close"]) and text[found.end("close")] in " \t" and values.quoted(text, found.end()) is None
 
 
 def _value(text: str, found: re.Match[str]) -> tuple[int, int] | None:

@@ -62,7 +62,7 @@ def _addresses(text: str) -> Iterator[Span]:
         done = found6.end()
         written = found6.group().removesuffix(found6["zone"] or "")
         # A colon that ends the address belongs to the sentence.
-        if written.endswith(":") and not written.endswith("::"):
+        while written.endswith(":") and _parsed(written) is None:
             written = written[:-1]
         address = _parsed(written)
         if address is not None and address not in _WELL_KNOWN and re.search(r"\d", written):
