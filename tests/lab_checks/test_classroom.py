@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lab_checks import classroom
+from lab_checks.session import Session
 
 Object = dict[str, Any]
 
@@ -71,3 +72,11 @@ def test_what_is_no_report_is_refused_by_name(text: str, tmp_path: Path) -> None
 def test_a_folder_without_reports_says_how_one_is_made(tmp_path: Path) -> None:
     with pytest.raises(classroom.NotAReport, match="ai-lab check --all --json"):
         classroom.read(tmp_path)
+
+
+def test_what_a_verdict_quotes_of_the_cluster_is_masked_in_the_report(tmp_path: Path) -> None:
+    session = Session(tmp_path)
+    key = next(exercise.key for exercise, _ in session.standings())
+    session.progress.record(key, 1, "failed", "the probe of 10.244.1.7 is refused: password=zebra-Stripes-7", 0)
+    failures = next(row for row in classroom.machine(session)["exercises"] if row["exercise"] == key)["failures"]
+    assert failures == [{"headline": "the probe of <address-1> is refused: password=<secret-1>", "times": 1}]
