@@ -21,6 +21,10 @@ _PAIR = re.compile(
 _PAIRED_VALUE = re.compile(r"[ \t]*,?\s*(?:\\{0,15}[\"']?)(?:value|Value)(?:\\{0,15}[\"']?)[ \t]*:[ \t]*")
 _VALUE_BEFORE = re.compile(r"(?<![\w-])\\{0,15}[\"']?[vV]alue\\{0,15}[\"']?[ \t]*:[ \t]*")
 _AUTH = re.compile(r"[A-Za-z0-9+/]{6,}={0,2}")
+_ITEM = re.compile(r"[ \t]*")
+_NEXT_ITEM = re.compile(r"\\{0,15}[\"'][ \t]*,[ \t]*")
+_YAML_ITEM = re.compile(r"\n[ \t]*- ")
+_VALUE_BELOW = re.compile(r"\n[ \t]+[\"']?[vV]alue[\"']?:[ \t]*")
 _WORDS_BEFORE = re.compile(r"(?:\b[A-Za-z]+ ){1,2}\Z")
 # How far before a name its value may begin, where the value comes first, and how long a name may be.
 _BEFORE = 8192
@@ -65,7 +69,9 @@ def _assigned(text: str) -> Iterator[Span]:
         in_query = found["sign"] == "=" and text[found.start() - 1 : found.start()] in ("?", "&") and found.start() > 0
         if not (names.is_secret(name, in_query) or names.is_certificate(name)) or _refers(text, found):
             continue
-        span = _value(text, found)
+        listed = list(_listed(text, found))
+        yield from listed
+        span = None if listed else _value(text, found)
         if span is not None and span[0] < span[1] and not values.innocent(text[span[0] : span[1]], name):
             done = span[1]
             yield Span(*span, kind_of(name))
@@ -92,7 +98,8 @@ def _value(text: str, found: re.Match[str]) -> tuple[int, int] | None:
     first = not before.strip(" \t-\"'") if found["close"] else not before.strip(" \t-")
     if sign == ":":
         if text[at : at + 1] == "\n" or at >= len(text):
-            return None
+            below = _VALUE_BELOW.match(text, at)
+            return _pair_value(text, below.end()) if below else None
         if first and not found["dashes"]:
             return values.block(text, at, len(before.replace("-", " "))) or _scalar(text, at)
         span = values.word(text, at)
@@ -108,6 +115,31 @@ def _value(text: str, found: re.Match[str]) -> tuple[int, int] | None:
             return None
     span = values.word(text, at)
     return None if re.match(r"[A-Za-z_][\w.]*\(|[a-z_]+\.[a-z_.]+[,)]", text[span[0] : span[1] + 1]) else span
+
+
+def _listed(text: str, found: re.Match[str]) -> Iterator[Span]:
+    """The plain items of a list: `"passwords": ["a", "b"]`, or a line each in YAML. `secrets:` lists names of Secrets, and is left."""
+    name, at = found["name"], found.end()
+    if name.lower().endswith(("secrets", "credentials")):
+        return
+    if text.startswith("[", at):
+        item = _ITEM.match(text, at + 1)
+        while item is not None:
+            inside = values.quoted(text, item.end())
+            if inside is None or not text[slice(*inside)]:
+                return
+            yield Span(*inside, kind_of(name))
+            item = _NEXT_ITEM.match(text, inside[1])
+    elif found["sign"] == ":" and text.startswith("\n", at):
+        line = _YAML_ITEM.match(text, at)
+        while line is not None:
+            begin, end = values.quoted(text, line.end()) or values.rest_of_line(text, line.end())
+            value = text[begin:end]
+            if re.match(r"[\w.-]+:(?: |$)", value):
+                return
+            if not values.innocent(value, name):
+                yield Span(begin, end, kind_of(name))
+            line = _YAML_ITEM.match(text, values.line_end(text, end))
 
 
 def _scalar(text: str, at: int) -> tuple[int, int]:
