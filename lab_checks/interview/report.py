@@ -64,7 +64,7 @@ def _answer(number: int, result: Result, answer: str) -> list[str]:
     if result.empty:
         return [*lines, "No answer.", ""]
     lines += [
-        *(f"> {line}".rstrip() for line in answer.strip().splitlines()),
+        *(f"> {line}".rstrip() for line in answer.strip("\n").split("\n")),
         "",
         f"**{'Would do' if result.passed else 'Would not do yet'}**: {result.headline}.",
         "",
