@@ -31,7 +31,14 @@ _CLUSTER_SCOPED = frozenset({"nodes", "namespaces", "priorityclasses", "runtimec
 
 
 class ApiUnreachable(Exception):
-    """The API server does not answer, or not with what was asked for; the message says which request."""
+    """The API server does not answer, or not with what was asked for; the message says which request.
+
+    `status` is the HTTP status of an answer that was not what was asked for; 0 where nobody answered.
+    """
+
+    def __init__(self, what: str, status: int = 0):
+        super().__init__(what)
+        self.status = status
 
 
 class Api:
@@ -39,19 +46,26 @@ class Api:
 
     def __init__(self, kubeconfig: Path):
         # Imported here: the client takes half a second to load, and `ai-lab up` does without it.
+        import yaml
         from kubernetes import client, config
 
         self.kubeconfig = kubeconfig
+        settings: Any = client.Configuration()
+        # A server that is down is told at once: urllib3 would ask three times and print a warning each.
+        settings.retries = False
         try:
-            self._client: Any = config.new_client_from_config(str(kubeconfig))
-        except (config.ConfigException, OSError) as error:
-            raise ApiUnreachable(f"no cluster to ask: {error}") from None
-        self._errors = (client.ApiException, OSError)
+            self._client: Any = config.new_client_from_config(str(kubeconfig), client_configuration=settings)
+        except (config.ConfigException, OSError, ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError) as error:
+            # The client tells of a damaged file with whatever its parts raise.
+            raise ApiUnreachable(f"{kubeconfig} is no kubeconfig that can be used ({type(error).__name__})") from None
 
     def raw(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Object | None:
         """The object at a path; None where there is none. Raises ApiUnreachable."""
         body = self._read(path, query, "application/json")
-        return None if body is None else json.loads(body)
+        try:
+            return None if body is None else json.loads(body)
+        except ValueError:
+            raise ApiUnreachable(f"GET {path}: what answered is no API server") from None
 
     def log(
         self, pod: Object, container: str = "", *, tail: int = 0, first_bytes: int = 0, timestamps: bool = False, previous: bool = False
@@ -77,6 +91,8 @@ class Api:
 
     def _read(self, path: str, query: Sequence[tuple[str, str]], accept: str, empty: tuple[int, ...] = (404,)) -> bytes | None:
         """What stands at a path; None where the answer is one of `empty`. Raises ApiUnreachable."""
+        import http.client
+
         import urllib3
         from kubernetes.client import ApiException
 
@@ -86,12 +102,12 @@ class Api:
         try:
             reply = self._client.call_api(*request, _request_timeout=10)
             reply.read()
-        except (ApiException, urllib3.exceptions.HTTPError, OSError) as problem:
+        except (ApiException, urllib3.exceptions.HTTPError, OSError, http.client.HTTPException) as problem:
             raise ApiUnreachable(f"GET {path}: the API server does not answer ({type(problem).__name__})") from None
         if reply.status in empty:
             return None
         if reply.status != 200:
-            raise ApiUnreachable(f"GET {path}: {reply.status} {reply.reason}")
+            raise ApiUnreachable(f"GET {path}: {reply.status} {reply.reason}", reply.status)
         found: bytes = reply.data
         return found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lab_checks.terminal import FAILED, USAGE, JsonOption, die, open_session
+from lab_checks.terminal import FAILED, USAGE, JsonOption, open_session
 
 if TYPE_CHECKING:
     from lab_checks.session import Session
@@ -27,14 +27,19 @@ def check_all(session: Session, as_json: bool) -> None:
 
 
 def show_progress(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    """One line an exercise. Its name is to be typed, so it is whole at every width."""
+    from lab_checks import tables
+    from lab_checks.session import when
 
-    table = Table("exercise", "state", "checks", "hints", "title")
+    shown = []
     for row in rows:
-        state = "✔ passed" if row["passed"] else "passed an earlier version" if row["passed_version"] else row["last"] or "open"
-        table.add_row(row["exercise"], state, str(row["checks"]), str(row["hints"]), row["title"])
-    Console().print(table)
+        if row["passed"]:
+            state = f"✔ passed {when(row['passed_at']).partition(' ')[0]}"
+        else:
+            state = "earlier version passed" if row["passed_version"] else row["last"] or ("started" if row["started"] else "open")
+        shown.append((row["exercise"], state, str(row["checks"]), str(row["hints"]), row["title"]))
+    for line in tables.table(("exercise", "state", "checks", "hints", "title"), shown, tables.width(), keep=2):
+        typer.echo(line)
     typer.echo(f"{sum(row['passed'] for row in rows)} of {len(rows)} exercises passed")
 
 
@@ -55,31 +60,42 @@ def report(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """For instructors: who is stuck where and since when, and which wrong way is the common one. Without files: this machine."""
+    """For instructors: who is stuck where and since when, and which wrong way is the common one. Without files: this machine.
+
+    A file that is no report is named with the reason, and the rest is reported: exit status 1. Where nothing could be read it is 2.
+    """
     from lab_checks import classroom
 
-    try:
-        reports = [each for path in files or () for each in classroom.read(path)] or [classroom.machine(open_session())]
-    except classroom.NotAReport as problem:
-        raise die(str(problem), USAGE) from None
+    reports, problems = classroom.read_all(files) if files else ([classroom.machine(open_session())], [])
+    for problem in problems:
+        typer.secho(f"✘ {problem}", fg="red", err=True)
+    if not reports:
+        raise typer.Exit(USAGE)
     if as_json:
-        typer.echo(json.dumps(classroom.to_json(reports), indent=1))
-        return
-    from rich.console import Console
-    from rich.table import Column, Table
+        typer.echo(json.dumps(classroom.to_json(reports) | {"problems": [str(each) for each in problems]}, indent=1))
+    else:
+        _show_report(reports)
+        if problems:
+            typer.echo(f"{len(problems)} could not be read; {len(reports)} are reported.", err=True)
+    raise typer.Exit(FAILED if problems else 0)
 
-    console = Console()
-    table = Table(Column("exercise", no_wrap=True), "passed", "checks", "stuck since", "what goes wrong most")
+
+def _show_report(reports: list[dict[str, Any]]) -> None:
+    from lab_checks import classroom, tables
+
+    room = tables.width()
     for one in classroom.by_exercise(reports):
-        if one.begun:
-            stuck = "\n".join(f"{each.learner} {_ago(each.since)}" for each in one.stuck)
-            common = f"{one.common} ({one.common_learners})" if one.common else ""
-            table.add_row(one.exercise, f"{one.passed}/{len(reports)}", str(one.checks), stuck, common)
-    console.print(table)
-    people = Table("learner", "passed", "works on")
-    for each in classroom.by_learner(reports):
-        people.add_row(each.learner, f"{each.passed}/{each.of}", each.at)
-    console.print(people)
+        if not one.begun:
+            continue
+        typer.secho(f"{one.exercise}  passed {one.passed}/{len(reports)}, {one.checks} checks", bold=True)
+        if one.stuck:
+            stuck = ", ".join(f"{each.learner} {_ago(each.since)}" for each in one.stuck)
+            typer.echo("\n".join(tables.wrapped(f"stuck since: {stuck}", room, "  ", "    ")))
+        if one.common:
+            typer.echo("\n".join(tables.wrapped(f"goes wrong most: {one.common} ({one.common_learners})", room, "  ", "    ")))
+    people = [(each.learner, f"{each.passed}/{each.of}", each.at) for each in classroom.by_learner(reports)]
+    for line in tables.table(("learner", "passed", "works on"), people, room, keep=3):
+        typer.echo(line)
 
 
 def _ago(moment: float) -> str:

@@ -6,6 +6,7 @@ The Kubernetes client and Rich are imported where they are used: `ai-lab up` mus
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,30 @@ from clusters import ClusterError
 from lab_checks.terminal import FAILED, NO_CLUSTER, USAGE, JsonOption, TerminalProgress, die
 
 ClusterOption = Annotated[str, typer.Option("--cluster", help="auto, embedded, kind or current")]
+
+LearnerOption = Annotated[
+    str | None, typer.Option("--learner", help="your name, for `ai-lab report`; empty: the account's. AI_LAB_LEARNER comes before it")
+]
+
+
+def _note_learner(given: str | None, ask: bool = False) -> None:
+    """Keeps the learner's name where one is given; with `ask`, asks for it once, where somebody sits at a terminal."""
+    from lab_checks import learner
+
+    state = clusters.state_folder()
+    if given is None:
+        if not ask or learner.asked(state) or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return
+        given = typer.prompt(f"Your name, for your instructor (Enter keeps {learner.account()})", default="", show_default=False, err=True)
+    try:
+        name = learner.remember(state, given)
+    except learner.BadName as problem:
+        raise die(str(problem), USAGE, "ai-lab up --learner NAME") from None
+    except OSError as problem:
+        # The course goes on without it.
+        typer.echo(f"Your name cannot be kept: {problem.filename or state}: {problem.strerror}", err=True)
+        return
+    typer.echo(f"You are {name} in reports.", err=True)
 
 
 def _cluster(name: str) -> clusters.Cluster:
@@ -46,11 +71,13 @@ def _up(name: str, recover: bool = False) -> clusters.Cluster:
 
 def up(
     cluster: ClusterOption = "auto",
+    learner: LearnerOption = None,
     recover: Annotated[
         bool, typer.Option("--recover", help="if the embedded cluster's state is damaged, go on with what is whole")
     ] = False,
 ) -> None:
     """Start the lab cluster, or find it running."""
+    _note_learner(learner)
     found = _up(cluster, recover)
     typer.echo(f'The {found.name} cluster is up. In this shell: eval "$(ai-lab env)"')
 
@@ -117,6 +144,7 @@ def open_course(
     """Start the cluster, copy the notebooks that you have not begun, and open JupyterLab."""
     from lab_checks import jupyter
 
+    _note_learner(None, ask=True)
     found = _up(cluster)
     where = folder or jupyter.default_folder()
     try:

@@ -148,6 +148,8 @@ def _until(api: Api, condition: Await, say: Say) -> None:
             seen = shell(condition.run, api.kubeconfig)
         except CommandFailed as problem:
             seen = str(problem)
+            # Where the cluster has gone, waiting changes nothing: this raises ApiUnreachable.
+            api.raw("/version")
         if re.search(condition.matches, seen, re.S):
             return
         if not told:

@@ -1,4 +1,5 @@
-"""The notebook's face: `lab = open_lab("03-pending")`, then `lab.start`, `lab.check`, `lab.hint`, `lab.diagnose`, `lab.answer`, `lab.reset`.
+"""The notebook's face: `lab = open_lab("03-pending")`, then `lab.start`, `lab.check`, `lab.hint`, `lab.diagnose`, `lab.answer`, `lab.reset`,
+`lab.progress`, `lab.learner`.
 
 Every widget has a plain line of text beside it, for screen readers and for machines that compare outputs. A cell's output is whole when the
 cell ends: nothing is updated, cleared or written from a thread afterwards.
@@ -7,16 +8,17 @@ cell ends: nothing is updated, cleared or written from a thread afterwards.
 from __future__ import annotations
 
 import os
-import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
-from lab_checks import course, pictures
+from clusters import ClusterError
+from lab_checks import cells, course, learner, pictures, wording
 from lab_checks.api import Api, environment
 from lab_checks.assistant import Assistant
 from lab_checks.course import Exercise, UnknownName
-from lab_checks.lesson import LessonError
-from lab_checks.session import NoCluster, Session
+from lab_checks.session import Session, when
 from lab_checks.verdict import Outcome, Verdict
 
 _LOOKS = {
@@ -60,6 +62,8 @@ def verdict_card(verdict: Verdict) -> str:
         parts.append(f"<div>So far: {verdict.credit:.0%} of this exercise</div>")
     if verdict.next:
         parts.append(f"<div>Look next: <code style='white-space:pre-wrap'>{escape(verdict.next)}</code></div>")
+    if verdict.notice:
+        parts.append(f"<div>Note: {escape(verdict.notice)}</div>")
     return "".join(parts) + "</div>"
 
 
@@ -77,8 +81,23 @@ class LabNotebook:
     @property
     def api(self) -> Api:
         """The learner's cluster, for tables and pictures that are drawn from it."""
-        self._ready()
-        return self._session.api
+        with self._in_words():
+            self._ready()
+            return self._session.api
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Around every call: what a learner can do something about ends the cell in a sentence."""
+        try:
+            yield
+        except Exception as problem:
+            said = cells.in_words(problem, self._session)
+            if said is None:
+                raise
+            raise CannotGoOn(self._words(said)) from None
+
+    def _words(self, text: str) -> str:
+        return wording.in_notebook(text, self._lab.id)
 
     def _exercise(self, name: str) -> Exercise:
         try:
@@ -87,43 +106,52 @@ class LabNotebook:
             raise CannotGoOn(str(problem)) from None
 
     def _ready(self, exercise: Exercise | None = None) -> None:
-        if not (exercise or self._lab).cluster:
-            return
-        try:
+        """Sets kubectl in this notebook's cells to the lab's cluster. Raises NoCluster where none was started yet."""
+        if (exercise or self._lab).cluster:
             os.environ.update(environment(self._session.cluster.kubeconfig))
-            _ = self._session.api
-        except NoCluster as problem:
-            raise CannotGoOn(f"{problem}\nRun this in a terminal, then run the cell again.") from None
+
+    def _tell_missing_cluster(self, exercise: Exercise) -> None:
+        """What needs no cluster is done without one, and says so."""
+        missing = self._session.cluster_missing(exercise)
+        if missing is not None:
+            print(f"[note] {missing.what} Before the next check, in a terminal: {missing.next}")
 
     def start(self, name: str) -> None:
-        """Lays the broken start of an exercise; what an earlier exercise left behind goes away."""
+        """Creates the broken start of an exercise; what an earlier exercise left behind goes away."""
         exercise = self._exercise(name)
-        self._ready(exercise)
-        try:
+        with self._in_words():
+            self._ready(exercise)
             self._session.start(exercise)
-        except (LessonError, NoCluster) as problem:
-            raise CannotGoOn(str(problem)) from None
         print(f"[started] {exercise.id}: {exercise.title}")
-        _show(
-            f"<div style='border-left:6px solid {pictures.BLUE};padding:6px 12px'><b>{escape(exercise.title)}</b><br>{escape(exercise.goal)}</div>"
-        )
+        goal = escape(self._words(exercise.goal))
+        _show(f"<div style='border-left:6px solid {pictures.BLUE};padding:6px 12px'><b>{escape(exercise.title)}</b><br>{goal}</div>")
 
     def check(self, name: str, patience: float | None = None) -> None:
-        """Says what the check sees on the cluster now; waits up to `patience` seconds for one that is still moving."""
+        """Says what the check sees on the cluster now; waits up to `patience` seconds for one that is still moving.
+
+        An exercise that was passed stays passed when the next one is started.
+        """
         exercise = self._exercise(name)
-        self._ready(exercise)
-        self._tell(self._session.check(exercise, patience))
+        with self._in_words():
+            self._ready(exercise)
+            found = self._session.check(exercise, patience)
+        self._tell(found)
 
     def diagnose(self, name: str, *, cause: str, evidence: str | list[str]) -> None:
         """Hands in a diagnosis: a cause out of `lab.causes(name)`, and the line or lines from the cluster that show it."""
         exercise = self._exercise(name)
-        self._ready(exercise)
-        self._tell(self._session.diagnose(exercise, cause, evidence))
+        with self._in_words():
+            self._ready(exercise)
+            found = self._session.diagnose(exercise, cause, evidence)
+        self._tell(found)
 
     def _tell(self, found: Verdict) -> None:
+        shown = wording.verdict_in(wording.in_notebook, found, self._lab.id)
         # The first line is the same at every look at an unchanged cluster; names and numbers are in the card.
-        print(found.lines()[0])
-        _show(verdict_card(found))
+        print(shown.lines()[0])
+        if shown.notice:
+            print(f"[note] {shown.notice}")
+        _show(verdict_card(shown))
 
     def causes(self, name: str) -> None:
         """Prints the causes that a diagnosis chooses from."""
@@ -133,64 +161,61 @@ class LabNotebook:
     def answer(self, name: str, **values: Any) -> None:
         """Hands in answers to an exercise's questions; the check holds them against the cluster."""
         exercise = self._exercise(name)
-        self._ready(exercise)
-        if self._session.answer(exercise, **values):
-            print(f"[noted] {exercise.id}: {', '.join(values)}")
-        else:
-            raise CannotGoOn(f'{exercise.id} has not been started: run lab.start("{exercise.id}") first')
+        with self._in_words():
+            if not self._session.answer(exercise, **values):
+                raise CannotGoOn(f'{exercise.id} has not been started: run lab.start("{exercise.id}") first')
+        print(f"[noted] {exercise.id}: {', '.join(values)}")
+        self._tell_missing_cluster(exercise)
 
     def hint(self, name: str) -> None:
         """Shows the next hint: a question first, the command last."""
         exercise = self._exercise(name)
-        self._ready(exercise)
-        text, number, of = self._session.hint(exercise)
-        print(f"[hint {number} of {of}] {text}")
+        with self._in_words():
+            text, number, of = self._session.hint(exercise)
+        print(f"[hint {number} of {of}] {self._words(text)}")
+        self._tell_missing_cluster(exercise)
 
     def reset(self, name: str = "") -> None:
-        """Lays an exercise's start again, or, without a name, takes back all that exercises changed."""
-        self._ready()
-        try:
-            self._session.reset(self._lab, self._exercise(name) if name else None)
-        except (LessonError, NoCluster) as problem:
-            raise CannotGoOn(str(problem)) from None
+        """Creates an exercise's start again, or, without a name, takes back all that exercises changed."""
+        exercise = self._exercise(name) if name else None
+        with self._in_words():
+            self._ready(exercise)
+            self._session.reset(self._lab, exercise)
         print(f"[reset] {name or self._lab.id}")
 
     def progress(self) -> None:
-        """Shows which exercises of this lab are passed."""
+        """Shows which exercises of this lab are passed, and since when."""
         rows = []
-        for exercise, standing in self._session.standings(self._lab):
-            word = (
-                "passed"
-                if standing.passed_version == exercise.version
-                else "passed an earlier version"
-                if standing.passed_version
-                else "open"
-            )
+        with self._in_words():
+            standings = self._session.standings(self._lab)
+        for exercise, standing in standings:
+            passed = standing.passed_version == exercise.version
+            word = "passed" if passed else "passed an earlier version" if standing.passed_version else "open"
             print(f"[{word}] {exercise.id}")
-            rows.append((exercise.title, word, standing.tries, standing.hints))
+            since = f"{word} {when(standing.passed_at)}" if passed else word
+            rows.append((exercise.title, since, standing.tries, standing.hints))
         _show(pictures.table(f"Progress in {self._lab.title}", ("exercise", "state", "checks", "hints"), rows))
 
-
-def _exit_status(shell: Any, kind: type, problem: subprocess.CalledProcessError, trace: Any, tb_offset: Any = None) -> list[str]:
-    """What IPython shows of a `%%bash` cell that failed: one line. What the command said stands above it."""
-    return [f"[exit status {problem.returncode}] the last command of this cell failed; its own words stand above"]
-
-
-def _spare_the_traceback() -> None:
-    from IPython.core.getipython import get_ipython
-
-    shell = get_ipython()  # type: ignore[no-untyped-call]
-    if shell is not None:
-        shell.set_custom_exc((subprocess.CalledProcessError,), _exit_status)
+    def learner(self, name: str | None = None) -> None:
+        """Shows the name under which your instructor finds you in reports; `lab.learner("Your Name")` sets it, "" takes the account's."""
+        if name is not None:
+            with self._in_words():
+                try:
+                    learner.remember(self._session.state, name)
+                except learner.BadName as problem:
+                    raise CannotGoOn(str(problem)) from None
+        print(f"[learner] {learner.name(self._session.state)}")
 
 
 def open_lab(name: str) -> LabNotebook:
     """The lab called `name`, with kubectl in this notebook's cells set to the lab's cluster where one is up."""
-    _spare_the_traceback()
     lab = LabNotebook(name)
+    cells.watch(lab._session, lab._words)
     try:
         lab._ready()
+        if lab._lab.cluster:
+            _ = lab._session.api
         print(f"{lab._lab.title}: ready")
-    except CannotGoOn as problem:
-        print(f"{lab._lab.title}: {problem}")
+    except ClusterError as problem:
+        print(f"{lab._lab.title}: {cells.in_words(problem, lab._session)}")
     return lab

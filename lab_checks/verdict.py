@@ -32,7 +32,8 @@ class Seen:
 class Verdict:
     """`credit` is the share of the exercise that is done, from 0 to 1; a passed one has 1.
 
-    `idle`: not yet because nothing was done, so that waiting for the cluster changes nothing.
+    `idle`: not yet because nothing was done, so that waiting for the cluster changes nothing. `notice`: what else the learner has to know
+    of this look, such as that the verdict could not be saved.
     """
 
     outcome: Outcome
@@ -43,6 +44,7 @@ class Verdict:
     credit: float = 0.0
     exercise: str = field(default="", compare=False)
     idle: bool = False
+    notice: str = field(default="", compare=False)
 
     @property
     def passed(self) -> bool:
@@ -64,6 +66,8 @@ class Verdict:
             text.append(f"  so far: {self.credit:.0%} of this exercise")
         if self.next:
             text.append(f"  next: {self.next}")
+        if self.notice:
+            text.append(f"  note: {self.notice}")
         return text
 
 

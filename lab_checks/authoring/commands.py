@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import clusters
-from lab_checks import course, paths
+from lab_checks import course, paths, reach
 from lab_checks.api import environment, shell
 from lab_checks.authoring import attempts, course_check, notebooks
 from lab_checks.lesson import LessonError
@@ -49,8 +49,12 @@ def build(
         solved = root / "solutions" / f"{source.stem}.ipynb"
         began = time.monotonic()
         if run:
-            with tempfile.TemporaryDirectory(prefix="ai-lab-build-") as folder:
-                made = notebooks.execute(made, Path(folder))
+            try:
+                with tempfile.TemporaryDirectory(prefix="ai-lab-build-") as folder:
+                    made = notebooks.execute(made, Path(folder))
+            except notebooks.CellFailed as problem:
+                typer.secho(f"✘ {source.stem}: {problem}", fg="red", err=True)
+                raise typer.Exit(1) from None
         else:
             made = notebooks.with_outputs(made, solved)
         solved.write_text(notebooks.text_of(made))
@@ -58,11 +62,7 @@ def build(
 
 
 def _set_environment() -> None:
-    cluster = clusters.in_use()
-    if cluster is None:
-        typer.secho("✘ no lab cluster is up: ai-lab up", fg="red", err=True)
-        raise typer.Exit(5)
-    os.environ.update(environment(cluster.kubeconfig))
+    os.environ.update(environment(reach.connect(clusters.in_use()).kubeconfig))
 
 
 @app.command()
@@ -101,9 +101,7 @@ def check(
 def _session(folder: Path) -> Session:
     """A session on the cluster in use, with a progress of its own: proving the course is no learner's progress."""
     cluster = clusters.in_use()
-    if cluster is None:
-        typer.secho("✘ no lab cluster is up: ai-lab up", fg="red", err=True)
-        raise typer.Exit(5)
+    reach.connect(cluster)
 
     class Proving(Session):
         @property

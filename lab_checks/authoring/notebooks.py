@@ -72,11 +72,19 @@ def text_of(notebook: Any) -> str:
     return str(nbformat.writes(notebook, indent=1)) + "\n"
 
 
-def execute(notebook: Any, folder: Path, timeout: int = 300) -> Any:
-    """Runs the notebook in `folder` and returns it with its outputs; a cell that fails ends the run with nbclient's error."""
-    from nbclient import NotebookClient
+class CellFailed(Exception):
+    """A cell that ended in an error; the message is the cell and what it said."""
 
-    NotebookClient(notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+
+def execute(notebook: Any, folder: Path, timeout: int = 300) -> Any:
+    """Runs the notebook in `folder` and returns it with its outputs. Raises CellFailed at the first cell that fails."""
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    try:
+        NotebookClient(notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    except CellExecutionError as problem:
+        raise CellFailed(str(problem).strip()) from None
     for number, cell in enumerate(cell for cell in notebook.cells if cell.cell_type == "code"):
         cell.execution_count = number + 1
         cell.metadata.pop("execution", None)

@@ -228,7 +228,7 @@ def budget_has_room(deployment: Object, load: float) -> None:
 def load_was_measured(ctx: Context, load: float, *seen: Seen) -> None:
     """The learner says how long the load takes, and the log agrees."""
     given = ctx.answers.get("load_seconds")
-    where = f"kubectl -n {ctx.namespace} logs deployment/ai-log-summary-api | grep seconds=, then lab.answer(…, load_seconds=…)"
+    where = f'kubectl -n {ctx.namespace} logs deployment/ai-log-summary-api | grep seconds=, then lab.answer("{ctx.exercise.id}", load_seconds=…)'
     if given is None:
         raise Stop(
             Verdict(

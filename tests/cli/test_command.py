@@ -65,6 +65,17 @@ def test_an_instructor_reads_who_passed_what(tmp_path: Path) -> None:
     assert "0/" in run(tmp_path, "report", str(tmp_path)).stdout
 
 
+def test_a_bad_file_is_named_and_the_rest_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "desk1.json").write_text(run(tmp_path, "check", "--all", "--json").stdout)
+    (tmp_path / "notes.json").write_text("# notes")
+    done = run(tmp_path, "report", str(tmp_path))
+    assert done.returncode == 1
+    assert "notes.json: it is not JSON" in done.stderr
+    assert "0/" in done.stdout
+    (tmp_path / "desk1.json").unlink()
+    assert run(tmp_path, "report", str(tmp_path)).returncode == 2
+
+
 def test_resetting_a_learner_forgets_progress_without_a_cluster_too(tmp_path: Path) -> None:
     done = run(tmp_path, "reset", "--all")
     assert done.returncode == 0

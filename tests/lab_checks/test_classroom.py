@@ -58,20 +58,56 @@ def test_a_learner_works_on_what_was_checked_last() -> None:
 def test_reports_are_read_from_a_folder(tmp_path: Path) -> None:
     (tmp_path / "ann.json").write_text(json.dumps({"exercises": [row("a")]}))
     (tmp_path / "ben.json").write_text(json.dumps(report("ben@desk", row("a", passed=True))))
-    assert [each["learner"] for each in classroom.read(tmp_path)] == ["ann", "ben@desk"]
+    reports, problems = classroom.read_all([tmp_path])
+    assert [each["learner"] for each in reports] == ["ann", "ben@desk"]
+    assert problems == []
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"exercises": null}', "# README"])
-def test_what_is_no_report_is_refused_by_name(text: str, tmp_path: Path) -> None:
+def test_machines_of_one_image_are_told_apart_by_their_files(tmp_path: Path) -> None:
+    for name in ("desk1", "desk2"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(report("lab@image", row("a"))))
+    assert [each["learner"] for each in classroom.read_all([tmp_path])[0]] == ["lab@image (desk1)", "lab@image (desk2)"]
+
+
+BAD = {
+    "garbage": (b"# README", "not JSON"),
+    "empty": (b"", "empty"),
+    "list": (b"[]", "no report"),
+    "object": (b"{}", "no report"),
+    "null": (b'{"exercises": null}', "no report"),
+    "rows": (b'{"exercises": [7]}', "exercise 1"),
+    "fields": (b'{"exercises": [{"exercise": "a", "passed": "yes"}]}', "passed"),
+    "binary": (bytes(range(128, 256)) * 9, "not text"),
+    "deep": (b"[" * 100_000, "not JSON"),
+    "later": (json.dumps({"format": 99, "exercises": []}).encode(), "another version"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_what_is_no_report_is_refused_by_name_with_the_reason(kind: str, tmp_path: Path) -> None:
+    raw, reason = BAD[kind]
     path = tmp_path / "notes.json"
-    path.write_text(text)
-    with pytest.raises(classroom.NotAReport, match=r"notes\.json.*ai-lab check --all --json"):
+    path.write_bytes(raw)
+    with pytest.raises(classroom.NotAReport, match=r"notes\.json.*ai-lab check --all --json") as refused:
         classroom.read(path)
+    assert reason in str(refused.value)
+
+
+def test_bad_files_do_not_end_the_report_of_the_good_ones(tmp_path: Path) -> None:
+    (tmp_path / "ann.json").write_text(json.dumps(report("ann", row("a", passed=True))))
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
+    for kind, (raw, _) in BAD.items():
+        (tmp_path / f"{kind}.json").write_bytes(raw)
+    reports, problems = classroom.read_all([tmp_path])
+    assert [each["learner"] for each in reports] == ["ann"]
+    assert len(problems) == len(BAD) + 2
 
 
 def test_a_folder_without_reports_says_how_one_is_made(tmp_path: Path) -> None:
-    with pytest.raises(classroom.NotAReport, match="ai-lab check --all --json"):
-        classroom.read(tmp_path)
+    reports, problems = classroom.read_all([tmp_path])
+    assert reports == []
+    assert "ai-lab check --all --json" in str(problems[0])
 
 
 def test_what_a_verdict_quotes_of_the_cluster_is_masked_in_the_report(tmp_path: Path) -> None:
