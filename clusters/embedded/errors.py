@@ -108,3 +108,10 @@ def expired(asked: int, oldest: int) -> ApiError:
 
 def internal(message: str) -> ApiError:
     return ApiError(500, "InternalError", f"Internal error occurred: {message}")
+
+
+def told(error: OSError) -> str:
+    """An error of the system as Go's programs show it: `mkdir /a/b: no space left on device`, here without the call's name."""
+    if error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clusters.embedded.errors import told
 from clusters.embedded.kubelet import hooks, restarts
 from clusters.embedded.kubelet.container_config import ConfigMaker, argv, user
 from clusters.embedded.kubelet.containers import Instance, PodContainer
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
     from clusters.embedded.kubelet.pod_worker import PodWorker
 
 Object = dict[str, Any]
-
-
-def told(error: OSError) -> str:
-    """An error of the system as Go's programs show it: `mkdir /a/b: no space left on device`, here without the call's name."""
-    if error.strerror is None:
-        return str(error)
-    return f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()
 
 
 async def run_in(container: PodContainer, command: list[str]) -> tuple[int, str]:

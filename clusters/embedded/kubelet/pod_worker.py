@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from clusters.embedded import meta
-from clusters.embedded.errors import ApiError
+from clusters.embedded.errors import ApiError, told
 from clusters.embedded.kubelet import restarts, status
 from clusters.embedded.kubelet.admission import Rejection
 from clusters.embedded.kubelet.backoff import duration
 from clusters.embedded.kubelet.container_config import ConfigMaker, prepare_pod_files
-from clusters.embedded.kubelet.container_start import ContainerStarter, told
+from clusters.embedded.kubelet.container_start import ContainerStarter
 from clusters.embedded.kubelet.containers import PodContainer
 from clusters.embedded.kubelet.node_services import NodeServices
 from clusters.embedded.kubelet.pod_status import StatusWriter
@@ -241,8 +241,6 @@ class PodWorker:
                 return
             except MountFailure as failure:
                 self.emit("Warning", "FailedMount", str(failure))
-            except OSError as error:
-                self.emit("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{self.volumes.unmounted()[0]}" : {told(error)}')
             await self._woken(wait)
             wait = min(wait * 2, _MOUNT_RETRY_LAST)
 

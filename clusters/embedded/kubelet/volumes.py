@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from clusters.embedded import meta
 from clusters.embedded.client import Client
-from clusters.embedded.errors import ApiError
+from clusters.embedded.errors import ApiError, told
 from clusters.embedded.kubelet import atomic_writer, beneath, volume_payload
 from clusters.embedded.kubelet.environment import ConfigError, expand_all
 from clusters.embedded.kubelet.layout import NodeFolder
@@ -91,10 +91,8 @@ class PodVolumes:
             try:
                 self._hosts[volume["name"]] = await self._set_up(volume)
             except (VolumeError, OSError) as failure:
-                raise MountFailure(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {failure}') from None
-
-    def unmounted(self) -> list[str]:
-        return [volume["name"] for volume in self._pod["spec"].get("volumes") or [] if volume["name"] not in self._hosts]
+                why = told(failure) if isinstance(failure, OSError) else failure
+                raise MountFailure(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {why}') from None
 
     async def refresh(self) -> None:
         """Writes what has changed in ConfigMaps, Secrets, tokens and labels; what has gone missing keeps its old content."""

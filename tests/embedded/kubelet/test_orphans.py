@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import secrets
 import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from clusters.embedded import owned_processes
@@ -22,8 +24,8 @@ if os.fork() == 0:
     os.execve(sys.executable, [sys.executable, '-c', PROGRAM], ENV)
 time.sleep(600)
 """
-IDLE = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
-HUNGRY = "import os, time; print(os.getpid(), flush=True); x = bytearray(200 << 20); time.sleep(600)"
+IDLE = "import time; print('up', flush=True); time.sleep(600)"
+HUNGRY = "import time; print('up', flush=True); x = bytearray(200 << 20); time.sleep(600)"
 
 
 @pytest.fixture
@@ -36,14 +38,17 @@ def adopting() -> Iterator[None]:
 
 
 async def _daemon(node: Node, program: str, environment: str, **spec: object) -> int:
+    """Starts a Pod whose program leaves a daemon, and returns the daemon's pid on this machine: in a PID namespace it sees another one itself."""
+    program += f"  # {secrets.token_hex(8)}"
     script = DAEMON.replace("PROGRAM", repr(program)).replace("ENV", environment)
     await node.run("daemon", "python3", "-c", script, restartPolicy="Never", **spec)
     await node.until_phase("daemon", "Running")
 
-    async def written() -> str:
-        return (await node.logs("daemon")).strip()
+    async def found() -> int:
+        running = psutil.process_iter(["cmdline"])
+        return next((each.pid for each in running if (each.info["cmdline"] or [])[1:] == ["-c", program]), 0)
 
-    return int(await node.until(written))
+    return await node.until(found)
 
 
 async def test_a_daemon_is_found_by_its_mark_and_ends_with_its_pod(any_node: Node) -> None:
