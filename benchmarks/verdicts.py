@@ -10,8 +10,8 @@ from pathlib import Path
 def measure(home: Path, runs: int) -> list[float]:
     """Milliseconds of `runs` checks in one process, of the first exercise of lab 03, whose start has been laid."""
     os.environ["AI_LAB_HOME"] = str(home)
-    from lab_checks import course
-    from lab_checks.session import Session
+    from lab_checks.engine import course
+    from lab_checks.engine.session import Session
 
     session = Session(home)
     exercise = course.load().lab("03-pending").exercises[0]

@@ -30,10 +30,10 @@ from typing import Any
 
 import yaml
 
-from lab_checks.api import CommandFailed, shell
-from lab_checks.course import Exercise, Lab
-from lab_checks.session import Session
-from lab_checks.verdict import Outcome, Verdict
+from lab_checks.engine.api import CommandFailed, shell
+from lab_checks.engine.course import Exercise, Lab
+from lab_checks.engine.session import Session
+from lab_checks.engine.verdict import Outcome, Verdict
 
 _WAIT = 60.0
 

@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 import clusters
-from lab_checks import course, paths, reach
-from lab_checks.api import environment, shell
 from lab_checks.authoring import attempts, course_check, notebooks
-from lab_checks.lesson import LessonError
-from lab_checks.session import Session
+from lab_checks.engine import course, paths, reach
+from lab_checks.engine.api import environment, shell
+from lab_checks.engine.session import Session
+from lab_checks.engine.setup import LessonError
 
 app = typer.Typer(no_args_is_help=True, help="For writers of labs.", rich_markup_mode=None)
 
@@ -113,7 +113,7 @@ def _session(folder: Path) -> Session:
 
 
 def _dry_run(session: Session, lab: course.Lab) -> list[str]:
-    from lab_checks.api import CommandFailed
+    from lab_checks.engine.api import CommandFailed
 
     found = []
     for path in sorted((paths.root() / "manifests" / lab.id).rglob("*.yaml")):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from lab_checks import course, paths, registry
 from lab_checks.authoring import notebooks
+from lab_checks.engine import course, paths, registry
 
 _LINK = re.compile(r"\[[^\]]*\]\((?!https?://|#|mailto:)([^)\s#]+)(?:#[^)]*)?\)")
 _EVALUATIONS = ("start", "check", "hint", "diagnose", "answer", "causes", "reset")

@@ -12,7 +12,7 @@ from typing import Any
 
 import nbformat
 
-from lab_checks import paths
+from lab_checks.engine import paths
 
 SOLUTION = "solution"
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab_checks import paths
+from lab_checks.engine import paths
 from lab_checks.interview.mock import Interview
 from lab_checks.interview.rubric import Result
 from lab_checks.redact import redact
@@ -18,9 +18,7 @@ def folder() -> Path:
     here, course = Path.cwd().resolve(), paths.root().resolve()
     if here != course and course not in here.parents:
         return here
-    from lab_checks import jupyter
-
-    return jupyter.default_folder()
+    return paths.learners_notebooks()
 
 
 def write(interview: Interview, answers: list[str], where: Path | None = None) -> Path:

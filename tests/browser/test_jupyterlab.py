@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lab_checks import jupyter
+from lab_checks.face import jupyter
 from tests.conftest import BIN, ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]

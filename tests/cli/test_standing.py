@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab_checks import course
-from lab_checks.progress import Progress
+from lab_checks.engine import course
+from lab_checks.engine.progress import Progress
 from tests.cli.terminal import Terminal
 from tests.cli.test_command import run
 

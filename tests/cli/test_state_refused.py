@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab_checks.progress import Progress
+from lab_checks.engine.progress import Progress
 from tests.cli.test_command import run
 from tests.conftest import BIN
 from tests.lab_checks.limits import no_privileges, no_space

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from lab_checks import audit
+from lab_checks.engine import audit
 
 KUBECTL = "kubectl/v1.37.1 (linux/amd64) kubernetes/abc"
 

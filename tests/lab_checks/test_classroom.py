@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lab_checks import classroom
-from lab_checks.session import Session
+from lab_checks.engine.session import Session
+from lab_checks.face import classroom
 
 Object = dict[str, Any]
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lab_checks import course
+from lab_checks.engine import course
 from tests.conftest import ROOT
 
 ROWS = [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab_checks import evidence
+from lab_checks.judging import evidence
 
 MESSAGE = "0/4 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 3 Insufficient nvidia.com/gpu."
 POD: dict[str, Any] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab_checks import observe
+from lab_checks.engine import observe
 
 REFERENCE = Path(__file__).resolve().parent.parent / "fidelity" / "reference"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 
-from lab_checks.progress import Progress
+from lab_checks.engine.progress import Progress
 
 
 def test_a_pass_counts_for_the_version_that_was_passed(tmp_path: Path) -> None:

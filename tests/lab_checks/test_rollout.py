@@ -9,10 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from lab_checks import baseline, lesson, rollout
-from lab_checks.api import Api
-from lab_checks.context import NAMESPACE
-from lab_checks.progress import Progress
+from lab_checks.engine import baseline, rollout
+from lab_checks.engine import setup as lesson
+from lab_checks.engine.api import Api
+from lab_checks.engine.context import NAMESPACE
+from lab_checks.engine.progress import Progress
 from tests.lab_checks.guards.world import Lists, deployment, node, pod_of
 
 Object = dict[str, Any]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lab_checks import store
-from lab_checks.progress import Progress
-from lab_checks.store import StoreError
+from lab_checks.engine import store
+from lab_checks.engine.progress import Progress
+from lab_checks.engine.store import StoreError
 
 
 def filled(folder: Path, passes: int = 40) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab_checks.session import Session
+from lab_checks.engine.session import Session
 from tests.conftest import BIN
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lab_checks import assistant, course
-from lab_checks.api import shell
-from lab_checks.assistant import Assistant
+from lab_checks.engine import course
+from lab_checks.engine.api import shell
+from lab_checks.engine.session import Session
+from lab_checks.face import assistant
+from lab_checks.face.assistant import Assistant
 from lab_checks.interview import mock, report
-from lab_checks.session import Session
 from tests.lab_checks.masking_corpus import Planted
 
 LAB = course.load().lab("04-not-ready")

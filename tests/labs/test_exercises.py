@@ -11,13 +11,13 @@ import subprocess
 
 import pytest
 
-from lab_checks import course
 from lab_checks.authoring import attempts
 from lab_checks.authoring.attempts import Attempt
-from lab_checks.course import Exercise, Lab
-from lab_checks.reach import NoCluster
-from lab_checks.session import Session
-from lab_checks.verdict import Outcome, Verdict
+from lab_checks.engine import course
+from lab_checks.engine.course import Exercise, Lab
+from lab_checks.engine.reach import NoCluster
+from lab_checks.engine.session import Session
+from lab_checks.engine.verdict import Outcome, Verdict
 from tests.conftest import BIN, ROOT
 
 LABS = course.load().labs

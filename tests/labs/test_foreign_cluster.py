@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import clusters
-from lab_checks import course
-from lab_checks.api import shell
-from lab_checks.lesson import LABEL, LessonError
-from lab_checks.session import Session
+from lab_checks.engine import course
+from lab_checks.engine.api import shell
+from lab_checks.engine.session import Session
+from lab_checks.engine.setup import LABEL, LessonError
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
 

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from lab_checks import course, repair
-from lab_checks.api import shell
-from lab_checks.course import Exercise
-from lab_checks.labs import gpu_nodes_facts as facts
-from lab_checks.labs import gpu_nodes_guards as guards
-from lab_checks.observe import NodeFacts
-from lab_checks.session import Session
-from lab_checks.verdict import Stop
+from lab_checks.engine import course
+from lab_checks.engine.api import shell
+from lab_checks.engine.course import Exercise
+from lab_checks.engine.observe import NodeFacts
+from lab_checks.engine.session import Session
+from lab_checks.engine.verdict import Stop
+from lab_checks.labs.gpu_nodes import facts as facts
+from lab_checks.labs.gpu_nodes import guards as guards
+from lab_checks.labs.gpu_nodes import repair
 
 Object = dict[str, Any]
 

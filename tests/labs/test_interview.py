@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from lab_checks import course, paths
 from lab_checks.authoring import attempts
-from lab_checks.course import Exercise
+from lab_checks.engine import course, paths
+from lab_checks.engine.course import Exercise
+from lab_checks.engine.session import Session
+from lab_checks.engine.verdict import Outcome
+from lab_checks.face.notebook import LabNotebook
+from lab_checks.face.practice import Practice
 from lab_checks.interview import questions, report
-from lab_checks.interview.notebook import Practice
-from lab_checks.labs.interview import GROUPS
-from lab_checks.notebook import LabNotebook
-from lab_checks.session import Session
-from lab_checks.verdict import Outcome
+from lab_checks.labs.interview.checks import GROUPS
 from tests.conftest import ROOT
 
 LAB = course.load().lab("13-interview")
@@ -124,7 +124,7 @@ def test_no_report_is_written_into_the_course_itself(monkeypatch: pytest.MonkeyP
 
 
 def test_the_lab_opens_without_a_cluster(lab: LabNotebook, capsys: pytest.CaptureFixture[str]) -> None:
-    from lab_checks.notebook import open_lab
+    from lab_checks.face.notebook import open_lab
 
     open_lab(LAB.id)
     assert "ready" in capsys.readouterr().out

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from lab_checks import paths, pictures
-from lab_checks.labs import model_server_guards as guards
-from lab_checks.labs import model_server_inside as inside
-from lab_checks.labs import model_server_live as live
-from lab_checks.labs import model_server_past as past
-from lab_checks.labs import model_server_view as view
-from lab_checks.observe import amount
-from lab_checks.verdict import Outcome, Stop
+from lab_checks.engine import paths
+from lab_checks.engine.observe import amount
+from lab_checks.engine.verdict import Outcome, Stop
+from lab_checks.face import pictures
+from lab_checks.labs.model_server import guards as guards
+from lab_checks.labs.model_server import inside as inside
+from lab_checks.labs.model_server import live as live
+from lab_checks.labs.model_server import past as past
+from lab_checks.labs.model_server import view as view
 
 Object = dict[str, Any]
 

@@ -8,12 +8,18 @@ from typing import Any
 import pytest
 import yaml
 
-from lab_checks import course, evidence, paths
-from lab_checks.api import shell
-from lab_checks.assistant import Assistant
-from lab_checks.labs import not_ready, not_ready_causes, not_ready_diagnosis, not_ready_gpus, not_ready_traffic, not_ready_view
-from lab_checks.labs.not_ready_causes import Scene
-from lab_checks.session import Session
+from lab_checks.engine import course, paths
+from lab_checks.engine.api import shell
+from lab_checks.engine.session import Session
+from lab_checks.face.assistant import Assistant
+from lab_checks.judging import evidence
+from lab_checks.labs.not_ready import causes as not_ready_causes
+from lab_checks.labs.not_ready import checks as not_ready
+from lab_checks.labs.not_ready import diagnosis as not_ready_diagnosis
+from lab_checks.labs.not_ready import gpus as not_ready_gpus
+from lab_checks.labs.not_ready import traffic as not_ready_traffic
+from lab_checks.labs.not_ready import view as not_ready_view
+from lab_checks.labs.not_ready.causes import Scene
 
 Object = dict[str, Any]
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from lab_checks import pictures
-from lab_checks.labs import oom_causes, oom_guards, oom_sizes, oom_view
-from lab_checks.verdict import Stop
+from lab_checks.engine.verdict import Stop
+from lab_checks.face import pictures
+from lab_checks.labs.oom import causes as oom_causes
+from lab_checks.labs.oom import guards as oom_guards
+from lab_checks.labs.oom import sizes as oom_sizes
+from lab_checks.labs.oom import view as oom_view
 
 Object = dict[str, Any]
 

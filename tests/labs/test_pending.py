@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from lab_checks import causes, course, paths, placement, room
 from lab_checks.authoring import attempts
-from lab_checks.labs import pending, pending_guards, pending_view
-from lab_checks.session import Session
+from lab_checks.engine import course, observe, paths, placement
+from lab_checks.engine import headroom as room
+from lab_checks.engine.session import Session
+from lab_checks.labs.pending import causes
+from lab_checks.labs.pending import checks as pending
+from lab_checks.labs.pending import guards as pending_guards
+from lab_checks.labs.pending import view as pending_view
 from tests.conftest import ROOT
 
 Object = dict[str, Any]
@@ -178,7 +182,7 @@ def _affinity(operator: str, *values: str, key: str = f"{GPU}.product") -> Objec
     ],
 )
 def test_selectors_and_affinity_admit_what_the_scheduler_would(spec: Object, admitted: list[str]) -> None:
-    gpu_nodes = [each for each in nodes() if causes.promised(each)]
+    gpu_nodes = [each for each in nodes() if observe.promised(each)]
     assert [each["metadata"]["name"] for each in gpu_nodes if placement.selects(spec, each["metadata"]["labels"])] == admitted
 
 

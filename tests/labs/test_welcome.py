@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from lab_checks.context import Context
-from lab_checks.course import Exercise
-from lab_checks.labs import welcome_answers as answers
-from lab_checks.labs import welcome_compare as compare
-from lab_checks.labs.welcome_answers import Wrong
-from lab_checks.labs.welcome_map import Map
-from lab_checks.verdict import Stop
+from lab_checks.engine.context import Context
+from lab_checks.engine.course import Exercise
+from lab_checks.engine.verdict import Stop
+from lab_checks.labs.welcome import answers as answers
+from lab_checks.labs.welcome import compare as compare
+from lab_checks.labs.welcome.answers import Wrong
+from lab_checks.labs.welcome.map import Map
 
 Object = dict[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from hollow import HollowCluster
 
-from lab_checks import rollout
+from lab_checks.engine import rollout
 from tests.conftest import ROOT
 
 Object = dict[str, Any]

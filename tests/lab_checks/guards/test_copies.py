@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab_checks import guards
+from lab_checks.judging import guards
 from tests.lab_checks.guards.world import GPU, Lists, context, deployment, node, pod_of, replica_set, said
 
 Object = dict[str, Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab_checks.guards import probes
+from lab_checks.judging.guards import probes
 
 
 def test_a_probes_budget_counts_its_delay_and_its_defaults() -> None:

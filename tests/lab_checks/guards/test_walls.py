@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab_checks import guards
+from lab_checks.judging import guards
 from tests.lab_checks.guards.world import deployment, said
 
 Object = dict[str, Any]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any, cast
 
-from lab_checks import baseline, course
-from lab_checks.api import Api
-from lab_checks.audit import Deed, Deeds
-from lab_checks.context import NAMESPACE, Context
-from lab_checks.verdict import Stop, Verdict
+from lab_checks.engine import baseline, course
+from lab_checks.engine.api import Api
+from lab_checks.engine.audit import Deed, Deeds
+from lab_checks.engine.context import NAMESPACE, Context
+from lab_checks.engine.verdict import Stop, Verdict
 
 Object = dict[str, Any]
 

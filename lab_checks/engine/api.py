@@ -1,0 +1,176 @@
+"""Reading a cluster: plain objects, as `kubectl get -o json` shows them, through the official `kubernetes` client.
+
+One `Api` holds one connection pool; a check makes a handful of requests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lab_checks.engine import paths
+
+Object = dict[str, Any]
+
+# Where each kind that checks look at is served.
+_PATHS = {
+    "pods": "/api/v1", "services": "/api/v1", "configmaps": "/api/v1", "secrets": "/api/v1", "events": "/api/v1", "nodes": "/api/v1",
+    "namespaces": "/api/v1", "resourcequotas": "/api/v1", "limitranges": "/api/v1", "persistentvolumeclaims": "/api/v1",
+    "serviceaccounts": "/api/v1", "endpoints": "/api/v1",
+    "deployments": "/apis/apps/v1", "replicasets": "/apis/apps/v1", "daemonsets": "/apis/apps/v1", "statefulsets": "/apis/apps/v1",
+    "jobs": "/apis/batch/v1", "cronjobs": "/apis/batch/v1",
+    "endpointslices": "/apis/discovery.k8s.io/v1", "ingresses": "/apis/networking.k8s.io/v1", "networkpolicies": "/apis/networking.k8s.io/v1",
+    "priorityclasses": "/apis/scheduling.k8s.io/v1", "runtimeclasses": "/apis/node.k8s.io/v1",
+}  # fmt: skip
+_CLUSTER_SCOPED = frozenset({"nodes", "namespaces", "priorityclasses", "runtimeclasses"})
+
+
+class ApiUnreachable(Exception):
+    """The API server does not answer, or not with what was asked for; the message says which request.
+
+    `status` is the HTTP status of an answer that was not what was asked for; 0 where nobody answered.
+    """
+
+    def __init__(self, what: str, status: int = 0):
+        super().__init__(what)
+        self.status = status
+
+
+class Api:
+    """Requests to the cluster that `kubeconfig` names."""
+
+    def __init__(self, kubeconfig: Path):
+        # Imported here: the client takes half a second to load, and `ai-lab up` does without it.
+        import yaml
+        from kubernetes import client, config
+
+        self.kubeconfig = kubeconfig
+        settings: Any = client.Configuration()
+        # A server that is down is told at once: urllib3 would ask three times and print a warning each.
+        settings.retries = False
+        try:
+            self._client: Any = config.new_client_from_config(str(kubeconfig), client_configuration=settings)
+        except (config.ConfigException, OSError, ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError) as error:
+            # The client tells of a damaged file with whatever its parts raise.
+            raise ApiUnreachable(f"{kubeconfig} is no kubeconfig that can be used ({type(error).__name__})") from None
+
+    def raw(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Object | None:
+        """The object at a path; None where there is none. Raises ApiUnreachable."""
+        body = self._read(path, query, "application/json")
+        try:
+            return None if body is None else json.loads(body)
+        except ValueError:
+            raise ApiUnreachable(f"GET {path}: what answered is no API server") from None
+
+    def log(
+        self, pod: Object, container: str = "", *, tail: int = 0, first_bytes: int = 0, timestamps: bool = False, previous: bool = False
+    ) -> str:
+        """What a container of the Pod has printed since it was started; nothing where it has no log (yet). Raises ApiUnreachable.
+
+        `tail` lines from its end, or `first_bytes` from its beginning, where one of them is given; with `timestamps` each line begins with when it
+        was printed; `previous` is the container before its last restart.
+        """
+        path = f"{self._collection('pods', pod['metadata']['namespace'])}/{pod['metadata']['name']}/log"
+        wanted = {"container": container, "tailLines": tail, "limitBytes": first_bytes, "timestamps": timestamps, "previous": previous}
+        query = [(key, str(value).lower() if value is True else str(value)) for key, value in wanted.items() if value]
+        body = self._read(path, query, "*/*", empty=(400, 404))
+        return (body or b"").decode(errors="replace")
+
+    def through(self, kind: str, name: str, namespace: str, path: str) -> str | None:
+        """What a Pod or a Service (`name:port`) answers to a GET through the API server's proxy; None where nobody answers it."""
+        try:
+            body = self._read(f"{self._collection(kind, namespace)}/{name}/proxy/{path}", (), "*/*", empty=(400, 404, 500, 502, 503, 504))
+        except ApiUnreachable:
+            return None
+        return None if body is None else body.decode(errors="replace")
+
+    def _read(self, path: str, query: Sequence[tuple[str, str]], accept: str, empty: tuple[int, ...] = (404,)) -> bytes | None:
+        """What stands at a path; None where the answer is one of `empty`. Raises ApiUnreachable."""
+        import http.client
+
+        import urllib3
+        from kubernetes.client import ApiException
+
+        request = self._client.param_serialize(
+            "GET", path, query_params=list(query), header_params={"Accept": accept}, auth_settings=["BearerToken"]
+        )
+        try:
+            reply = self._client.call_api(*request, _request_timeout=10)
+            reply.read()
+        except (ApiException, urllib3.exceptions.HTTPError, OSError, http.client.HTTPException) as problem:
+            raise ApiUnreachable(f"GET {path}: the API server does not answer ({type(problem).__name__})") from None
+        if reply.status in empty:
+            return None
+        if reply.status != 200:
+            raise ApiUnreachable(f"GET {path}: {reply.status} {reply.reason}", reply.status)
+        found: bytes = reply.data
+        return found
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
+        """One object, for example `get("deployments", "api", "ai-platform")`; None where it does not exist."""
+        return self.raw(f"{self._collection(kind, namespace)}/{name}")
+
+    def list(self, kind: str, namespace: str | None = None, *, labels: str = "", fields: str = "") -> list[Object]:
+        query = [(key, value) for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value]
+        found = self.raw(self._collection(kind, namespace), query)
+        if not found:
+            return []
+        # A list says once what its items are; each item is told here, so that it can be named when it stands alone.
+        type_meta = {"apiVersion": found["apiVersion"], "kind": found["kind"].removesuffix("List")}
+        return [{**type_meta, **each} for each in found["items"]]
+
+    def _collection(self, kind: str, namespace: str | None) -> str:
+        base = _PATHS[kind]
+        return f"{base}/{kind}" if namespace is None or kind in _CLUSTER_SCOPED else f"{base}/namespaces/{namespace}/{kind}"
+
+    def cluster_id(self) -> str:
+        """What tells this cluster from another one: the UID of kube-system."""
+        found = self.get("namespaces", "kube-system")
+        return str(found["metadata"]["uid"]) if found else ""
+
+
+class NoApi(Api):
+    """Where there is no cluster to ask: what an exercise that is about words is given."""
+
+    def __init__(self) -> None:
+        pass
+
+    def _read(self, path: str, query: Sequence[tuple[str, str]], accept: str, empty: tuple[int, ...] = (404,)) -> bytes | None:
+        raise ApiUnreachable(f"GET {path}: this exercise works without a cluster")
+
+
+def environment(kubeconfig: Path) -> dict[str, str]:
+    """The environment in which the learner's commands work: this kubeconfig, this installation's kubectl first on PATH, and AI_LAB_COURSE.
+
+    AI_LAB_COURSE is the folder that holds the course's manifests/: notebooks are copied to where the learner wants them.
+    """
+    beside = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", "")
+    return {
+        "KUBECONFIG": str(kubeconfig),
+        "PATH": path if path.split(os.pathsep)[:1] == [beside] else f"{beside}{os.pathsep}{path}",
+        "AI_LAB_COURSE": str(paths.root()),
+    }
+
+
+class CommandFailed(Exception):
+    """A command of the course itself that failed; the message is the command and its last words."""
+
+
+def shell(line: str, kubeconfig: Path, *, stdin: str = "", folder: Path | None = None, timeout: float = 120) -> str:
+    """What a command line prints. Raises CommandFailed where it fails or takes longer than `timeout` seconds."""
+    try:
+        done = subprocess.run(
+            ["bash", "-c", line], input=stdin, capture_output=True, text=True, timeout=timeout, check=False, cwd=folder,
+            env={**os.environ, **environment(kubeconfig)},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise CommandFailed(f"{line.splitlines()[0]}: not done after {timeout:.0f} s") from None
+    if done.returncode:
+        raise CommandFailed(f"{line.splitlines()[0]}: {(done.stderr or done.stdout).strip()}")
+    return done.stdout

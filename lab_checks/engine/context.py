@@ -1,0 +1,129 @@
+"""What a check is given: the cluster as it is, the cluster as it was when the exercise began, and what the learner answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from lab_checks.engine import observe
+from lab_checks.engine.api import Api
+from lab_checks.engine.audit import Deeds
+from lab_checks.engine.course import Exercise
+from lab_checks.engine.observe import NodeFacts
+from lab_checks.engine.verdict import Seen, fail, wait
+
+Object = dict[str, Any]
+
+NAMESPACE = "ai-platform"
+
+
+class Context:
+    """One look at the cluster. What it fetched once it keeps: a check sees one moment."""
+
+    def __init__(
+        self, api: Api, exercise: Exercise, baseline: Object, answers: Object, deeds: Callable[[], Deeds], namespace: str = NAMESPACE
+    ):
+        self.api = api
+        self.exercise = exercise
+        self.baseline = baseline
+        self.answers = answers
+        self.namespace = namespace
+        self._deeds = deeds
+
+    @cached_property
+    def deeds(self) -> Deeds:
+        """What the learner looked at and changed since the exercise began, from the audit log."""
+        return self._deeds()
+
+    # Objects
+
+    @cached_property
+    def nodes(self) -> list[Object]:
+        return self.api.list("nodes")
+
+    @cached_property
+    def all_pods(self) -> list[Object]:
+        return self.api.list("pods")
+
+    @cached_property
+    def pods(self) -> list[Object]:
+        """The Pods of the exercise's namespace."""
+        return [pod for pod in self.all_pods if pod["metadata"]["namespace"] == self.namespace]
+
+    @cached_property
+    def events(self) -> list[Object]:
+        """The events of the exercise's namespace, oldest first."""
+        found = self.api.list("events", self.namespace)
+        return sorted(found, key=lambda each: each.get("lastTimestamp") or each.get("eventTime") or "")
+
+    def get(self, kind: str, name: str) -> Object | None:
+        return self.api.get(kind, name, self.namespace)
+
+    def need(self, kind: str, name: str) -> Object:
+        """The object, or the end of the check: without it there is nothing to judge."""
+        found = self.get(kind, name)
+        if found is None:
+            raise fail(
+                f"{kind.removesuffix('s')} {name} is gone",
+                Seen(f"{kind.removesuffix('s')}/{name}", "", f"not found in namespace {self.namespace}"),
+                expected="the object that the exercise is about, repaired and not removed",
+                next=f"ai-lab reset {self.exercise.key} brings the start back",
+            )
+        return found
+
+    def deployment(self, name: str) -> Object:
+        """The Deployment; not yet while its controller has not seen the latest change."""
+        found = self.need("deployments", name)
+        if found.get("status", {}).get("observedGeneration", 0) < found["metadata"].get("generation", 0):
+            raise wait(f"deployment {name} has just changed", observe.see(found, "status.observedGeneration", "behind metadata.generation"))
+        return found
+
+    def pods_of(self, deployment: Object) -> list[Object]:
+        """The Pods that a Deployment's newest ReplicaSet owns, by owner references; those on their way out are left out."""
+        uid = deployment["metadata"]["uid"]
+        revision = (deployment["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision")
+        sets = {
+            each["metadata"]["uid"]
+            for each in self.api.list("replicasets", deployment["metadata"]["namespace"])
+            if any(owner["uid"] == uid for owner in each["metadata"].get("ownerReferences") or [])
+            and (each["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision") == revision
+        }
+        return [
+            pod
+            for pod in self.all_pods
+            if any(owner["uid"] in sets for owner in pod["metadata"].get("ownerReferences") or [])
+            and "deletionTimestamp" not in pod["metadata"]
+        ]
+
+    def node(self, name: str) -> NodeFacts:
+        return next(each for each in self.gpu_facts if each.name == name)
+
+    @cached_property
+    def gpu_facts(self) -> list[NodeFacts]:
+        """Every node's devices, taints and state."""
+        return [observe.node_facts(node, self.all_pods) for node in self.nodes]
+
+    # Events
+
+    def failed_scheduling(self, pod: Object) -> Object | None:
+        """The newest FailedScheduling event of a Pod."""
+        found = [
+            each
+            for each in self.events
+            if each["reason"] == "FailedScheduling" and each["involvedObject"].get("uid") == pod["metadata"]["uid"]
+        ]
+        return found[-1] if found else None
+
+    def why_pending(self, pod: Object) -> tuple[str, list[observe.Reason]]:
+        """The scheduler's own line on a Pod and its reasons: from the condition, which is always the newest, else from the event."""
+        line = observe.scheduled_condition(pod).get("message", "")
+        if not line:
+            event = self.failed_scheduling(pod)
+            line = event["message"] if event else ""
+        return line, observe.reasons(line)
+
+    @property
+    def now(self) -> float:
+        return time.time()

@@ -1,0 +1,122 @@
+"""The course as data: labs, exercises and hints, read from `course.toml` and from `labs/<module>/lab.toml`.
+
+Nothing here looks at a cluster.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_LABS = Path(__file__).resolve().parents[1] / "labs"
+
+
+class UnknownName(LookupError):
+    """A lab or an exercise that the course does not have; the message says which ones are near."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """`version` rises when passing means something else than before; `causes` are the answers to choose from in a diagnosis.
+
+    `hints` go from a question to the command. `patience` is how long, in seconds, a check waits for a cluster that is still moving.
+    `cluster` is false where words alone are judged, and neither start nor check needs one.
+    `same_solution_as` names exercises of the lab whose solution is rightly this one's as well.
+    """
+
+    lab: str
+    id: str
+    title: str
+    goal: str
+    version: int = 1
+    diagnosis: bool = False
+    causes: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    patience: float = 20.0
+    cluster: bool = True
+    same_solution_as: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"{self.lab}/{self.id}"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """`module` names the Python module with the checks; `minutes` is what the lab takes a learner."""
+
+    id: str
+    module: str
+    title: str
+    about: str
+    minutes: int
+    exercises: tuple[Exercise, ...]
+
+    @property
+    def cluster(self) -> bool:
+        """Whether any exercise needs a cluster."""
+        return any(each.cluster for each in self.exercises)
+
+    def exercise(self, name: str) -> Exercise:
+        found = next((each for each in self.exercises if each.id == name), None)
+        if found is None:
+            raise UnknownName(_near(f'{self.id} has no exercise "{name}"', name, [each.id for each in self.exercises]))
+        return found
+
+
+@dataclass(frozen=True)
+class Course:
+    title: str
+    labs: tuple[Lab, ...]
+
+    def lab(self, name: str) -> Lab:
+        """The lab called `name`: its id, its number or its word. Raises UnknownName."""
+        for each in self.labs:
+            number, _, word = each.id.partition("-")
+            if name in (each.id, number, word):
+                return each
+        raise UnknownName(_near(f'there is no lab "{name}"', name, [each.id for each in self.labs]))
+
+    def find(self, target: str) -> tuple[Lab, Exercise | None]:
+        """The lab and, in `LAB/EXERCISE`, the exercise. Raises UnknownName."""
+        name, _, exercise = target.partition("/")
+        lab = self.lab(name)
+        return lab, lab.exercise(exercise) if exercise else None
+
+    @property
+    def exercises(self) -> list[Exercise]:
+        return [exercise for lab in self.labs for exercise in lab.exercises]
+
+
+def _near(problem: str, name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"{problem}; did you mean {close[0]}?" if close else f"{problem}; there are: {', '.join(known)}"
+
+
+def _exercise(lab: str, row: dict[str, Any]) -> Exercise:
+    lists = {name: tuple(each.strip() for each in row.get(name, ())) for name in ("causes", "answers", "hints", "same_solution_as")}
+    return Exercise(lab=lab, **{**row, "goal": row["goal"].strip(), **lists})
+
+
+def _lab(module: str) -> Lab:
+    data = tomllib.loads((_LABS / module / "lab.toml").read_text())
+    return Lab(
+        id=data["id"],
+        module=module,
+        title=data["title"],
+        about=data["about"].strip(),
+        minutes=data["minutes"],
+        exercises=tuple(_exercise(data["id"], row) for row in data["exercise"]),
+    )
+
+
+@cache
+def load() -> Course:
+    """The course of this installation."""
+    data = tomllib.loads((_LABS / "course.toml").read_text())
+    return Course(data["title"], tuple(_lab(module) for module in data["labs"]))

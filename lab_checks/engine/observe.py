@@ -1,0 +1,227 @@
+"""Facts read off a cluster: why a Pod is Pending, what ended a container, what a node has left.
+
+Functions from objects to facts; `context.py` fetches the objects.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from lab_checks.engine.verdict import Seen
+
+Object = dict[str, Any]
+
+GPU = "nvidia.com/gpu"
+GPU_TAINT = "nvidia.com/gpu"
+
+_PLUGIN_SOCKETS = "/var/lib/kubelet/device-plugins"
+
+_SUFFIX: dict[str, Decimal | int] = {
+    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("0.001"), "": 1,
+    "k": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4, "P": 1000**5, "E": 1000**6,
+    "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4, "Pi": 1024**5, "Ei": 1024**6,
+}  # fmt: skip
+
+
+def amount(quantity: object) -> Decimal:
+    """The number in a quantity that the API server gave out: bytes, cores or devices."""
+    found = re.fullmatch(r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)([A-Za-z]*)", str(quantity or "0"))
+    if not found or found.group(2) not in _SUFFIX:
+        raise ValueError(f"{quantity!r} is no quantity")
+    return Decimal(found.group(1)) * _SUFFIX[found.group(2)]
+
+
+def whole(text: object) -> int:
+    """The number that a label gives; 0 where somebody wrote something else there."""
+    return int(str(text)) if str(text).isdecimal() else 0
+
+
+def named(obj: Object) -> str:
+    """`pod/api-7d9c`: how kubectl names an object."""
+    return f"{obj.get('kind', 'object').lower()}/{obj['metadata']['name']}"
+
+
+# Scheduling
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason of a FailedScheduling message: how many nodes, and why. `kind` is one of the words below, `text` the scheduler's own."""
+
+    nodes: int
+    kind: str
+    text: str
+
+
+# The part of each reason that carries the meaning: the words around it changed from version to version.
+_KINDS = (
+    ("gpu", re.compile(rf"Insufficient {re.escape(GPU)}")),
+    ("extended", re.compile(r"Insufficient [\w.-]+/[\w.-]+")),
+    ("memory", re.compile(r"Insufficient memory")),
+    ("cpu", re.compile(r"Insufficient cpu")),
+    ("pods", re.compile(r"Too many pods")),
+    ("taint", re.compile(r"had untolerated taint")),
+    ("selector", re.compile(r"didn't match Pod's node affinity/selector")),
+    ("unschedulable", re.compile(r"were unschedulable|is unschedulable")),
+    ("volume", re.compile(r"unbound immediate PersistentVolumeClaims|persistentvolumeclaim")),
+)
+_HEAD = re.compile(r"^\d+/(\d+) nodes are available: ?")
+_PART = re.compile(r"(\d+) (?=node\(s\)|Insufficient|Too many)(.*?)(?=, \d+ (?:node\(s\)|Insufficient|Too many)|$)", re.S)
+
+
+def reasons(message: str) -> list[Reason]:
+    """The reasons in a FailedScheduling message, without what it says of preemption."""
+    body = _HEAD.sub("", re.split(r"\.?\s*(?:preemption:|no new claims to deallocate)", message)[0]).rstrip(" .,")
+    found = []
+    for count, text in _PART.findall(body):
+        kind = next((kind for kind, pattern in _KINDS if pattern.search(text)), "other")
+        found.append(Reason(int(count), kind, text.strip().rstrip(".,")))
+    return found
+
+
+def scheduled_condition(pod: Object) -> Object:
+    return condition(pod, "PodScheduled")
+
+
+def condition(obj: Object, kind: str) -> Object:
+    """The condition of that type; {} where the object has none."""
+    return next((each for each in obj.get("status", {}).get("conditions") or [] if each.get("type") == kind), {})
+
+
+def is_ready(obj: Object) -> bool:
+    return bool(condition(obj, "Ready").get("status") == "True")
+
+
+def is_pending_for_a_node(pod: Object) -> bool:
+    return pod.get("status", {}).get("phase") == "Pending" and not pod["spec"].get("nodeName")
+
+
+# Containers
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a container ended last: `reason` as Kubernetes names it (OOMKilled, Error, Completed), `code` its exit code."""
+
+    container: str
+    reason: str
+    code: int
+    restarts: int
+
+
+def endings(pod: Object) -> list[Ending]:
+    """The last ending of each container: its present one, else the one before. Containers that never ended are left out."""
+    found = []
+    for status in pod.get("status", {}).get("containerStatuses") or []:
+        over = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
+        if over:
+            found.append(Ending(status["name"], over.get("reason", ""), over.get("exitCode", 0), status.get("restartCount", 0)))
+    return found
+
+
+def restarts(pod: Object) -> int:
+    return sum(status.get("restartCount", 0) for status in pod.get("status", {}).get("containerStatuses") or [])
+
+
+def container(pod_spec: Object, name: str = "") -> Object:
+    """The container called `name`, else the first; {} where there is none."""
+    containers = pod_spec.get("containers") or []
+    return next((each for each in containers if each["name"] == name), containers[0] if containers and not name else {})
+
+
+def asked(pod_spec: Object, resource: str, kind: str = "requests") -> Decimal:
+    """How much of a resource a Pod asks for, as the scheduler counts; `kind` is requests or limits. A limit alone is a request too.
+
+    Containers and the init containers that go on beside them add up; another init container counts where it needs more than what runs later.
+    What is said for the whole Pod (`spec.resources`) goes before what its containers say.
+    """
+    beside, peak = Decimal(0), Decimal(0)
+    for each in pod_spec.get("initContainers") or []:
+        if each.get("restartPolicy") == "Always":
+            beside += _asked_by(each, resource, kind)
+            peak = max(peak, beside)
+        else:
+            peak = max(peak, beside + _asked_by(each, resource, kind))
+    together = beside + sum((_asked_by(each, resource, kind) for each in pod_spec.get("containers") or []), Decimal(0))
+    return _asked_by(pod_spec, resource, kind) or max(together, peak)
+
+
+def _asked_by(part: Object, resource: str, kind: str) -> Decimal:
+    """What one container, or a Pod as a whole, says of itself."""
+    resources = part.get("resources") or {}
+    value = (resources.get(kind) or {}).get(resource)
+    if value is None and kind == "requests":
+        value = (resources.get("limits") or {}).get(resource)
+    return amount(value)
+
+
+# Nodes
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """A node's devices and rules. `promised` is what its label says, `capacity` and `allocatable` what its kubelet says."""
+
+    name: str
+    promised: int
+    capacity: int
+    allocatable: int
+    held: int
+    product: str
+    taints: tuple[tuple[str, str, str], ...]
+    unschedulable: bool
+    ready: bool
+
+    @property
+    def free(self) -> int:
+        return max(0, self.allocatable - self.held)
+
+
+def node_facts(node: Object, pods: list[Object]) -> NodeFacts:
+    """What a node has, and what the Pods bound to it hold of it."""
+    labels = node["metadata"].get("labels") or {}
+    status = node.get("status", {})
+    name = node["metadata"]["name"]
+    held = sum(
+        int(asked(pod["spec"], GPU))
+        for pod in pods
+        if pod["spec"].get("nodeName") == name and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+    )
+    return NodeFacts(
+        name=name,
+        promised=whole(labels.get(f"{GPU}.count", "0")),
+        capacity=int(status.get("capacity", {}).get(GPU, "0")),
+        allocatable=int(status.get("allocatable", {}).get(GPU, "0")),
+        held=held,
+        product=labels.get(f"{GPU}.product", ""),
+        taints=taints(node),
+        unschedulable=bool(node["spec"].get("unschedulable")),
+        ready=is_ready(node),
+    )
+
+
+def taints(node: Object) -> tuple[tuple[str, str, str], ...]:
+    """(key, value, effect) of each taint that somebody set; those that Kubernetes sets by itself are left out."""
+    rows = node["spec"].get("taints") or []
+    return tuple(
+        sorted((row["key"], row.get("value", ""), row["effect"]) for row in rows if not row["key"].startswith("node.kubernetes.io/"))
+    )
+
+
+def see(obj: Object, field: str, value: object) -> Seen:
+    return Seen(named(obj), field, str(value))
+
+
+def is_plugin(daemonset: Object) -> bool:
+    """Whether a DaemonSet is a device plugin: it reaches for the folder in which the kubelet listens for plugins."""
+    volumes = daemonset["spec"]["template"]["spec"].get("volumes") or []
+    return any((each.get("hostPath") or {}).get("path", "").rstrip("/") == _PLUGIN_SOCKETS for each in volumes)
+
+
+def promised(node: Object) -> int:
+    """GPUs that a node's labels promise."""
+    labels = node["metadata"].get("labels") or {}
+    return whole(labels.get(f"{GPU}.count", "1")) if labels.get(f"{GPU}.present") == "true" else 0

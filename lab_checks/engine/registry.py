@@ -1,0 +1,71 @@
+"""Which function checks which exercise: filled by the modules in `labs/` when they are imported."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from lab_checks.engine.context import Context
+from lab_checks.engine.course import Exercise, Lab
+from lab_checks.engine.verdict import Verdict
+
+Check = Callable[[Context], Verdict]
+Diagnosis = Callable[[Context, str, str], Verdict]
+FirstHint = Callable[[Context], str]
+
+_checks: dict[str, Check] = {}
+_diagnoses: dict[str, Diagnosis] = {}
+_first_hints: dict[str, FirstHint] = {}
+
+
+def exercise(key: str) -> Callable[[Check], Check]:
+    """Registers the check of `LAB/EXERCISE`: a function from a Context to a Verdict, which may also end by raising `verdict.Stop`."""
+
+    def register(function: Check) -> Check:
+        _checks[key] = function
+        return function
+
+    return register
+
+
+def diagnosis(key: str) -> Callable[[Diagnosis], Diagnosis]:
+    """Registers what judges a diagnosis of `LAB/EXERCISE`: (context, cause, quoted evidence) to a Verdict."""
+
+    def register(function: Diagnosis) -> Diagnosis:
+        _diagnoses[key] = function
+        return function
+
+    return register
+
+
+def first_hint(key: str) -> Callable[[FirstHint], FirstHint]:
+    """Registers what the first hint of `LAB/EXERCISE` says, given the cluster as it is and what the learner has looked at."""
+
+    def register(function: FirstHint) -> FirstHint:
+        _first_hints[key] = function
+        return function
+
+    return register
+
+
+def load(lab: Lab) -> None:
+    """Imports the checks of a lab."""
+    importlib.import_module(f"lab_checks.labs.{lab.module}.checks")
+
+
+def check_of(each: Exercise) -> Check | None:
+    return _checks.get(each.key)
+
+
+def diagnosis_of(each: Exercise) -> Diagnosis | None:
+    return _diagnoses.get(each.key)
+
+
+def first_hint_of(each: Exercise) -> FirstHint | None:
+    return _first_hints.get(each.key)
+
+
+def registered() -> dict[str, Any]:
+    """All checks by exercise, for proving that the course and its checks name the same ones."""
+    return dict(_checks)

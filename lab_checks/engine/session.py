@@ -1,0 +1,285 @@
+"""One learner at one cluster: start, diagnose, answer, check, hint, reset. The notebook and the command are two faces of this."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import clusters
+from lab_checks.engine import audit, course, reach, registry, verdict
+from lab_checks.engine import setup as lesson
+from lab_checks.engine.api import Api, ApiUnreachable, NoApi
+from lab_checks.engine.context import Context
+from lab_checks.engine.course import Exercise, Lab
+from lab_checks.engine.progress import Attempt, Progress, Standing
+from lab_checks.engine.reach import NoCluster
+from lab_checks.engine.store import StoreError
+from lab_checks.engine.verdict import Outcome, Verdict
+
+log = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+
+_LOOK_EVERY = 0.5
+
+
+class NotStarted(Exception):
+    """The exercise's start is not what the cluster shows; the message says what it shows instead."""
+
+
+def silent(line: str) -> None:
+    """Says nothing."""
+
+
+def when(moment: float) -> str:
+    """A moment (seconds since the epoch) as people here write it down: 2026-11-26 14:35."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
+
+
+class Session:
+    """`say` hears one line for everything that takes a moment.
+
+    Every method raises NoCluster where it needs a cluster and none answers, and StoreError where progress cannot be read, or not be written
+    where that is the point.
+    """
+
+    def __init__(self, state: Path | None = None, say: Say = silent):
+        self.state = state or clusters.state_folder()
+        self.progress = Progress(self.state, say)
+        self.say = say
+        self._api: Api | None = None
+
+    @property
+    def cluster(self) -> clusters.Cluster:
+        found = clusters.in_use(self.state)
+        if found is None:
+            raise reach.no_cluster(None)
+        return found
+
+    @property
+    def api(self) -> Api:
+        """The cluster's API, which has just answered. Raises NoCluster."""
+        if self._api is not None:
+            try:
+                self._api.raw("/version")
+                return self._api
+            except ApiUnreachable:
+                # The cluster may have come back elsewhere, with another kubeconfig.
+                self._api = None
+        self._api = reach.connect(self.cluster)
+        return self._api
+
+    def away(self, problem: ApiUnreachable) -> NoCluster:
+        """Why a request went unanswered, for people."""
+        self._api = None
+        return reach.no_cluster(clusters.in_use(self.state), problem)
+
+    # Exercises
+
+    def start(self, exercise: Exercise) -> Attempt:
+        """Creates the exercise's start and notes how the cluster is then. Raises LessonError, NoCluster, StoreError."""
+        if not exercise.cluster:
+            return self.progress.start(exercise.key, exercise.version, "", {})
+        api = self.api
+        self.progress.ensure_writable()
+        with self._cluster_stays():
+            before = lesson.lay(api, exercise, self.progress, self.say, self.cluster.made_by_lab)
+            return self.progress.start(exercise.key, exercise.version, api.cluster_id(), before)
+
+    def reset(self, lab: Lab, exercise: Exercise | None = None) -> None:
+        """Takes back all that exercises changed on the cluster; with an exercise, creates its start again. Raises as `start` does."""
+        if exercise is not None:
+            self.start(exercise)
+            return
+        if not lab.cluster:
+            return
+        api = self.api
+        self.progress.ensure_writable()
+        with self._cluster_stays():
+            lesson.clean(api, self.progress, self.say, made_by_lab=self.cluster.made_by_lab)
+            self.progress.cleared(api.cluster_id())
+
+    @contextlib.contextmanager
+    def _cluster_stays(self) -> Iterator[None]:
+        """Around what takes a while: a cluster that goes away meanwhile is told as that, whatever command it stopped."""
+        try:
+            yield
+        except ApiUnreachable as problem:
+            raise self.away(problem) from None
+        except lesson.LessonError:
+            _ = self.api
+            raise
+
+    def context(self, exercise: Exercise) -> Context:
+        """The cluster as a check sees it now. Raises NotStarted."""
+        if not exercise.cluster:
+            words = self.progress.attempt(exercise.key)
+            if words is None:
+                raise NotStarted("not started yet")
+            return Context(NoApi(), exercise, words.baseline, words.answers, lambda: audit.Deeds(False, ()))
+        api = self.api
+        attempt, cluster = self.progress.attempt(exercise.key), api.cluster_id()
+        if attempt is None or attempt.cluster != cluster:
+            raise NotStarted("not started on this cluster")
+        shown = self.progress.shown(cluster)
+        if shown != exercise.key:
+            took = f"{shown} was started after it" if shown else "all exercises were taken back since"
+            raise NotStarted(f"not on the cluster any more: {took}")
+        started = attempt.started
+        return Context(api, exercise, attempt.baseline, attempt.answers, lambda: audit.read(self.cluster.audit_log(started), started))
+
+    def passed_before(self, exercise: Exercise) -> Verdict | None:
+        """The pass that the learner has: of this version of the exercise, and not begun anew since. None where there is none."""
+        standing = self.progress.standing(exercise.key)
+        if standing.passed_version != exercise.version or standing.last_start > standing.passed_at:
+            return None
+        told = f"passed on {when(standing.passed_at)}"
+        return replace(verdict.passed(standing.passed_headline), notice=told).of(exercise.id)
+
+    def under_way(self, lab: Lab) -> Exercise | None:
+        """The exercise of the lab that was started last and is not passed since."""
+        newest = self.progress.newest([each.key for each in lab.exercises])
+        found = next((each for each in lab.exercises if each.key == newest), None)
+        return found if found is not None and self.passed_before(found) is None else None
+
+    def check(self, exercise: Exercise, patience: float | None = None, *, strict: bool = False) -> Verdict:
+        """What the check says now; one that is not yet is asked again for up to `patience` seconds (the exercise's own by default).
+
+        An exercise that was passed and whose start is not on the cluster any more stays passed; with `strict` it is not yet, with the reason.
+        A fault of the checker is a verdict. Raises NoCluster, StoreError.
+        """
+        lab = course.load().lab(exercise.lab)
+        deadline = time.monotonic() + (exercise.patience if patience is None else patience)
+        told = False
+        while True:
+            try:
+                found = self._look(lab, exercise).of(exercise.id)
+            except NotStarted as problem:
+                before = None if strict else self.passed_before(exercise)
+                if before is not None:
+                    return before
+                found = replace(verdict.not_yet(str(problem), next=f"ai-lab start {exercise.key}"), idle=True).of(exercise.id)
+            if found.outcome is not Outcome.NOT_YET or found.idle or time.monotonic() >= deadline:
+                break
+            if not told:
+                self.say(f"waiting: {found.headline}")
+                told = True
+            time.sleep(_LOOK_EVERY)
+        return self._saved(
+            found, lambda: self.progress.record(exercise.key, exercise.version, str(found.outcome), found.headline, found.credit)
+        )
+
+    def _saved(self, found: Verdict, write: Callable[[], None]) -> Verdict:
+        """The verdict, after `write`; what keeps it from being saved is said with it."""
+        try:
+            write()
+        except StoreError as problem:
+            return replace(found, notice=f"this verdict is not saved: {problem.what}. Next: {problem.next}, then check again")
+        return found
+
+    def _look(self, lab: Lab, exercise: Exercise) -> Verdict:
+        """One look. Raises NotStarted, NoCluster, StoreError."""
+        try:
+            registry.load(lab)
+            function = registry.check_of(exercise)
+            if function is None:
+                return verdict.error("this exercise has no check", next="this is a fault of the course: please report it")
+            return function(self.context(exercise))
+        except verdict.Stop as stop:
+            return stop.verdict
+        except (NotStarted, clusters.ClusterError, StoreError):
+            raise
+        except ApiUnreachable as problem:
+            raise self.away(problem) from None
+        except Exception as problem:
+            return self._fault("check", exercise, problem)
+
+    def _fault(self, what: str, exercise: Exercise, problem: Exception) -> Verdict:
+        """A fault of the course, unless the cluster went away under it: then raises NoCluster."""
+        if exercise.cluster:
+            _ = self.api
+        log.error("%s of %s", what, exercise.key, exc_info=problem)
+        return verdict.error(
+            f"the {what} itself broke: {type(problem).__name__}: {problem}",
+            next="this is a fault of the course and not yours: please report it",
+        )
+
+    def cluster_missing(self, exercise: Exercise) -> NoCluster | None:
+        """Why there is no cluster for this exercise now: what a hint or an answer, which need none, say besides."""
+        try:
+            _ = self.api if exercise.cluster else None
+        except NoCluster as problem:
+            return problem
+        return None
+
+    def diagnose(self, exercise: Exercise, cause: str, evidence: str | list[str]) -> Verdict:
+        """Judges a diagnosis and keeps it with the attempt: cause out of the exercise's list, evidence quoted from the cluster.
+
+        Raises NoCluster, StoreError.
+        """
+        lab = course.load().lab(exercise.lab)
+        quotes = "\n".join([evidence] if isinstance(evidence, str) else evidence)
+        try:
+            registry.load(lab)
+            judge = registry.diagnosis_of(exercise)
+            if judge is None:
+                return verdict.error(f"{exercise.id} asks for no diagnosis").of(exercise.id)
+            if cause not in exercise.causes:
+                found = verdict.failed(f'"{cause}" is not one of the causes to choose from', expected=", ".join(exercise.causes))
+            else:
+                found = judge(self.context(exercise), cause, quotes)
+        except verdict.Stop as stop:
+            found = stop.verdict
+        except NotStarted as problem:
+            return verdict.not_yet(str(problem), next=f"ai-lab start {exercise.key}").of(exercise.id)
+        except (clusters.ClusterError, StoreError):
+            raise
+        except ApiUnreachable as problem:
+            raise self.away(problem) from None
+        except Exception as problem:
+            return self._fault("diagnosis", exercise, problem).of(exercise.id)
+        return self._saved(found.of(exercise.id), lambda: self._keep(exercise, cause, quotes, found.passed))
+
+    def _keep(self, exercise: Exercise, cause: str, quotes: str, accepted: bool) -> None:
+        """Notes a diagnosis. One that was accepted stays as it was when the same cause is named again: a cell that is run twice is no second thought."""
+        attempt = self.progress.attempt(exercise.key)
+        before = (attempt.answers.get("diagnosis") or {}) if attempt else {}
+        if before.get("accepted") and before["cause"] == cause:
+            return
+        tried = [*before.get("tried", ()), *([] if cause in before.get("tried", ()) else [cause])]
+        self.progress.answer(
+            exercise.key, diagnosis={"cause": cause, "evidence": quotes, "accepted": accepted, "at": time.time(), "tried": tried}
+        )
+
+    def answer(self, exercise: Exercise, **values: Any) -> bool:
+        """Keeps answers with the attempt; False where the exercise was not started."""
+        return self.progress.answer(exercise.key, **values) is not None
+
+    def hint(self, exercise: Exercise) -> tuple[str, int, int]:
+        """(hint, its number, how many there are): the next one; the first looks at the cluster where the lab provides for it.
+
+        A hint is given where there is no cluster, and where it cannot be counted: the latter is said.
+        """
+        try:
+            number = min(self.progress.hint(exercise.key) or 1, len(exercise.hints))
+        except StoreError as problem:
+            self.say(f"this hint is not counted: {problem}")
+            attempt = self.progress.attempt(exercise.key)
+            number = min((attempt.hints if attempt else 0) + 1, len(exercise.hints))
+        text = exercise.hints[number - 1]
+        if number == 1:
+            registry.load(course.load().lab(exercise.lab))
+            special = registry.first_hint_of(exercise)
+            if special is not None:
+                with contextlib.suppress(verdict.Stop, NotStarted, NoCluster, ApiUnreachable):
+                    text = special(self.context(exercise)) or text
+        return text, number, len(exercise.hints)
+
+    def standings(self, lab: Lab | None = None) -> list[tuple[Exercise, Standing]]:
+        exercises = lab.exercises if lab is not None else course.load().exercises
+        return [(each, self.progress.standing(each.key)) for each in exercises]

@@ -1,0 +1,1 @@
+"""Where learners and instructors meet the course: the command, the notebook, the assistant, the class."""

@@ -1,0 +1,184 @@
+"""The commands of `ai-lab` that are about the cluster: up, down, status, env, open and doctor.
+
+The Kubernetes client and Rich are imported where they are used: `ai-lab up` must not wait for them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import clusters
+from clusters import ClusterError
+from lab_checks.face.terminal import FAILED, NO_CLUSTER, USAGE, JsonOption, TerminalProgress, die
+
+ClusterOption = Annotated[str, typer.Option("--cluster", help="auto, embedded, kind or current")]
+
+LearnerOption = Annotated[
+    str | None, typer.Option("--learner", help="your name, for `ai-lab report`; empty: the account's. AI_LAB_LEARNER comes before it")
+]
+
+
+def _note_learner(given: str | None, ask: bool = False) -> None:
+    """Keeps the learner's name where one is given; with `ask`, asks for it once, where somebody sits at a terminal."""
+    from lab_checks.engine import learner
+
+    state = clusters.state_folder()
+    if given is None:
+        if not ask or learner.asked(state) or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return
+        given = typer.prompt(f"Your name, for your instructor (Enter keeps {learner.account()})", default="", show_default=False, err=True)
+    try:
+        name = learner.remember(state, given)
+    except learner.BadName as problem:
+        raise die(str(problem), USAGE, "ai-lab up --learner NAME") from None
+    except OSError as problem:
+        # The course goes on without it.
+        typer.echo(f"Your name cannot be kept: {problem.filename or state}: {problem.strerror}", err=True)
+        return
+    typer.echo(f"You are {name} in reports.", err=True)
+
+
+def _cluster(name: str) -> clusters.Cluster:
+    try:
+        if name != "auto":
+            return clusters.get(name)
+        chosen, why = clusters.choose()
+    except ClusterError as problem:
+        raise die(problem.what, NO_CLUSTER, problem.next) from None
+    if why:
+        typer.echo(why, err=True)
+    return chosen
+
+
+def _up(name: str, recover: bool = False) -> clusters.Cluster:
+    if recover and name not in ("auto", "embedded"):
+        raise die(f"the {name} cluster has no stored state to recover", USAGE, f"ai-lab up --cluster {name}")
+    cluster = _cluster("embedded" if recover else name)
+    cluster.recover = recover
+    try:
+        cluster.up(TerminalProgress())
+        clusters.remember(cluster)
+    except ClusterError as problem:
+        offer = "" if cluster.name == "embedded" or "embedded" in problem.next else "; or: ai-lab up --cluster embedded"
+        raise die(problem.what, NO_CLUSTER, problem.next + offer) from None
+    return cluster
+
+
+def up(
+    cluster: ClusterOption = "auto",
+    learner: LearnerOption = None,
+    recover: Annotated[
+        bool, typer.Option("--recover", help="if the embedded cluster's state is damaged, go on with what is whole")
+    ] = False,
+) -> None:
+    """Start the lab cluster, or find it running."""
+    _note_learner(learner)
+    found = _up(cluster, recover)
+    typer.echo(f'The {found.name} cluster is up. In this shell: eval "$(ai-lab env)"')
+
+
+def down(
+    cluster: ClusterOption = "auto", wipe: Annotated[bool, typer.Option(help="forget all objects of the embedded cluster too")] = False
+) -> None:
+    """Stop the lab cluster. The embedded one keeps its objects; kind's is deleted."""
+    found = clusters.in_use() if cluster == "auto" else _cluster(cluster)
+    if found is None:
+        typer.echo("No lab cluster is up.")
+        return
+    try:
+        found.down(TerminalProgress())
+        if wipe:
+            found.wipe()
+    except ClusterError as problem:
+        raise die(problem.what, NO_CLUSTER, problem.next) from None
+
+
+def status(as_json: JsonOption = False) -> None:
+    """Say how the lab cluster is. Exit status 0 only when it is ready."""
+    found = clusters.in_use()
+    if found is None:
+        if as_json:
+            typer.echo(json.dumps({"cluster": "", "state": "absent", "nodes": []}))
+            raise typer.Exit(NO_CLUSTER)
+        raise die("no lab cluster has been started yet", NO_CLUSTER, "ai-lab up")
+    seen = found.status()
+    if as_json:
+        typer.echo(json.dumps(seen.to_json(), indent=1))
+    else:
+        typer.echo(f"{seen.cluster}: {seen.state}{f' ({seen.detail})' if seen.detail else ''}")
+        if seen.server:
+            typer.echo(f"  API server  {seen.server}\n  kubeconfig  {seen.kubeconfig}")
+        if seen.memory:
+            spread = f" in {len(seen.pids)} processes" if seen.pids else ""
+            typer.echo(f"  memory      {seen.memory / 1024**2:.0f} MiB{spread}")
+        for node in seen.to_json()["nodes"]:
+            gpus = f", {node['gpus']} GPU" if node["gpus"] else ""
+            typer.echo(f"  {'✔' if node['ready'] else '✘'} {node['name']}{gpus}")
+    raise typer.Exit(0 if seen.state == "ready" else NO_CLUSTER)
+
+
+def env() -> None:
+    """Print what a shell needs: eval "$(ai-lab env)"."""
+    import shlex
+
+    from lab_checks.engine.api import environment
+
+    found = clusters.in_use()
+    if found is None:
+        raise die("no lab cluster has been started yet", NO_CLUSTER, "ai-lab up")
+    for name, value in environment(found.kubeconfig).items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+def open_course(
+    cluster: ClusterOption = "auto",
+    browser: Annotated[bool, typer.Option(help="open a browser window")] = True,
+    port: Annotated[int, typer.Option(help="JupyterLab's port on 127.0.0.1 (the next free one is taken where it is in use)")] = 8888,
+    folder: Annotated[Path | None, typer.Option(help="where your copies of the notebooks are kept")] = None,
+) -> None:
+    """Start the cluster, copy the notebooks that you have not begun, and open JupyterLab."""
+    from lab_checks.engine import paths
+    from lab_checks.face import jupyter
+
+    _note_learner(None, ask=True)
+    found = _up(cluster)
+    where = folder or paths.learners_notebooks()
+    try:
+        fresh = jupyter.copy_notebooks(where)
+    except OSError as problem:
+        raise die(f"the notebooks cannot be copied to {where}: {problem.strerror}", USAGE, "ai-lab open --folder SOME/FOLDER") from None
+    if fresh:
+        typer.echo(f"Notebooks in {where}: {', '.join(fresh)}", err=True)
+    running = jupyter.running(where)
+    if running:
+        typer.echo(f"JupyterLab is already open on these notebooks: {running}")
+        if browser:
+            typer.launch(running)
+        return
+    raise typer.Exit(jupyter.run(where, found.kubeconfig, port, browser))
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Say for each kind of cluster what is there and what is missing, with the command that mends it."""
+    from clusters import doctor as checks
+
+    findings = checks.examine(clusters.state_folder())
+    if as_json:
+        typer.echo(json.dumps([finding.to_json() for finding in findings], indent=1))
+    else:
+        for area in dict.fromkeys(finding.area for finding in findings):
+            typer.secho(area, bold=True)
+            for finding in findings:
+                if finding.area == area:
+                    sign, colour = {"ok": ("✔", "green"), "warn": ("!", "yellow"), "missing": ("✘", "red")}[finding.state]
+                    typer.secho(f"  {sign} ", fg=colour, nl=False)
+                    typer.echo(f"{finding.name}: {finding.seen}")
+                    if finding.mend:
+                        typer.echo(f"      mend: {finding.mend}")
+    broken = any(finding.state == "missing" and finding.area in ("course", "embedded") for finding in findings)
+    raise typer.Exit(FAILED if broken else 0)

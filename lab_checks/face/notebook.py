@@ -1,0 +1,222 @@
+"""The notebook's face: `lab = open_lab("03-pending")`, then `lab.start`, `lab.check`, `lab.hint`, `lab.diagnose`, `lab.answer`, `lab.reset`,
+`lab.progress`, `lab.learner`.
+
+Every widget has a plain line of text beside it, for screen readers and for machines that compare outputs. A cell's output is whole when the
+cell ends: nothing is updated, cleared or written from a thread afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from typing import Any
+
+from clusters import ClusterError
+from lab_checks.engine import course, learner
+from lab_checks.engine.api import Api, environment
+from lab_checks.engine.course import Exercise, UnknownName
+from lab_checks.engine.session import Session, when
+from lab_checks.engine.verdict import Outcome, Verdict
+from lab_checks.face import cells, pictures, wording
+from lab_checks.face.assistant import Assistant
+
+_LOOKS = {
+    Outcome.PASSED: ("✔", pictures.GREEN, "Passed"),
+    Outcome.FAILED: ("✘", pictures.RED, "Failed"),
+    Outcome.NOT_YET: ("…", pictures.ORANGE, "Not yet"),
+    Outcome.ERROR: ("!", pictures.GREY, "Checker error"),
+}
+
+
+class CannotGoOn(Exception):
+    """What a learner has to do first. IPython shows its message and no traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+def _show(html: str) -> None:
+    from IPython.display import display
+    from ipywidgets import HTML
+
+    display(HTML(html))  # type: ignore[no-untyped-call]
+
+
+def verdict_card(verdict: Verdict) -> str:
+    """The verdict as HTML: outcome in word, sign and colour; what was seen; what was expected; where to look next."""
+    sign, colour, word = _LOOKS[verdict.outcome]
+    parts = [
+        f"<div role='status' style='border-left:6px solid {colour};padding:6px 12px;margin:4px 0;line-height:1.45'>",
+        f"<div><span style='color:{colour};font-weight:bold'>{sign} {word}</span> · <b>{escape(verdict.exercise)}</b>: {escape(verdict.headline)}</div>",
+    ]
+    if verdict.seen:
+        rows = "".join(
+            f"<li><code>{escape(each.object)}</code> {escape(each.field)}: <code style='white-space:pre-wrap'>{escape(each.value)}</code></li>"
+            for each in verdict.seen
+        )
+        parts.append(f"<div>Seen:</div><ul style='margin:0 0 4px 0'>{rows}</ul>")
+    if verdict.expected:
+        parts.append(f"<div>Expected: {escape(verdict.expected)}</div>")
+    if 0 < verdict.credit < 1:
+        parts.append(f"<div>So far: {verdict.credit:.0%} of this exercise</div>")
+    if verdict.next:
+        parts.append(f"<div>Look next: <code style='white-space:pre-wrap'>{escape(verdict.next)}</code></div>")
+    if verdict.notice:
+        parts.append(f"<div>Note: {escape(verdict.notice)}</div>")
+    return "".join(parts) + "</div>"
+
+
+class LabNotebook:
+    """One lab in one notebook. Every method finds its own state on the cluster, so cells may be run in any order, twice, or next week."""
+
+    def __init__(self, name: str):
+        try:
+            self._lab = course.load().lab(name)
+        except UnknownName as problem:
+            raise CannotGoOn(str(problem)) from None
+        self._session = Session(say=lambda line: print(f"… {line}", flush=True))
+        self.assistant = Assistant(self._session, self._lab)
+
+    @property
+    def api(self) -> Api:
+        """The learner's cluster, for tables and pictures that are drawn from it."""
+        with self._in_words():
+            self._ready()
+            return self._session.api
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Around every call: what a learner can do something about ends the cell in a sentence."""
+        try:
+            yield
+        except Exception as problem:
+            said = cells.in_words(problem, self._session)
+            if said is None:
+                raise
+            raise CannotGoOn(self._words(said)) from None
+
+    def _words(self, text: str) -> str:
+        return wording.in_notebook(text, self._lab.id)
+
+    def _exercise(self, name: str) -> Exercise:
+        try:
+            return self._lab.exercise(name)
+        except UnknownName as problem:
+            raise CannotGoOn(str(problem)) from None
+
+    def _ready(self, exercise: Exercise | None = None) -> None:
+        """Sets kubectl in this notebook's cells to the lab's cluster. Raises NoCluster where none was started yet."""
+        if (exercise or self._lab).cluster:
+            os.environ.update(environment(self._session.cluster.kubeconfig))
+
+    def _tell_missing_cluster(self, exercise: Exercise) -> None:
+        """What needs no cluster is done without one, and says so."""
+        missing = self._session.cluster_missing(exercise)
+        if missing is not None:
+            print(f"[note] {missing.what} Before the next check, in a terminal: {missing.next}")
+
+    def start(self, name: str) -> None:
+        """Creates the broken start of an exercise; what an earlier exercise left behind goes away."""
+        exercise = self._exercise(name)
+        with self._in_words():
+            self._ready(exercise)
+            self._session.start(exercise)
+        print(f"[started] {exercise.id}: {exercise.title}")
+        goal = escape(self._words(exercise.goal))
+        _show(f"<div style='border-left:6px solid {pictures.BLUE};padding:6px 12px'><b>{escape(exercise.title)}</b><br>{goal}</div>")
+
+    def check(self, name: str, patience: float | None = None) -> None:
+        """Says what the check sees on the cluster now; waits up to `patience` seconds for one that is still moving.
+
+        An exercise that was passed stays passed when the next one is started.
+        """
+        exercise = self._exercise(name)
+        with self._in_words():
+            self._ready(exercise)
+            found = self._session.check(exercise, patience)
+        self._tell(found)
+
+    def diagnose(self, name: str, *, cause: str, evidence: str | list[str]) -> None:
+        """Hands in a diagnosis: a cause out of `lab.causes(name)`, and the line or lines from the cluster that show it."""
+        exercise = self._exercise(name)
+        with self._in_words():
+            self._ready(exercise)
+            found = self._session.diagnose(exercise, cause, evidence)
+        self._tell(found)
+
+    def _tell(self, found: Verdict) -> None:
+        shown = wording.verdict_in(wording.in_notebook, found, self._lab.id)
+        # The first line is the same at every look at an unchanged cluster; names and numbers are in the card.
+        print(shown.lines()[0])
+        if shown.notice:
+            print(f"[note] {shown.notice}")
+        _show(verdict_card(shown))
+
+    def causes(self, name: str) -> None:
+        """Prints the causes that a diagnosis chooses from."""
+        for each in self._exercise(name).causes:
+            print(each)
+
+    def answer(self, name: str, **values: Any) -> None:
+        """Hands in answers to an exercise's questions; the check holds them against the cluster."""
+        exercise = self._exercise(name)
+        with self._in_words():
+            if not self._session.answer(exercise, **values):
+                raise CannotGoOn(f'{exercise.id} has not been started: run lab.start("{exercise.id}") first')
+        print(f"[noted] {exercise.id}: {', '.join(values)}")
+        self._tell_missing_cluster(exercise)
+
+    def hint(self, name: str) -> None:
+        """Shows the next hint: a question first, the command last."""
+        exercise = self._exercise(name)
+        with self._in_words():
+            text, number, of = self._session.hint(exercise)
+        print(f"[hint {number} of {of}] {self._words(text)}")
+        self._tell_missing_cluster(exercise)
+
+    def reset(self, name: str = "") -> None:
+        """Creates an exercise's start again, or, without a name, takes back all that exercises changed."""
+        exercise = self._exercise(name) if name else None
+        with self._in_words():
+            self._ready(exercise)
+            self._session.reset(self._lab, exercise)
+        print(f"[reset] {name or self._lab.id}")
+
+    def progress(self) -> None:
+        """Shows which exercises of this lab are passed, and since when."""
+        rows = []
+        with self._in_words():
+            standings = self._session.standings(self._lab)
+        for exercise, standing in standings:
+            passed = standing.passed_version == exercise.version
+            word = "passed" if passed else "passed an earlier version" if standing.passed_version else "open"
+            print(f"[{word}] {exercise.id}")
+            since = f"{word} {when(standing.passed_at)}" if passed else word
+            rows.append((exercise.title, since, standing.tries, standing.hints))
+        _show(pictures.table(f"Progress in {self._lab.title}", ("exercise", "state", "checks", "hints"), rows))
+
+    def learner(self, name: str | None = None) -> None:
+        """Shows the name under which your instructor finds you in reports; `lab.learner("Your Name")` sets it, "" takes the account's."""
+        if name is not None:
+            with self._in_words():
+                try:
+                    learner.remember(self._session.state, name)
+                except learner.BadName as problem:
+                    raise CannotGoOn(str(problem)) from None
+        print(f"[learner] {learner.name(self._session.state)}")
+
+
+def open_lab(name: str) -> LabNotebook:
+    """The lab called `name`, with kubectl in this notebook's cells set to the lab's cluster where one is up."""
+    lab = LabNotebook(name)
+    cells.watch(lab._session, lab._words)
+    try:
+        lab._ready()
+        if lab._lab.cluster:
+            _ = lab._session.api
+        print(f"{lab._lab.title}: ready")
+    except ClusterError as problem:
+        print(f"{lab._lab.title}: {cells.in_words(problem, lab._session)}")
+    return lab

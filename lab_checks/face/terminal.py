@@ -1,0 +1,104 @@
+"""What all commands of `ai-lab` share on a terminal: exit statuses, errors for people, progress step by step, verdicts."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import clusters
+
+if TYPE_CHECKING:
+    from lab_checks.engine.session import Session
+    from lab_checks.engine.verdict import Verdict
+
+FAILED, USAGE, NOT_YET, CHECKER, NO_CLUSTER = 1, 2, 3, 4, 5
+
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def die(what: str, code: int, next: str = "") -> typer.Exit:
+    """Prints an error for people and gives the exit to raise."""
+    typer.secho(f"✘ {what}", fg="red", err=True)
+    if next:
+        typer.echo(f"  next: {next}", err=True)
+    return typer.Exit(code)
+
+
+class TerminalProgress(clusters.Progress):
+    """A tick or a cross a step; on a terminal, a spinner while it lasts. Everything goes to stderr."""
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        began = time.monotonic()
+        shown = self._spinner(title)
+        try:
+            yield
+        except BaseException:
+            self._stop(shown)
+            typer.secho(f"✘ {title}", fg="red", err=True)
+            raise
+        self._stop(shown)
+        typer.secho("✔ ", fg="green", nl=False, err=True)
+        typer.echo(f"{title} ({time.monotonic() - began:.1f} s)", err=True)
+
+    def say(self, line: str) -> None:
+        typer.echo(f"  {line}", err=True)
+
+    def detail(self, line: str) -> None:
+        if sys.stderr.isatty():
+            self.say(line)
+
+    def _spinner(self, title: str) -> Any:
+        if not sys.stderr.isatty():
+            return None
+        import threading
+
+        stop = threading.Event()
+
+        def spin() -> None:
+            # Most steps are over before this; Rich is only worth its start-up for those that are not.
+            if stop.wait(0.8):
+                return
+            from rich.console import Console
+
+            with Console(stderr=True).status(f"{title} …"):
+                stop.wait()
+
+        thread = threading.Thread(target=spin, daemon=True)
+        thread.start()
+        return stop, thread
+
+    def _stop(self, shown: Any) -> None:
+        if shown is not None:
+            stop, thread = shown
+            stop.set()
+            thread.join()
+
+
+def open_session() -> Session:
+    from lab_checks.engine.session import Session
+
+    return Session(say=lambda line: typer.echo(f"… {line}", err=True))
+
+
+def exit_status(verdicts: list[Verdict]) -> int:
+    from lab_checks.engine.verdict import Outcome
+
+    found = {verdict.outcome for verdict in verdicts}
+    for outcome, code in ((Outcome.ERROR, CHECKER), (Outcome.FAILED, FAILED), (Outcome.NOT_YET, NOT_YET)):
+        if outcome in found:
+            return code
+    return 0
+
+
+def show(verdict: Verdict) -> None:
+    colours = {"passed": "green", "failed": "red", "not yet": "yellow", "checker error": "magenta"}
+    first, *rest = verdict.lines()
+    typer.secho(first, fg=colours[str(verdict.outcome)])
+    for line in rest:
+        typer.echo(line)

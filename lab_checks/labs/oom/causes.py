@@ -1,0 +1,122 @@
+"""Lab 05-oom: why a server does not stay up, worked out of its container's endings, its log and its events; and whether a quote shows it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from lab_checks.engine import observe
+from lab_checks.engine.context import Context
+from lab_checks.engine.verdict import Seen, Verdict, fail, failed, passed
+from lab_checks.judging import evidence
+
+Object = dict[str, Any]
+
+_CUDA = re.compile(r"CUDA out of memory|OutOfMemoryError")
+_OOM = re.compile(r"OOMKilled|(?:exit ?code|exitCode)\D{0,4}137", re.I)
+_SHOWS = {
+    "memory-limit": _OOM,
+    "gpu-memory": _CUDA,
+    "program-error": re.compile(r"Error|error|exit ?code", re.I),
+    "killed-by-liveness": re.compile(r"failed liveness probe", re.I),
+    "evicted": re.compile(r"Evicted|low on resource", re.I),
+}
+_LEAST = 8
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A workload's Pods, what their containers printed before and now, and the events about them."""
+
+    pods: list[Object]
+    log: str
+    events: list[str]
+
+
+def scene(ctx: Context, deployment: Object) -> Scene:
+    pods = ctx.pods_of(deployment)
+    names = {pod["metadata"]["name"] for pod in pods}
+    log = "\n".join(ctx.api.log(pod, "model-server", previous=previous) for pod in pods for previous in (True, False))
+    return Scene(pods, log, [each.get("message", "") for each in ctx.events if each["involvedObject"].get("name") in names])
+
+
+def causes(now: Scene) -> dict[str, str]:
+    """The causes that hold, each with what shows it."""
+    endings = [ending for pod in now.pods for ending in observe.endings(pod) if ending.container == "model-server"]
+    found = {}
+    for ending in endings:
+        words = f"{ending.reason}, exit code {ending.code}, {ending.restarts} restarts"
+        if ending.reason == "OOMKilled":
+            found["memory-limit"] = words
+        elif ending.code and _CUDA.search(now.log):
+            found["gpu-memory"] = words
+        elif any("failed liveness probe" in each for each in now.events):
+            found["killed-by-liveness"] = words
+        elif ending.code:
+            found["program-error"] = words
+    for pod in now.pods:
+        if pod.get("status", {}).get("reason") == "Evicted":
+            found["evicted"] = pod["status"].get("message", "")
+    return found
+
+
+def stands(ctx: Context, now: Scene, line: str) -> bool:
+    """Whether the quoted line stands in the containers' logs, in their states, or anywhere else that kubectl shows."""
+    wanted = evidence.plain(line)
+    if len(wanted) < _LEAST:
+        return False
+    if any(
+        wanted in evidence.plain(each) or (len(evidence.plain(each)) > 24 and evidence.plain(each) in wanted)
+        for each in now.log.splitlines()
+    ):
+        return True
+    return _state(now, line) or bool(evidence.find(ctx, line))
+
+
+def _state(now: Scene, line: str) -> bool:
+    """`Reason: OOMKilled`, `Exit Code: 137`, `OOMKilled 3 (10s ago)`: the words of describe and get about how a container ended."""
+    for pod in now.pods:
+        for ending in observe.endings(pod):
+            if ending.reason and ending.reason != "Error" and ending.reason in line:
+                return True
+            if re.search(rf"exit ?code\W*{ending.code}\b", line, re.I):
+                return True
+    return False
+
+
+def judge(ctx: Context, cause: str, quotes: str) -> Verdict:
+    """The verdict on a diagnosis of the API: the cause holds, the quoted lines stand on the cluster, and one of them shows it."""
+    now = scene(ctx, ctx.need("deployments", "ai-log-summary-api"))
+    holding = causes(now)
+    if not holding:
+        raise fail(
+            "no container of the API has ended: there is nothing to diagnose any more",
+            expected="a diagnosis while the evidence is still there",
+            next=f"ai-lab reset {ctx.exercise.key} brings the broken start back; diagnose first, then mend",
+        )
+    lines = [line.strip() for line in quotes.splitlines() if line.strip()]
+    where = f"kubectl -n {ctx.namespace} describe pod -l app=ai-log-summary-api, and logs with --previous"
+    if not lines:
+        raise fail("a diagnosis needs evidence", expected="a line that kubectl printed, copied as it is", next=where)
+    for line in lines:
+        if not stands(ctx, now, line):
+            raise fail(
+                "a quoted line is nowhere on the cluster", Seen("your evidence", "", line[:160]), expected="words that kubectl printed, copied", next=where
+            )  # fmt: skip
+    if cause not in holding:
+        seen = next(iter(holding.values()))
+        return failed(
+            f"{cause} is not how the container ended",
+            Seen("containerStatuses", "lastState", seen),
+            expected="the cause that the ending shows",
+            next=where,
+        )
+    if not any(_SHOWS[cause].search(line) for line in lines):
+        return failed(
+            f"the cause is right, and this evidence does not show it: {lines[0][:120]}",
+            expected="the line that names it: in Last State, or in the log of the container that ended",
+            next=where,
+            credit=0.2,
+        )
+    return passed(f"the cause is {cause}, and the evidence shows it", Seen("containerStatuses", "lastState", holding[cause]))
