@@ -18,7 +18,7 @@ import pytest
 
 from clusters.embedded.store import Delete, Put, Store, StoreError, acknowledged
 from clusters.embedded.store.acknowledged import Acknowledged
-from clusters.embedded.store.files import LAYOUT
+from clusters.embedded.store.files import LAYOUT, PAGE
 
 Object = dict[str, Any]
 # Of each object, by name, every state that was acknowledged, oldest first; None where it was deleted.
@@ -320,6 +320,21 @@ def test_a_missing_object_is_found_and_counted(state: tuple[Path, States]) -> No
     saved = check(folder, states)
     assert saved is not None
     assert newest(states).keys() - saved.keys() == {"n0007"}
+
+
+def test_a_lost_root_of_the_table_costs_no_object(state: tuple[Path, States]) -> None:
+    folder, states = state
+    Store(folder).close()
+    database = sqlite3.connect(folder / "state.db")
+    (root,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'objects'").fetchone()
+    database.close()
+    content = (folder / "state.db").read_bytes()
+    (folder / "state.db").write_bytes(content[: (root - 1) * PAGE] + bytes(PAGE) + content[root * PAGE :])
+    with pytest.raises(StoreError, match=f"All {len(newest(states))} objects are whole"):
+        Store(folder)
+    saved = check(folder, states)
+    assert saved is not None
+    assert saved == newest(states)
 
 
 def layout_1(folder: Path) -> None:

@@ -11,6 +11,7 @@ watches read. Reads and watches are answered from memory.
     acknowledged  the side file that says which revision was acknowledged last, and what that proves
     loading       reads and verifies everything at a start
     recovery      says what of damaged files is whole, and goes on with it
+    pages         reads rows that SQLite cannot reach in a damaged file
 """
 
 from clusters.embedded.store.errors import Conflict, Expired, StoreError

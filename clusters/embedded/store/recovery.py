@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from clusters.embedded.store import acknowledged
+from clusters.embedded.store import acknowledged, pages
 from clusters.embedded.store.errors import StoreError
 from clusters.embedded.store.files import PAGE, Files, Key, counter_of, replace, sum_of, write_database
 from clusters.embedded.store.loading import parsed
@@ -203,14 +203,15 @@ def _read(path: Path, image: bytes) -> _Reading:
         database.text_factory = bytes
         columns, _ = _rows(database, "SELECT name FROM pragma_table_info('objects')")
         if (b"sum",) in columns:
-            _read_2(database, reading)
+            _read_2(database, image, reading)
         else:
             _read_1(database, reading)
     return reading
 
 
-def _read_2(database: sqlite3.Connection, reading: _Reading) -> None:
-    # From both ends, so that one damaged page hides no more than itself; then one by one what the index knows and neither scan met.
+def _read_2(database: sqlite3.Connection, image: bytes, reading: _Reading) -> None:
+    # From both ends, so that one damaged page hides no more than itself; then one by one what the index knows and neither scan met; then
+    # page by page what the index knows and SQLite cannot reach.
     met: dict[int, bool] = {}
     damaged: dict[int, Key] = {}
     index: dict[int, Key] = {}
@@ -230,6 +231,12 @@ def _read_2(database: sqlite3.Connection, reading: _Reading) -> None:
         met[number] = reading.take(key, value, checksum if checksum is not None else -1)
         if not met[number]:
             damaged[number] = key
+    if not all(met.get(number) for number in index):
+        for number, cell in pages.rows(image):
+            if number in index and not met.get(number) and len(cell) == 6 and _key(tuple(cell[1:4])) == index[number]:
+                # A freed page may hold an older version: the newest is kept.
+                reading.take(index[number], cell[4], cell[5] if cell[5] is not None else -1)
+        met.update((number, True) for number, key in index.items() if key in reading.whole)
     reading.lost = [key for number, key in index.items() if not met.get(number)]
     if not complete:
         reading.lost += [key for number, key in damaged.items() if number not in index]
