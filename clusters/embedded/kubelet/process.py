@@ -106,8 +106,11 @@ class ChildProcess:
         tty: bool = False,
         prepare: Callable[[], None] | None = None,
         popen: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen,
+        terminal: Callable[[], tuple[int, int]] = pty.openpty,
     ):
-        """Raises OSError where the program cannot be executed. `prepare` runs in the child before the program does; `popen` starts it."""
+        """Raises OSError where the program cannot be executed. `prepare` runs in the child before the program does; `popen` starts it;
+        `terminal` opens both ends of one.
+        """
         open_files.check_room()
         self._loop = asyncio.get_running_loop()
         # Listens before the child can end.
@@ -121,7 +124,7 @@ class ChildProcess:
         child_ends: list[int] = []
         try:
             if tty:
-                master, slave = pty.openpty()
+                master, slave = terminal()
                 self._terminal = self._input = master
                 self._streams[master] = 1
                 child_ends = [slave]

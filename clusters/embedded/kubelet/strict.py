@@ -7,10 +7,14 @@ machine allows a /proc of one's own.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import functools
 import hashlib
 import os
+import pty
 import shutil
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -30,6 +34,8 @@ from clusters.embedded.kubelet.toolbox import INTERPRETERS, find_tools
 # Where the parts of this machine are seen inside; a plain `ls /` does not show it.
 _HIDDEN = ".ai-lab"
 _PYTHON = f"python3.{sys.version_info.minor}"
+# asm/ioctls.h: TIOCSPTLCK and TIOCGPTPEER.
+_UNLOCK_TERMINAL, _OTHER_END = 0x40045431, 0x5441
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 # What the container runtime gives a container as /dev/shm.
 _SHM_BYTES = 64 * 1024 * 1024
@@ -233,18 +239,36 @@ class StrictContainer:
         def prepare(report: Report) -> None:
             namespaces.join(joined, self._config.cwd, self._rights, report)
 
+        terminal = functools.partial(_open_terminal, self.process.pid)
         try:
-            return self._spawn(argv, output, prepare, stdin=stdin, tty=tty)
+            return self._spawn(argv, output, prepare, stdin=stdin, tty=tty, terminal=terminal)
         finally:
             joined.close()
 
-    def _spawn(self, argv: list[str], output: Output, prepare: Callable[[Report], None], *, stdin: bool, tty: bool) -> Process:
+    def _spawn(
+        self,
+        argv: list[str],
+        output: Output,
+        prepare: Callable[[Report], None],
+        *,
+        stdin: bool,
+        tty: bool,
+        terminal: Callable[[], tuple[int, int]] = pty.openpty,
+    ) -> Process:
         program = argv[0]
         pipe = Pipe()
         popen = functools.partial(InnerPopen, pipe)
         try:
             return ChildProcess(
-                argv, env=self._env, cwd="/", output=output, stdin=stdin, tty=tty, prepare=pipe.guarded(prepare), popen=popen
+                argv,
+                env=self._env,
+                cwd="/",
+                output=output,
+                stdin=stdin,
+                tty=tty,
+                prepare=pipe.guarded(prepare),
+                popen=popen,
+                terminal=terminal,
             )
         except FileNotFoundError:
             if "/" in program:
@@ -259,6 +283,26 @@ class StrictContainer:
 
     def remove(self) -> None:
         beneath.remove_tree(self._config.folder)
+
+
+def _open_terminal(pid: int) -> tuple[int, int]:
+    """Both ends of a new terminal of the container in which the process runs, so that it has a name there; one of this machine if need be."""
+    try:
+        folder = beneath.open_folder(Path(f"/proc/{pid}/root"), "dev/pts")
+        try:
+            near = os.open("ptmx", os.O_RDWR | os.O_NOCTTY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        finally:
+            os.close(folder)
+        try:
+            if os.fstat(near).st_rdev != os.makedev(5, 2):
+                raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+            fcntl.ioctl(near, _UNLOCK_TERMINAL, struct.pack("i", 0))
+            return near, fcntl.ioctl(near, _OTHER_END, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:
+            os.close(near)
+            raise
+    except OSError:
+        return pty.openpty()
 
 
 @functools.cache

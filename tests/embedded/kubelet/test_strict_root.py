@@ -214,8 +214,8 @@ async def test_terminals_of_the_machine_are_not_seen(node: Node) -> None:
     assert (await node.logs("own")).split() == ["ptmx", "pts/ptmx", "character", "special", "file"]
     await node.run("execs", "sleep", "600")
     await node.until_phase("execs", "Running")
-    code, said = await node.exec("execs", "sh", "-c", "test -t 0 && echo typed > /dev/tty", tty=True)
-    assert (code, said.strip()) == (0, "typed")
+    code, said = await node.exec("execs", "sh", "-c", "tty; test -t 0 && echo typed > /dev/tty", tty=True)
+    assert (code, said.split()) == (0, ["/dev/pts/0", "typed"])
 
 
 # Processes
