@@ -1,5 +1,5 @@
 # Everything happens in .venv, which is made here; nothing is installed outside it except, for `make test` as root on
-# Debian, the Chromium that the browser tests drive.
+# Debian, what tests drive: Chromium, zsh and fish.
 # The first of these that runs and is new enough: version managers put names on PATH that start nothing.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$each && break; done 2>/dev/null | head -n 1)
 VENV := .venv
@@ -16,15 +16,10 @@ help: ## list what can be done here
 $(VENV)/.installed: pyproject.toml hatch_build.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "ai-lab needs Python 3.11 or newer; $(or $(PYTHON),python3) is older or missing. Install one, or name it: make lab PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo "Installing the course into $(VENV) (about a minute, once)"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
-	@touch $@
+	@$(PYTHON) tools/install.py $(VENV)
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	@echo "Installing what the tests need"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@
+	@$(PYTHON) tools/install.py $(VENV) --dev
 
 lab: $(VENV)/.installed ## set everything up and open the course in JupyterLab
 	@$(BIN)/ai-lab open --cluster $(CLUSTER)
@@ -48,6 +43,7 @@ format: $(VENV)/.installed-dev ## put the code into the project's form
 	$(BIN)/ruff check --fix .
 
 test-unit: $(VENV)/.installed-dev ## tests that need no cluster
+	@sh tests/cli/get-shells.sh
 	$(PYTEST) -m 'not cluster and not notebook and not browser and not kind' -n 2
 
 test-cluster: $(VENV)/.installed-dev ## tests on a live embedded cluster, with real kubectl

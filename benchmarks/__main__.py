@@ -1,10 +1,11 @@
-"""`python -m benchmarks [start] [verdicts] [requests] [writes] [masking]`: how fast and how small, as medians of several runs.
+"""`python -m benchmarks [start] [verdicts] [requests] [writes] [masking] [learner]`: how fast and how small, as medians of several runs.
 
     start     `ai-lab up --cluster embedded` from a warm state to 4 Ready nodes with GPUs, and the memory that all its processes then hold
     requests  what one create, get, list and patch through the API server takes
     verdicts  what a check on an unchanged cluster takes
     writes    the store under steady writes: size of its log, time of a write and of the loop's stalls, and of a start after kill -9
     masking   what it takes to mask 1 MB and 2 MB of logs; needs no cluster
+    learner   the memory of one learner who has begun a notebook and reads: JupyterLab, its kernel, the cluster
 
 For comparison, kind 0.33 on a machine of the same size: 29 s to create, 50 s until images are loaded and the plugin has registered, 1.17 GiB.
 """
@@ -109,12 +110,25 @@ def masking(home: Path, runs: int) -> None:
         print(f"mask {size // 1_000_000} MB of logs:      {_spread(measure(size, runs), 'ms', 0)}")
 
 
+def learner(home: Path, runs: int) -> None:
+    """Adds up the memory of an idle session, part by part."""
+    from benchmarks.learner import measure
+
+    _lab(home, "up", "--cluster", "embedded")
+    cluster = json.loads(_lab(home, "status", "--json"))["pids"]
+    found = [measure(home, cluster) for _ in range(min(runs, 3))]
+    for part in found[0]:
+        print(f"{part + ':':<24}{_spread([each[part] for each in found], 'MiB', 1)}")
+    print(f"{'a learner, idle:':<24}{_spread([sum(each.values()) for each in found], 'MiB', 1)}")
+
+
 PARTS: dict[str, Callable[[Path, int], None]] = {
     "start": start,
     "requests": requests,
     "verdicts": verdicts,
     "writes": writes,
     "masking": masking,
+    "learner": learner,
 }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import clusters
 from lab_checks.engine import paths
 
 Object = dict[str, Any]
@@ -144,16 +145,23 @@ class NoApi(Api):
         raise ApiUnreachable(f"GET {path}: this exercise works without a cluster")
 
 
-def environment(kubeconfig: Path) -> dict[str, str]:
-    """The environment in which the learner's commands work: this kubeconfig, this installation's kubectl first on PATH, and AI_LAB_COURSE.
-
-    AI_LAB_COURSE is the folder that holds the course's manifests/: notebooks are copied to where the learner wants them.
-    """
+def search_path() -> str:
+    """PATH with this installation's programs first: kubectl, ai-lab and python."""
     beside = str(Path(sys.executable).parent)
-    path = os.environ.get("PATH", "")
+    others = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join([beside, *(each for each in others if each and each != beside)])
+
+
+def environment(kubeconfig: Path) -> dict[str, str]:
+    """The environment in which the learner's commands work: this kubeconfig, `search_path`, AI_LAB_HOME and AI_LAB_COURSE.
+
+    AI_LAB_HOME is the state folder; AI_LAB_COURSE is the folder that holds the course's manifests/: notebooks are copied to where the learner wants
+    them.
+    """
     return {
         "KUBECONFIG": str(kubeconfig),
-        "PATH": path if path.split(os.pathsep)[:1] == [beside] else f"{beside}{os.pathsep}{path}",
+        "PATH": search_path(),
+        "AI_LAB_HOME": str(clusters.state_folder()),
         "AI_LAB_COURSE": str(paths.root()),
     }
 

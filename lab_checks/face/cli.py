@@ -19,7 +19,7 @@ import typer
 
 from clusters import ClusterError
 from lab_checks.face import classroom_commands, cluster_commands
-from lab_checks.face.terminal import NO_CLUSTER, NOT_YET, USAGE, JsonOption, die, exit_status, open_session, show
+from lab_checks.face.terminal import NO_CLUSTER, NOT_YET, USAGE, JsonOption, die, echo, exit_status, open_session, show
 
 if TYPE_CHECKING:
     from lab_checks.engine.course import Exercise, Lab
@@ -52,8 +52,10 @@ def _options(
 
 Target = Annotated[str, typer.Argument(help="a lab, or LAB/EXERCISE, for example 03-pending/moved-in")]
 
-for _command in (cluster_commands.up, cluster_commands.down, cluster_commands.status, cluster_commands.env):
-    app.command()(_command)
+app.command()(cluster_commands.up)
+app.command()(cluster_commands.down)
+app.command()(cluster_commands.status)
+app.command()(cluster_commands.env)
 app.command("open")(cluster_commands.open_course)
 
 
@@ -85,7 +87,7 @@ def _shown(verdict: Verdict, lab: str) -> None:
 def _say(text: str, lab: str) -> None:
     from lab_checks.face import wording
 
-    typer.echo(wording.in_terminal(text, lab))
+    echo(wording.in_terminal(text, lab))
 
 
 @contextmanager
@@ -102,7 +104,7 @@ def _tell_missing_cluster(session: Session, exercise: Exercise) -> None:
     """What needs no cluster is done without one, and says so."""
     missing = session.cluster_missing(exercise)
     if missing is not None:
-        typer.echo(f"  note: {missing.what} Before the next check: {missing.next}", err=True)
+        echo(f"  note: {missing.what} Before the next check: {missing.next}", err=True)
 
 
 @app.command()
@@ -183,7 +185,7 @@ def _check_lab(session: Session, lab: Lab, again: bool, as_json: bool, wait: flo
             _shown(each, lab.id)
         classroom_commands.show_progress(rows)
         if left and all(each.passed for each in found):
-            typer.echo(f"  next: ai-lab start {left[0]}")
+            echo(f"  next: ai-lab start {left[0]}")
     return typer.Exit(exit_status(found) or (NOT_YET if left else 0))
 
 
@@ -253,7 +255,7 @@ def reset(
             session.reset(next(each for each in course.load().labs if each.cluster))
         except (LessonError, ClusterError) as problem:
             # Progress can be forgotten without a cluster.
-            typer.echo(f"The cluster was left as it is: {problem}", err=True)
+            echo(f"The cluster was left as it is: {problem}", err=True)
         session.progress.forget()
         typer.echo("[reset] everything, progress too")
         return

@@ -6,6 +6,7 @@ The Kubernetes client and Rich are imported where they are used: `ai-lab up` mus
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,8 @@ import typer
 
 import clusters
 from clusters import ClusterError
-from lab_checks.face.terminal import FAILED, NO_CLUSTER, USAGE, JsonOption, TerminalProgress, die
+from lab_checks.face import shell_setup
+from lab_checks.face.terminal import FAILED, NO_CLUSTER, USAGE, JsonOption, TerminalProgress, command, die, echo, tilde, typable
 
 ClusterOption = Annotated[str, typer.Option("--cluster", help="auto, embedded, kind or current")]
 
@@ -51,7 +53,7 @@ def _cluster(name: str) -> clusters.Cluster:
     except ClusterError as problem:
         raise die(problem.what, NO_CLUSTER, problem.next) from None
     if why:
-        typer.echo(why, err=True)
+        echo(why, err=True)
     return chosen
 
 
@@ -79,7 +81,10 @@ def up(
     """Start the lab cluster, or find it running."""
     _note_learner(learner)
     found = _up(cluster, recover)
-    typer.echo(f'The {found.name} cluster is up. In this shell: eval "$(ai-lab env)"')
+    if os.environ.get("KUBECONFIG") == str(found.kubeconfig) and command() == "ai-lab":
+        typer.echo(f"The {found.name} cluster is up, and kubectl in this shell speaks to it.")
+    else:
+        typer.echo(f"The {found.name} cluster is up. For kubectl in this shell: {shell_setup.how_to(shell_setup.asking(), command())}")
 
 
 def down(
@@ -110,7 +115,7 @@ def status(as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps(seen.to_json(), indent=1))
     else:
-        typer.echo(f"{seen.cluster}: {seen.state}{f' ({seen.detail})' if seen.detail else ''}")
+        echo(f"{seen.cluster}: {seen.state}{f' ({seen.detail})' if seen.detail else ''}")
         if seen.server:
             typer.echo(f"  API server  {seen.server}\n  kubeconfig  {seen.kubeconfig}")
         if seen.memory:
@@ -122,17 +127,16 @@ def status(as_json: JsonOption = False) -> None:
     raise typer.Exit(0 if seen.state == "ready" else NO_CLUSTER)
 
 
-def env() -> None:
-    """Print what a shell needs: eval "$(ai-lab env)"."""
-    import shlex
-
+def env(shell: Annotated[str, typer.Option(help="auto, bash, zsh, fish or sh; auto is the shell that asks")] = "auto") -> None:
+    """Print what makes kubectl and ai-lab work in a shell of yours: eval "$(ai-lab env)", and in fish: ai-lab env | source."""
     from lab_checks.engine.api import environment
 
+    if shell not in ("auto", *shell_setup.KINDS):
+        raise die(f'there is no shell called "{shell}" here', USAGE, f"one of: auto, {', '.join(shell_setup.KINDS)}")
     found = clusters.in_use()
     if found is None:
         raise die("no lab cluster has been started yet", NO_CLUSTER, "ai-lab up")
-    for name, value in environment(found.kubeconfig).items():
-        typer.echo(f"export {name}={shlex.quote(value)}")
+    typer.echo(shell_setup.lines(shell_setup.asking() if shell == "auto" else shell, environment(found.kubeconfig)))
 
 
 def open_course(
@@ -148,19 +152,24 @@ def open_course(
     _note_learner(None, ask=True)
     found = _up(cluster)
     where = folder or paths.learners_notebooks()
+    progress = TerminalProgress()
     try:
-        fresh = jupyter.copy_notebooks(where)
+        with progress.step(f"Your notebooks in {tilde(where)}"):
+            begun = where.exists()
+            lock = jupyter.lock(where, lambda: progress.say("another `ai-lab open` is starting JupyterLab on them; waiting for it"))
+            fresh = jupyter.copy_notebooks(where)
     except OSError as problem:
         raise die(f"the notebooks cannot be copied to {where}: {problem.strerror}", USAGE, "ai-lab open --folder SOME/FOLDER") from None
-    if fresh:
-        typer.echo(f"Notebooks in {where}: {', '.join(fresh)}", err=True)
+    if begun and fresh:
+        progress.say(f"new or renewed: {', '.join(fresh)}")
     running = jupyter.running(where)
     if running:
-        typer.echo(f"JupyterLab is already open on these notebooks: {running}")
+        typer.echo(f"JupyterLab is already open on these notebooks: {jupyter.address(running)}")
         if browser:
-            typer.launch(running)
+            jupyter.show_in_browser(running)
         return
-    raise typer.Exit(jupyter.run(where, found.kubeconfig, port, browser))
+    goes_on = typable("The lab cluster goes on running; stop it with: ai-lab down")
+    jupyter.become_jupyterlab(where, found.kubeconfig, port, browser, f"JupyterLab has stopped. {goes_on}", lock)
 
 
 def doctor(as_json: JsonOption = False) -> None:
@@ -177,8 +186,8 @@ def doctor(as_json: JsonOption = False) -> None:
                 if finding.area == area:
                     sign, colour = {"ok": ("✔", "green"), "warn": ("!", "yellow"), "missing": ("✘", "red")}[finding.state]
                     typer.secho(f"  {sign} ", fg=colour, nl=False)
-                    typer.echo(f"{finding.name}: {finding.seen}")
+                    echo(f"{finding.name}: {finding.seen}")
                     if finding.mend:
-                        typer.echo(f"      mend: {finding.mend}")
+                        echo(f"      mend: {finding.mend}")
     broken = any(finding.state == "missing" and finding.area in ("course", "embedded") for finding in findings)
     raise typer.Exit(FAILED if broken else 0)

@@ -15,7 +15,7 @@ from typing import Any
 
 from clusters import ClusterError
 from lab_checks.engine import course, learner
-from lab_checks.engine.api import Api, environment
+from lab_checks.engine.api import Api, environment, search_path
 from lab_checks.engine.course import Exercise, UnknownName
 from lab_checks.engine.session import Session, when
 from lab_checks.engine.verdict import Outcome, Verdict
@@ -210,6 +210,8 @@ class LabNotebook:
 
 def open_lab(name: str) -> LabNotebook:
     """The lab called `name`, with kubectl in this notebook's cells set to the lab's cluster where one is up."""
+    # Without a cluster too: what a cell is told to do about it is an ai-lab command.
+    os.environ["PATH"] = search_path()
     lab = LabNotebook(name)
     cells.watch(lab._session, lab._words)
     try:

@@ -1,11 +1,20 @@
-"""What all commands of `ai-lab` share on a terminal: exit statuses, errors for people, progress step by step, verdicts."""
+"""What all commands of `ai-lab` share on a terminal: exit statuses, errors for people, progress step by step, verdicts.
+
+Everything that may tell a person to type `ai-lab …` goes through `echo`, which writes the command as it can be typed in this very shell.
+"""
 
 from __future__ import annotations
 
+import functools
+import os
+import re
+import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,11 +30,48 @@ FAILED, USAGE, NOT_YET, CHECKER, NO_CLUSTER = 1, 2, 3, 4, 5
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
+# A command of the course in a sentence: the name, and a subcommand after it.
+_MENTIONED = re.compile(
+    r"(?<![\w./=-])ai-lab(?= (?:answer|check|dev|diagnose|doctor|down|env|hint|images|interview|open|progress|report|reset|start|status|up)\b)"
+)
+
+
+@functools.cache
+def command() -> str:
+    """`ai-lab` as it can be typed in the shell that runs this process: by its name where PATH leads to this installation, else by its path."""
+    own = Path(sys.executable).with_name("ai-lab")
+    found = shutil.which("ai-lab")
+    if (found and os.path.samefile(found, own)) if own.exists() else True:
+        return "ai-lab"
+    beside = Path.cwd()
+    return shlex.quote(str(own.relative_to(beside) if own.is_relative_to(beside) else own))
+
+
+def typable(text: str) -> str:
+    """`text` with each command of the course as it can be typed in this shell."""
+    name = command()
+    return text if name == "ai-lab" else _MENTIONED.sub(lambda _: name, text)
+
+
+def echo(text: str, *, err: bool = False, fg: str | None = None) -> None:
+    """Prints `text` for a person, with the course's commands as they can be typed here."""
+    typer.secho(typable(text), fg=fg, err=err)
+
+
+def tilde(path: Path) -> str:
+    """A path as people write it, with ~ for the home folder."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return str(path)
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) and path != home else str(path)
+
+
 def die(what: str, code: int, next: str = "") -> typer.Exit:
     """Prints an error for people and gives the exit to raise."""
-    typer.secho(f"✘ {what}", fg="red", err=True)
+    echo(f"✘ {what}", fg="red", err=True)
     if next:
-        typer.echo(f"  next: {next}", err=True)
+        echo(f"  next: {next}", err=True)
     return typer.Exit(code)
 
 
@@ -47,7 +93,7 @@ class TerminalProgress(clusters.Progress):
         typer.echo(f"{title} ({time.monotonic() - began:.1f} s)", err=True)
 
     def say(self, line: str) -> None:
-        typer.echo(f"  {line}", err=True)
+        echo(f"  {line}", err=True)
 
     def detail(self, line: str) -> None:
         if sys.stderr.isatty():
@@ -83,7 +129,7 @@ class TerminalProgress(clusters.Progress):
 def open_session() -> Session:
     from lab_checks.engine.session import Session
 
-    return Session(say=lambda line: typer.echo(f"… {line}", err=True))
+    return Session(say=lambda line: echo(f"… {line}", err=True))
 
 
 def exit_status(verdicts: list[Verdict]) -> int:
@@ -99,6 +145,6 @@ def exit_status(verdicts: list[Verdict]) -> int:
 def show(verdict: Verdict) -> None:
     colours = {"passed": "green", "failed": "red", "not yet": "yellow", "checker error": "magenta"}
     first, *rest = verdict.lines()
-    typer.secho(first, fg=colours[str(verdict.outcome)])
+    echo(first, fg=colours[str(verdict.outcome)])
     for line in rest:
-        typer.echo(line)
+        echo(line)

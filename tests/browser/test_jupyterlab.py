@@ -1,10 +1,12 @@
-"""A learner's first minute: `ai-lab open`, JupyterLab in a real browser, the first exercise started and checked there."""
+"""A learner's first minutes: `ai-lab open`, JupyterLab in a real browser, the first exercise started and checked there, and what the README and
+lab 00 say to type, typed in a terminal and in a cell."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -12,14 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
-from lab_checks.face import jupyter
 from tests.conftest import BIN, ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
+MANY_CELLS = 60  # more than stand before anything that is waited for; JupyterLab makes the cells of a long notebook while it is read
 PATIENCE = 180_000  # milliseconds: kernels start slowly on busy machines
+
+# What /etc/profile does on Debian, and what learners write into theirs: neither may cost them the course's commands.
+PROFILE = "export PATH=/usr/local/bin:/usr/bin:/bin\nexport KUBECONFIG=/somewhere/else\necho profile was read\n"
 
 
 def chromium() -> str | None:
@@ -33,32 +39,36 @@ def chromium() -> str | None:
         return "" if Path(playwright.chromium.executable_path).exists() else None
 
 
+def learner_environment(home: Path) -> dict[str, str]:
+    """The environment of a learner whose shell is bash, started where no terminal is: JupyterLab's terminals are login shells then."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("AI_LAB", "JUPYTER", "KUBE"))}
+    return {**others, "HOME": str(home), "AI_LAB_HOME": str(home / "state"), "SHELL": shutil.which("bash") or "", "PATH": "/usr/bin:/bin"}
+
+
 @pytest.fixture(scope="module")
 def jupyterlab() -> Iterator[tuple[str, Path]]:
     """(address with token, the folder with the learner's copies) of a JupyterLab that `ai-lab open` has opened."""
     home = Path(tempfile.mkdtemp(prefix="ai-lab-browser-"))
     folder = home / "my-labs"
-    environment = {**os.environ, "AI_LAB_HOME": str(home)}
-    log = (home / "open.log").open("w")
-    process = subprocess.Popen(
-        [str(BIN / "ai-lab"), "open", "--cluster", "embedded", "--no-browser", "--folder", str(folder)],
-        env=environment, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    (home / ".bash_profile").write_text(PROFILE)
+    environment = learner_environment(home)
+    said = home / "said"
+    with said.open("w") as output:
+        process = subprocess.Popen(
+            [str(BIN / "ai-lab"), "open", "--cluster", "embedded", "--no-browser", "--folder", str(folder)],
+            env=environment, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
     try:
         deadline = time.monotonic() + 120
-        while not (address := jupyter.running(folder)):
-            assert process.poll() is None, (home / "open.log").read_text()
-            assert time.monotonic() < deadline, (home / "open.log").read_text()
+        while not (address := re.search(r"http://127\S+", said.read_text())):
+            assert process.poll() is None, said.read_text()
+            assert time.monotonic() < deadline, said.read_text()
             time.sleep(0.3)
-        yield address, folder
+        yield address[0], folder
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-            time.sleep(0.5)
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(60)
+        process.terminate()
+        process.wait(60)
         subprocess.run([str(BIN / "ai-lab"), "down"], env=environment, check=False, timeout=60)
-        log.close()
         shutil.rmtree(home, ignore_errors=True)
 
 
@@ -98,8 +108,9 @@ def shot(page: Any, name: str) -> None:
 
 def open_notebook(page: Any, address: str, name: str) -> None:
     base, _, query = address.partition("?")
-    page.goto(f"{base}/tree/{name}?{query}", timeout=PATIENCE)
+    page.goto(f"{base}/tree/{name}?{query}&reset", timeout=PATIENCE)
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=PATIENCE)
+    page.wait_for_selector(".jp-NotebookPanel .jp-Spinner", state="detached", timeout=PATIENCE)
     page.wait_for_selector(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=PATIENCE)
 
 
@@ -107,8 +118,7 @@ def run_to(page: Any, marker: str) -> None:
     """Runs cell after cell, as a learner does with Shift+Enter, until an output shows `marker`."""
     page.click(".jp-Notebook .jp-Cell >> nth=0")
     page.keyboard.press("Escape")
-    cells = page.locator(".jp-Notebook .jp-Cell").count()
-    for _ in range(cells + 2):
+    for _ in range(MANY_CELLS):
         page.keyboard.press("Shift+Enter")
         page.wait_for_selector(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=PATIENCE)
         if page.locator(f".jp-OutputArea-output:has-text('{marker}')").count():
@@ -134,7 +144,79 @@ def test_opening_twice_says_where_it_is_open_and_starts_nothing(jupyterlab: tupl
     address, folder = jupyterlab
     done = subprocess.run(
         [str(BIN / "ai-lab"), "open", "--cluster", "embedded", "--no-browser", "--folder", str(folder)],
-        env={**os.environ, "AI_LAB_HOME": str(folder.parent)}, capture_output=True, text=True, check=False, timeout=120,
+        env=learner_environment(folder.parent), capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert address in done.stdout
+
+
+# What the README and lab 00 tell people to type, in this order, and what has to appear then.
+TYPED = (
+    ("ai-lab status", r"embedded: ready"),
+    ("kubectl get nodes", r"ai-lab-worker3\s+Ready"),
+    ('eval "$(ai-lab env)"', r""),
+    ("ai-lab doctor", r"Python: 3\."),
+    ("ai-lab progress", r"03-pending"),
+    ("ai-lab check 00-welcome", r"\[not yet\]"),
+    ("ai-lab start 00-welcome/cluster-map", r"\[started\]"),
+    ("ai-lab hint 00-welcome/cluster-map", r"\[hint 1 of \d"),
+    ("ai-lab interview", r"three-probes"),
+    ("ai-lab up", r"cluster is up"),
+)
+
+
+def test_what_people_are_told_to_type_works_in_a_jupyterlab_terminal(page: Any, jupyterlab: tuple[str, Path]) -> None:
+    address, _ = jupyterlab
+    told = (ROOT / "README.md").read_text() + (ROOT / "solutions" / "00-welcome.md").read_text()
+    shown: list[str] = []
+
+    def listen(socket: Any) -> None:
+        if "/terminals/websocket/" in socket.url:
+            socket.on("framereceived", lambda frame: shown.append(frame if isinstance(frame, str) else frame.decode()))
+
+    def output() -> str:
+        """What the shell has printed so far, as it came to the browser."""
+        frames = [json.loads(each) for each in shown]
+        text = "".join(frame[1] for frame in frames if frame[0] == "stdout")
+        return re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|\].*?(\x07|\x1b\\\\))", "", text)
+
+    def await_output(pattern: str, since: int) -> None:
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not re.search(pattern, output()[since:], re.S):
+            assert time.monotonic() < deadline, output()[since:]
+            page.wait_for_timeout(100)
+
+    page.on("websocket", listen)
+    base, _, query = address.partition("?")
+    page.goto(f"{base}?{query}&reset", timeout=PATIENCE)
+    page.click(".jp-LauncherCard[data-category='Other'] >> text=Terminal", timeout=PATIENCE)
+    page.wait_for_selector(".jp-Terminal .xterm-helper-textarea", state="attached", timeout=PATIENCE)
+    await_output("profile was read", 0)
+    for command, pattern in TYPED:
+        name = " ".join(command.split()[:2]) if command.startswith("ai-lab") else command
+        assert name in told or name.removeprefix("ai-lab ") in told, f"nobody is told to type {command!r}"
+        since = len(output())
+        page.locator(".jp-Terminal .xterm-helper-textarea").press_sequentially(f"{command}; echo status=$?=")
+        page.keyboard.press("Enter")
+        await_output(r"status=\d+=", since)
+        answer = output()[since:]
+        assert re.search(pattern, answer), answer
+        assert "command not found" not in answer
+    shot(page, "terminal")
+
+
+def test_what_people_are_told_to_type_works_in_a_cell(page: Any, jupyterlab: tuple[str, Path]) -> None:
+    address, folder = jupyterlab
+    cells = ["!ai-lab status", "!kubectl get nodes", "%%bash\nai-lab status && kubectl get nodes"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in cells])
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    nbformat.write(notebook, folder / "mine.ipynb")
+    open_notebook(page, address, "mine.ipynb")
+    page.click(".jp-Notebook .jp-CodeCell >> nth=0")
+    for number in range(len(cells)):
+        page.keyboard.press("Shift+Enter")
+        page.wait_for_selector(f".jp-CodeCell .jp-InputPrompt:has-text('[{number + 1}]:')", timeout=PATIENCE)
+    outputs = page.locator(".jp-Notebook .jp-CodeCell").all_inner_texts()[: len(cells)]
+    shot(page, "cells")
+    assert ["embedded: ready" in each for each in outputs] == [True, False, True], outputs
+    assert [bool(re.search(r"ai-lab-worker3\s+Ready", each)) for each in outputs] == [False, True, True], outputs

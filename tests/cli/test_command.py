@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lab_checks import cli
+from lab_checks.face import terminal
 from tests.conftest import BIN
 
 
@@ -41,6 +43,31 @@ def test_what_cannot_be_done_is_said_with_what_to_do_next(arguments: list[str], 
     assert done.returncode == code, done.stdout + done.stderr
     assert words in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_next_command_is_said_as_it_can_be_typed_there(tmp_path: Path) -> None:
+    def next_step(folder: Path, path: str) -> str:
+        done = subprocess.run(
+            [str(BIN / "ai-lab"), "status"], env={**os.environ, "AI_LAB_HOME": str(tmp_path), "PATH": path}, cwd=folder,
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        return done.stderr.splitlines()[-1].strip()
+
+    assert next_step(BIN.parent, "/usr/bin:/bin") == "next: bin/ai-lab up"
+    assert next_step(tmp_path, "/usr/bin:/bin") == f"next: {BIN}/ai-lab up"
+    assert next_step(tmp_path, f"/usr/bin:{BIN}") == "next: ai-lab up"
+    (tmp_path / "ai-lab").write_text("#!/bin/sh\n")
+    (tmp_path / "ai-lab").chmod(0o755)
+    assert next_step(tmp_path, f"{tmp_path}:{BIN}") == f"next: {BIN}/ai-lab up"
+
+
+def test_every_command_is_known_where_messages_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "command", lambda: "/there/ai-lab")
+    names = [each.name or each.callback.__name__ for each in cli.app.registered_commands if each.callback]
+    for name in [*names, "interview", "images", "dev"]:
+        assert terminal.typable(f"next: ai-lab {name}, or `ai-lab {name} x`") == f"next: /there/ai-lab {name}, or `/there/ai-lab {name} x`"
+    for other in ("--field-manager=ai-lab up", "the kind cluster called ai-lab", "ai-lab-worker2", "x/ai-lab up", "ai-lab updates"):
+        assert terminal.typable(other) == other
 
 
 def test_status_is_json_without_a_cluster_too(tmp_path: Path) -> None:
