@@ -337,6 +337,19 @@ def test_a_lost_root_of_the_table_costs_no_object(state: tuple[Path, States]) ->
     assert saved == newest(states)
 
 
+def test_damaged_words_of_the_schema_are_refused_in_words(state: tuple[Path, States]) -> None:
+    folder, states = state
+    Store(folder).close()
+    content = (folder / "state.db").read_bytes()
+    # Each byte of the page that describes the tables: some come back in SQLite's own error, as bytes that are no text.
+    end = content.rindex(b"CREATE TABLE objects", 0, PAGE) + 60
+    for place in range(end - 100, end, 7):
+        copy_database(folder, folder.parent / f"at-{place}")
+        shutil.copyfile(folder / "state.acknowledged", folder.parent / f"at-{place}" / "state.acknowledged")
+        (folder.parent / f"at-{place}" / "state.db").write_bytes(content[:place] + b"\x9c" + content[place + 1 :])
+        assert check(folder.parent / f"at-{place}", states) is not None
+
+
 def layout_1(folder: Path) -> None:
     """A folder as the first version of the lab left it."""
     folder.mkdir()

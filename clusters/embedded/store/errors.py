@@ -45,12 +45,16 @@ _REFUSED = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
-_UNREADABLE = frozenset({sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ})
+_READ_ERRORS = frozenset({sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ})
 
 
-def refused_by_the_machine(error: sqlite3.Error) -> bool:
+# What reading a damaged database raises: the words of SQLite's own error may hold bytes of the file that are no text.
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError, OverflowError)
+
+
+def refused_by_the_machine(error: Exception) -> bool:
     """Whether the disk or the system refused (full, read-only, out of memory), rather than what is in the file being wrong."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return False
-    return code & 0xFF in _REFUSED or (code & 0xFF == sqlite3.SQLITE_IOERR and code not in _UNREADABLE)
+    return code & 0xFF in _REFUSED or (code & 0xFF == sqlite3.SQLITE_IOERR and code not in _READ_ERRORS)

@@ -17,7 +17,7 @@ import orjson
 
 from clusters.embedded.store import acknowledged
 from clusters.embedded.store.acknowledged import Acknowledged
-from clusters.embedded.store.errors import StoreError, refused_by_the_machine
+from clusters.embedded.store.errors import UNREADABLE, StoreError, refused_by_the_machine
 from clusters.embedded.store.files import APPLICATION_ID, LAYOUT, SCHEMA, Files, Key, add, counter_of, sum_of
 
 Object = dict[str, Any]
@@ -74,10 +74,11 @@ def load(files: Files) -> Iterator[Loaded | None]:
     try:
         try:
             loaded = _verified(connection, record, record_problem, files)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             if refused_by_the_machine(error):
                 raise
-            raise Damage(*filter(None, [record_problem, f"{files.database.name}: {error}"])) from None
+            why = str(error) if isinstance(error, sqlite3.Error) else "database disk image is malformed"
+            raise Damage(*filter(None, [record_problem, f"{files.database.name}: {why}"])) from None
         yield loaded
     finally:
         connection.close()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from clusters.embedded.store import acknowledged, pages
-from clusters.embedded.store.errors import StoreError
+from clusters.embedded.store.errors import UNREADABLE, StoreError
 from clusters.embedded.store.files import PAGE, Files, Key, counter_of, replace, sum_of, write_database
 from clusters.embedded.store.loading import parsed
 
@@ -186,7 +186,7 @@ def _rows(database: sqlite3.Connection, statement: str, *values: Any) -> tuple[l
     try:
         for row in database.execute(statement, values):
             found.append(row)
-    except (sqlite3.Error, OverflowError):
+    except UNREADABLE:
         return found, False
     return found, True
 
