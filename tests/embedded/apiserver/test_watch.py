@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from clusters.embedded import store as stores
 from clusters.embedded.apiserver.server import ApiServer
+from clusters.embedded.store import history
 
 from .conftest import Http
 
@@ -101,7 +101,7 @@ async def test_a_watch_ends_when_its_time_is_over(http: Http) -> None:
 
 
 async def test_a_version_that_is_too_old_is_told_as_an_error_event(http: Http, server: ApiServer, monkeypatch: Any) -> None:
-    monkeypatch.setattr(stores, "_HISTORY_CHANGES", 10)
+    monkeypatch.setattr(history, "_HISTORY_CHANGES", 10)
     version = (await http("GET", MAPS)).body["metadata"]["resourceVersion"]
     for number in range(30):
         await http("POST", MAPS, config_map(f"m{number}"))
