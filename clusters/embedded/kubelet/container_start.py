@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,7 @@ class ContainerStarter:
             container.user = user(pod, container.spec, image)
             argv(container.spec, image, env)
             volumes = self._configs.mounts(container.spec, env)
+            target = self._target_process(container.spec)
             await self._services.devices.pre_start(worker.uid, container.name)
         except ImageError as error:
             emit("Warning", "Failed", f"Error: {error.reason}")
@@ -80,7 +82,8 @@ class ContainerStarter:
             return False
 
         def config(container_id: str, message_file: Path) -> ContainerConfig:
-            return self._configs.make(pod, container.spec, image, env, volumes, container_id, message_file)
+            made = self._configs.make(pod, container.spec, image, env, volumes, container_id, message_file)
+            return replace(made, target=target)
 
         try:
             container.start(self._services.launcher, image, config, self._services.memory)
@@ -99,6 +102,18 @@ class ContainerStarter:
         emit("Normal", "Created", "Container created")
         emit("Normal", "Started", "Container started")
         return await self._after_start(pod, container)
+
+    def _target_process(self, spec: Object) -> int | None:
+        """The first process of an ephemeral container's target. Raises ConfigError (startSpec.getTargetID)."""
+        name = spec.get("targetContainerName")
+        if not name:
+            return None
+        target = self._worker.container(name)
+        if target is None or target.instance is None:
+            raise ConfigError(f"unable to find target container {name}")
+        if not target.running or target.instance.process is None:
+            raise ConfigError(f"container {name} is not running")
+        return target.instance.process.pid
 
     async def _after_start(self, pod: Object, container: PodContainer) -> bool:
         instance = container.instance

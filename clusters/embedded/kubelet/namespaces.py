@@ -64,6 +64,7 @@ class Root:
 
     `binds` are this machine's own parts, to places that are there. `volumes` come after them, as `source` a path without links, as `target`
     an absolute path of the container whose links are followed inside it; the place is made where it is missing.
+    `joined` are the handles of another container (`pid_handles`) whose processes are to be seen, as `kubectl debug --target` asks for.
     Without `own_pids` the container sees the machine's processes: where a new /proc may not be mounted (a container around the lab hides
     parts of its own), there is no other way.
     """
@@ -76,6 +77,7 @@ class Root:
     uid: int
     gid: int
     own_pids: bool = True
+    joined: Handles | None = None
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,18 @@ def _go_on_as_child(report: Report) -> None:
 
 def enter(root: Root, cwd: str, rights: Rights, report: Report) -> None:
     """Moves this process into a private root, as `uid` and `gid` there. Raises OSError."""
+    if root.joined is not None:
+        for each in root.joined.files:
+            _check(_libc.setns(each, 0), "setns")
+        _check(_libc.unshare(_NEW_NS), "unshare")
+        process = _process_folder()
+    else:
+        uid, gid = os.geteuid(), os.getegid()
+        _check(_libc.unshare(_NEW_USER | _NEW_NS | (_NEW_PID if root.own_pids else 0)), "unshare")
+        process = _process_folder()
+        _map_ids(process, (root.uid, uid), (root.gid, gid))
+    # What this user is called in the outer user namespace: another container's may have another name for him.
     uid, gid = os.geteuid(), os.getegid()
-    _check(_libc.unshare(_NEW_USER | _NEW_NS | (_NEW_PID if root.own_pids else 0)), "unshare")
-    process = _process_folder()
-    _map_ids(process, (root.uid, uid), (root.gid, gid))
     if root.own_pids:
         _go_on_as_child(report)
         process = _process_folder()
@@ -178,7 +188,7 @@ def enter(root: Root, cwd: str, rights: Rights, report: Report) -> None:
     _check(_libc.umount2(b".", _DETACH), "umount")
     os.chdir("/")
     _check(_libc.unshare(_NEW_USER | _NEW_NS | _NEW_IPC | _NEW_UTS), "unshare")
-    _map_ids(process, (root.uid, root.uid), (root.gid, root.gid))
+    _map_ids(process, (root.uid, uid), (root.gid, gid))
     name = root.hostname.encode()
     _check(_libc.sethostname(name, len(name)), "sethostname")
     # Inside the root, so that it does not matter where links lead.
@@ -279,18 +289,26 @@ def handles(pid: int, own_pids: bool) -> Handles:
     opened: list[int] = []
     try:
         if own_pids:
-            pids = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-            # A PID namespace is joined with the rights of the user namespace that owns it: the outer one.
-            try:
-                opened.append(fcntl.ioctl(pids, _GET_USERNS))
-            finally:
-                opened.append(pids)
+            opened += pid_handles(pid).files
         for kind in ("user", "mnt", "ipc", "uts"):
             opened.append(os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC))
     except OSError:
         Handles(tuple(opened), own_pids).close()
         raise
     return Handles(tuple(opened), own_pids)
+
+
+def pid_handles(pid: int) -> Handles:
+    """The PID namespace of a process that entered a root, and before it the user namespace with whose rights it is joined: the outer one.
+
+    The caller closes them. Raises OSError where the process is gone.
+    """
+    pids = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return Handles((fcntl.ioctl(pids, _GET_USERNS), pids), own_pids=True)
+    except OSError:
+        os.close(pids)
+        raise
 
 
 def join(found: Handles, cwd: str, rights: Rights, report: Report) -> None:

@@ -35,9 +35,10 @@ class Mount:
 class ContainerConfig:
     """All that a launcher needs. `argv`, `env`, `cwd` and mounts are what the container sees; `folder` is for the launcher's own use.
 
-    `user` is (uid, gid); `capabilities` are names without `CAP_`; `hidden_env` is for the shim and never rewritten: folders that it names are
-    to be read, but for those of `writable_below` (a variable of it, a folder below the one it names). Paths in the container are
-    absolute and without `..`, the mounts' `host_path` without links.
+    `user` is (uid, gid); `capabilities` are names without `CAP_`; `target` is the first process of the container whose processes are to be
+    seen. `hidden_env` is for the shim and never rewritten: folders that it names are to be read, but for those of `writable_below` (a
+    variable of it, a folder below the one it names). Paths in the container are absolute and without `..`, the mounts' `host_path`
+    without links.
     """
 
     id: str
@@ -51,6 +52,7 @@ class ContainerConfig:
     user: tuple[int, int] = (0, 0)
     capabilities: frozenset[str] = DEFAULT
     no_new_privileges: bool = False
+    target: int | None = None
     hidden_env: dict[str, str] = field(default_factory=dict)
     writable_below: tuple[tuple[str, str], ...] = ()
     stdin: bool = False

@@ -20,6 +20,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from clusters.embedded.images import Image
@@ -217,11 +218,20 @@ class StrictContainer:
         config = self._config
         root, hidden = self._root()
         self._env = self._environment(hidden)
+        if config.target is not None and self._own_pids:
+            try:
+                root = replace(root, joined=namespaces.pid_handles(config.target))
+            except OSError:
+                raise StartError("container is not running") from None
 
         def prepare(report: Report) -> None:
             namespaces.enter(root, config.cwd, self._rights, report)
 
-        self.process = self._spawn(config.argv, output, prepare, stdin=config.stdin, tty=config.tty)
+        try:
+            self.process = self._spawn(config.argv, output, prepare, stdin=config.stdin, tty=config.tty)
+        finally:
+            if root.joined is not None:
+                root.joined.close()
 
     def _environment(self, hidden: dict[str, str]) -> dict[str, str]:
         env = {"PATH": ":".join(self._config.image.path), "HOME": "/root", **self._config.env}

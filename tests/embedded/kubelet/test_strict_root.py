@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from clusters.embedded.kubelet import strict
 
-from .conftest import Node, running_node
+from .conftest import PYTHON, Node, running_node
 
 # The portable launcher gives no root of its own.
 pytestmark = pytest.mark.parametrize("any_node", ["strict"], indirect=True)
@@ -245,6 +245,24 @@ async def test_a_container_cannot_signal_the_machine_s_processes(node: Node) -> 
     await node.run("own", "sh", "-c", f"kill -0 {os.getpid()} || echo refused", restartPolicy="Never")
     await node.until_phase("own", "Succeeded")
     assert "refused" in await node.logs("own")
+
+
+@pytest.mark.usefixtures("own_pids")
+@pytest.mark.parametrize(("uid", "debugger_uid"), [(0, 0), (1000, 2000)])
+async def test_a_debugger_sees_the_processes_of_its_target(node: Node, uid: int, debugger_uid: int) -> None:
+    await node.run("own", "sleep", "600", securityContext={"runAsUser": uid})
+    await node.until_phase("own", "Running")
+    look = "tr '\\0' ' ' < /proc/1/cmdline; id -u; test -w /proc/sys/kernel/core_pattern || echo locked; kill -TERM 1 && echo may"
+    debugger = {
+        "name": "debugger",
+        "image": PYTHON,
+        "command": ["sh", "-c", look],
+        "targetContainerName": "main",
+        "securityContext": {"runAsUser": debugger_uid},
+    }
+    await node.client.patch("pods", "own", {"spec": {"ephemeralContainers": [debugger]}}, "default", subresource="ephemeralcontainers")
+    await node.until_state("own", "terminated", container="debugger")
+    assert (await node.logs("own", container="debugger")).split() == ["sleep", "600", str(debugger_uid), "locked", "may"]
 
 
 @pytest.mark.usefixtures("own_pids")
