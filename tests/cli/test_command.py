@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from lab_checks import cli
-from lab_checks.face import terminal
+from lab_checks.face import cli, terminal
 from tests.conftest import BIN
 
 
 def run(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command in a shell whose PATH leads to it."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
-        [str(BIN / "ai-lab"), *arguments], env={**os.environ, "AI_LAB_HOME": str(home), **environment},
+        [str(BIN / "ai-lab"), *arguments], env={**os.environ, "PATH": path, "AI_LAB_HOME": str(home), **environment},
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
 

@@ -37,7 +37,7 @@ class Desk:
     def environment(self) -> dict[str, str]:
         return {
             **os.environ, "AI_LAB_HOME": str(self.folder), "HOME": str(self.folder), "JUPYTER_RUNTIME_DIR": str(self.folder / "runtime"),
-            "JUPYTER_CONFIG_DIR": str(self.folder / "config"), "PATH": "/usr/bin:/bin", "TERM": "xterm",
+            "JUPYTER_CONFIG_DIR": str(self.folder / "config"), "PATH": "/usr/bin:/bin", "TERM": "xterm", "AI_LAB_LEARNER": "Mira",
         }  # fmt: skip
 
     def opens(self, *arguments: str) -> pexpect.spawn[str]:
