@@ -48,6 +48,8 @@ class Record:
     uri: str
     user: User | None = None
     impersonated: User | None = None
+    # The verb that allowed it, where that was one of constrained impersonation.
+    constraint: str = ""
     user_agent: str = ""
     source: str = "127.0.0.1"
     object_ref: Object | None = None
@@ -70,6 +72,8 @@ class Record:
         }
         if self.impersonated is not None:
             event["impersonatedUser"] = _user(self.impersonated)
+        if self.constraint:
+            event["authenticationMetadata"] = {"impersonationConstraint": self.constraint}
         event["sourceIPs"] = [self.source]
         if self.user_agent:
             event["userAgent"] = self.user_agent

@@ -1,27 +1,43 @@
-"""Who sends a request: a client certificate, a bearer token, or nobody (system:anonymous); and whom they act as.
+"""Who sends a request: a client certificate, a bearer token, or nobody (system:anonymous).
 
 TLS has checked a certificate against the cluster's CA before it comes here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
 
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.errors import ApiError
-from clusters.embedded.pki import TokenIssuer
+from clusters.embedded.pki import ISSUER, TokenIssuer
 from clusters.embedded.store import Store
 
-ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
-_AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
+AUTHENTICATED = "system:authenticated"
+ANONYMOUS = User("system:anonymous", (UNAUTHENTICATED,))
+# Whom a token must be meant for to be good here (--api-audiences, by default the issuer).
+API_AUDIENCES = (ISSUER,)
 _ACCOUNT = "system:serviceaccount:"
-_EXTRA = "impersonate-extra-"
 
 
-def unauthorized() -> ApiError:
-    return ApiError(401, "Unauthorized", "Unauthorized")
+class Unauthorized(ApiError):
+    """401. `why` is for a TokenReview: a client is told no more than the word."""
+
+    def __init__(self, why: str):
+        super().__init__(401, "Unauthorized", "Unauthorized")
+        self.why = why
+
+
+def unauthorized(why: str = "invalid bearer token") -> Unauthorized:
+    return Unauthorized(why)
+
+
+def split_account(name: str) -> tuple[str, str] | None:
+    """(namespace, name) of a ServiceAccount's user name, None for another user's (serviceaccount.SplitUsername)."""
+    parts = name.removeprefix(_ACCOUNT).split(":")
+    return (parts[0], parts[1]) if name.startswith(_ACCOUNT) and len(parts) == 2 and all(parts) else None
 
 
 class Authenticator:
@@ -40,26 +56,48 @@ class Authenticator:
         return ANONYMOUS
 
     def from_token(self, token: str) -> User:
-        """The ServiceAccount of a token: it must still exist, and so must the Pod that the token is bound to."""
+        """The ServiceAccount of a token that is meant for this API. Raises Unauthorized."""
+        return self.review(token, API_AUDIENCES)[0]
+
+    def review(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]]:
+        """(the ServiceAccount, those of `audiences` that the token is meant for).
+
+        The account must still exist, and so must the object that the token is bound to. Raises Unauthorized.
+        """
         claims = self._tokens.verify(token)
         if claims is None:
             raise unauthorized()
+        meant_for = claims.get("aud") or []
+        shared = [each for each in meant_for if each in audiences]
+        if not shared:
+            raise unauthorized(f"token audiences {_listed(meant_for)} is invalid for the target audiences {_listed(audiences)}")
+        return self._account(claims), shared
+
+    def _account(self, claims: Mapping[str, Any]) -> User:
         own = claims["kubernetes.io"]
         namespace, account = own["namespace"], own["serviceaccount"]
         stored = self._store.get("serviceaccounts", account["name"], namespace)
         if stored is None or stored["metadata"]["uid"] != account["uid"]:
-            raise unauthorized()
+            raise unauthorized("service account token has been invalidated")
         extra: dict[str, tuple[str, ...]] = {"authentication.kubernetes.io/credential-id": (f"JTI={claims['jti']}",)}
+        self._check_bound(own, namespace)
         if "pod" in own:
-            pod = self._store.get("pods", own["pod"]["name"], namespace)
-            if pod is None or pod["metadata"]["uid"] != own["pod"]["uid"]:
-                raise unauthorized()
             extra["authentication.kubernetes.io/pod-name"] = (own["pod"]["name"],)
             extra["authentication.kubernetes.io/pod-uid"] = (own["pod"]["uid"],)
-            if "node" in own:
-                extra["authentication.kubernetes.io/node-name"] = (own["node"]["name"],)
+        if "node" in own:
+            extra["authentication.kubernetes.io/node-name"] = (own["node"]["name"],)
         name = f"{_ACCOUNT}{namespace}:{account['name']}"
-        return User(name, (*_account_groups(namespace), _AUTHENTICATED), account["uid"], extra)
+        return User(name, (*account_groups(namespace), AUTHENTICATED), account["uid"], extra)
+
+    def _check_bound(self, own: Mapping[str, Any], namespace: str) -> None:
+        """Raises Unauthorized where the object that the token is bound to has gone. A Pod's node is only told, not bound to."""
+        for kind in ("pod", "secret", "node"):
+            bound = own.get(kind)
+            if bound is None or (kind == "node" and "pod" in own):
+                continue
+            stored = self._store.get(f"{kind}s", bound["name"], None if kind == "node" else namespace)
+            if stored is None or stored["metadata"]["uid"] != bound["uid"]:
+                raise unauthorized("service account token has been invalidated")
 
 
 def _from_certificate(certificate: Mapping[str, Any]) -> User:
@@ -70,34 +108,14 @@ def _from_certificate(certificate: Mapping[str, Any]) -> User:
                 name = value
             elif key == "organizationName":
                 groups.append(value)
-    return User(name, (*groups, _AUTHENTICATED))
+    return User(name, (*groups, AUTHENTICATED))
 
 
-def _account_groups(namespace: str) -> tuple[str, str]:
+def _listed(texts: Sequence[str]) -> str:
+    """A list as Go's %q writes it."""
+    return "[" + " ".join(json.dumps(each) for each in texts) + "]"
+
+
+def account_groups(namespace: str) -> tuple[str, str]:
+    """The groups that every ServiceAccount of the namespace is in."""
     return "system:serviceaccounts", f"system:serviceaccounts:{namespace}"
-
-
-def impersonated(headers: Mapping[str, str], groups: list[str]) -> User | None:
-    """Whom the headers ask to act as, or None. `groups` are all values of Impersonate-Group. Raises ApiError 400 or 500 as upstream does.
-
-    A ServiceAccount gets its groups where none are named; everyone but system:anonymous counts as authenticated.
-    """
-    lowered = {key.lower(): value for key, value in headers.items()}
-    name = lowered.get("impersonate-user", "")
-    uid = lowered.get("impersonate-uid", "")
-    extra = {unquote(key.removeprefix(_EXTRA)): (value,) for key, value in lowered.items() if key.startswith(_EXTRA)}
-    if not name:
-        if groups or uid or extra:
-            raise ApiError(400, "BadRequest", "requested impersonation without impersonating a user")
-        return None
-    found = list(groups)
-    if name.startswith(_ACCOUNT) and not groups:
-        parts = name.removeprefix(_ACCOUNT).split(":")
-        if len(parts) == 2 and all(parts):
-            found.extend(_account_groups(parts[0]))
-    if name == ANONYMOUS.name:
-        if "system:unauthenticated" not in found:
-            found.append("system:unauthenticated")
-    elif _AUTHENTICATED not in found:
-        found.append(_AUTHENTICATED)
-    return User(name, tuple(found), uid, extra)

@@ -1,4 +1,4 @@
-"""What a user may do: RBAC over the stored roles and bindings (plugin/pkg/auth/authorizer/rbac)."""
+"""What a user may do: RBAC over the stored roles and bindings (plugin/pkg/auth/authorizer/rbac), and what nodes may do besides."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from clusters.embedded import selectors
+from clusters.embedded.apiserver import node_authorizer
+from clusters.embedded.apiserver.node_authorizer import NodeAuthorizer
 from clusters.embedded.apiserver.request import RequestInfo, User
 from clusters.embedded.errors import ApiError, qualified
 from clusters.embedded.store import Store
@@ -16,9 +18,6 @@ Object = dict[str, Any]
 _RBAC = "rbac.authorization.k8s.io"
 _MASTERS = "system:masters"
 _ACCOUNT = "system:serviceaccount:"
-# The control plane's own identities: what they may do is a matter of their code here, not of roles.
-_TRUSTED = frozenset({"system:apiserver", "system:kube-scheduler", "system:kube-controller-manager"})
-_NODES = "system:nodes"
 _EVERYTHING: list[Object] = [
     {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
     {"verbs": ["*"], "nonResourceURLs": ["*"]},
@@ -36,10 +35,15 @@ class Attributes:
     subresource: str = ""
     namespace: str | None = None
     name: str = ""
+    field_selector: str = ""
 
     @classmethod
     def of(cls, info: RequestInfo) -> Attributes:
-        return cls(info.verb, info.path, info.group, info.resource, info.subresource, info.namespace, info.name)
+        return cls(info.verb, info.path, info.group, info.resource, info.subresource, info.namespace, info.name, info.field_selector)
+
+    def selects(self, field: str, value: str) -> bool:
+        """Whether the request's field selector keeps to objects of which `field` is `value`."""
+        return any(each.strip() in (f"{field}={value}", f"{field}=={value}") for each in self.field_selector.split(","))
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class Grant:
 class Authorizer:
     def __init__(self, store: Store):
         self._store = store
+        self._nodes = NodeAuthorizer(store)
 
     def rules(self, user: User, namespace: str | None, problems: list[str] | None = None) -> Iterator[Grant]:
         """All rules of `user`, cluster-wide and (where one is given) in `namespace`; roles that are missing are told to `problems`."""
@@ -111,10 +116,11 @@ class Authorizer:
         """Every rule of `user` in `namespace`; of the superusers, the one that allows everything."""
         if self._is_super(user):
             return _EVERYTHING
-        return [grant.rule for grant in self.rules(user, namespace)]
+        own = node_authorizer.RULES if node_authorizer.node_of(user) else []
+        return [*own, *(grant.rule for grant in self.rules(user, namespace))]
 
     def _is_super(self, user: User) -> bool:
-        return _MASTERS in user.groups or user.name in _TRUSTED or _NODES in user.groups
+        return _MASTERS in user.groups
 
     def _through(self, binding: Object, user: User, namespace: str | None, problems: list[str] | None) -> Iterator[Grant]:
         subject = next((each for each in binding.get("subjects") or [] if _subject_is(each, user, namespace or "")), None)
@@ -158,14 +164,19 @@ class Authorizer:
     def decide(self, user: User, attributes: Attributes) -> Decision:
         if self._is_super(user):
             return Decision(True)
+        why_not = ""
+        if node := node_authorizer.node_of(user):
+            allowed, why_not = self._nodes.decide(node, attributes)
+            if allowed or (allowed is None and any(rule_allows(rule, attributes) for rule in node_authorizer.RULES)):
+                return Decision(True)
         problems: list[str] = []
         for grant in self.rules(user, attributes.namespace, problems):
             if rule_allows(grant.rule, attributes):
                 return Decision(True, grant.reason)
         if problems:
             listed = problems[0] if len(problems) == 1 else "[" + ", ".join(problems) + "]"
-            return Decision(False, f"RBAC: {listed}")
-        return Decision(False)
+            return Decision(False, "\n".join(filter(None, (why_not, f"RBAC: {listed}"))))
+        return Decision(False, why_not)
 
 
 def refusal(user: User, attributes: Attributes, decision: Decision) -> ApiError:
@@ -180,11 +191,3 @@ def refusal(user: User, attributes: Attributes, decision: Decision) -> ApiError:
     named = qualified(attributes.resource, attributes.group) + (f' "{attributes.name}"' if attributes.name else "")
     details = ({"name": attributes.name} if attributes.name else {}) | ({"group": attributes.group} if attributes.group else {})
     return ApiError(403, "Forbidden", f"{named} is forbidden: {message}", {**details, "kind": attributes.resource})
-
-
-def impersonation_of(name: str) -> Attributes:
-    """What a user must be allowed in order to act as `name`."""
-    if name.startswith(_ACCOUNT):
-        namespace, _, account = name.removeprefix(_ACCOUNT).partition(":")
-        return Attributes("impersonate", resource="serviceaccounts", namespace=namespace, name=account)
-    return Attributes("impersonate", resource="users", name=name)

@@ -130,6 +130,12 @@ class Handlers:
         exchange.record.request_object = loggable(resource.plural, info.subresource, found, len(raw))
         return validity.decode(found, duplicates, api_version, kind, exchange.query, exchange.warnings)
 
+    def _guard(self, exchange: Exchange, resource: Resource, namespace: str | None, obj: Object, old: Object | None) -> None:
+        """Raises ApiError 403 or 404 where the caller may write such objects and yet not this one."""
+        self._server.privileges.check(exchange.user, resource, namespace, obj, old)
+        if exchange.info.subresource == "approval" and old is not None:
+            self._server.privileges.check_approval(exchange.user, old)
+
     async def _create(self, exchange: Exchange, resource: Resource) -> web.Response:
         info, caller, namespace = exchange.info, self._caller(exchange), _namespace(exchange, resource)
         body = await self._body(exchange, resource)
@@ -139,7 +145,7 @@ class Handlers:
         if info.subresource:
             created = await self._server.subresources.create(caller, resource, namespace, info.name, info.subresource, body)
             return self._reply(exchange, resource, created, 201)
-        self._server.privileges.check(exchange.user, resource, namespace, body)
+        self._guard(exchange, resource, namespace, body, None)
         created = await self._registry.create(caller, resource, namespace, body)
         if exchange.record.object_ref is not None:
             exchange.record.object_ref["name"] = created["metadata"]["name"]
@@ -151,8 +157,12 @@ class Handlers:
         metadata = body.setdefault("metadata", {})
         if metadata.setdefault("name", info.name) != info.name:
             raise bad_request(f"the name of the object ({metadata['name']}) does not match the name on the URL ({info.name})")
-        self._server.privileges.check(exchange.user, resource, namespace, body)
-        updated = await self._change(caller, resource, namespace, info.name, info.subresource, lambda old: meta.copy(body))
+
+        def replace(old: Object) -> Object:
+            self._guard(exchange, resource, namespace, body, old)
+            return meta.copy(body)
+
+        updated = await self._change(caller, resource, namespace, info.name, info.subresource, replace)
         return self._reply(exchange, resource, updated)
 
     async def _change(
@@ -189,8 +199,10 @@ class Handlers:
 
         def transform(old: Object) -> Object:
             strategic = media == patching.STRATEGIC
-            checked = validity.decode_patched(plain(old), patch, strategic, api_version, kind, exchange.query, exchange.warnings)
-            self._server.privileges.check(exchange.user, resource, namespace, checked)
+            # Merging may change what it is given; the guard compares with the object as it was.
+            patched = plain(meta.copy(old))
+            checked = validity.decode_patched(patched, patch, strategic, api_version, kind, exchange.query, exchange.warnings)
+            self._guard(exchange, resource, namespace, checked, old)
             return checked
 
         patched = await self._change(caller, resource, namespace, info.name, info.subresource, transform, patched=True)
@@ -216,9 +228,10 @@ class Handlers:
         force = is_true(query.get("force"))
 
         def merge(live: Object | None) -> Object:
+            before = None if live is None else meta.copy(live)
             merged = server_side.apply(live, meta.copy(applied), caller.manager, force, info.subresource, meta.now())
             patching.keep_last_applied(merged, applied, caller.manager)
-            self._server.privileges.check(exchange.user, resource, namespace, merged)
+            self._guard(exchange, resource, namespace, merged, before)
             return merged
 
         try:

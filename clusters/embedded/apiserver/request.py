@@ -44,6 +44,7 @@ class RequestInfo:
     name: str = ""
     rest: str = ""
     name_in_path: bool = False
+    field_selector: str = ""
 
     @property
     def served(self) -> Resource | None:
@@ -91,7 +92,9 @@ def _resource_request(method: str, path: str, group: str, version: str, parts: l
             verb = "deletecollection"
     elif verb == "get" and watching and not subresource:
         verb = "watch"
-    return RequestInfo(path, verb, group, version, resource, subresource, namespace, name, rest, len(parts) > 1)
+    return RequestInfo(
+        path, verb, group, version, resource, subresource, namespace, name, rest, len(parts) > 1, query.get("fieldSelector", "")
+    )
 
 
 def _named_by_selector(text: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clusters.embedded import meta
+from clusters.embedded.apiserver.authentication import API_AUDIENCES, Unauthorized
 from clusters.embedded.apiserver.authorization import Attributes
 from clusters.embedded.apiserver.request import User
-from clusters.embedded.errors import ApiError, FieldError, bad_request, invalid
+from clusters.embedded.errors import FieldError, bad_request, invalid
 from clusters.embedded.resources import Resource
 
 if TYPE_CHECKING:
@@ -105,8 +106,10 @@ def _rules(server: ApiServer, user: User, resource: Resource, spec: Object) -> O
 
 
 def _token(server: ApiServer, spec: Object) -> Object:
+    if not spec.get("token"):
+        raise bad_request("token is required for TokenReview in authentication")
     try:
-        user = server.authenticator.from_token(spec.get("token", ""))
-    except ApiError:
-        return {"user": {}, "error": "invalid bearer token"}
-    return {"authenticated": True, "user": _user_info(user), "audiences": spec.get("audiences") or []}
+        user, audiences = server.authenticator.review(spec["token"], spec.get("audiences") or API_AUDIENCES)
+    except Unauthorized as error:
+        return {"user": {}, "error": error.why}
+    return {"authenticated": True, "user": _user_info(user), "audiences": audiences}

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from clusters.embedded import kubeconfig, pki
-from clusters.embedded.apiserver import authentication, authorization, bootstrap, expiry, representation, request
+from clusters.embedded.apiserver import authentication, authorization, bootstrap, expiry, impersonation, representation, request
 from clusters.embedded.apiserver.audit import AuditLog, Record, object_ref
 from clusters.embedded.apiserver.endpoints import Endpoints
 from clusters.embedded.apiserver.handlers import Handlers
@@ -164,24 +164,16 @@ class ApiServer:
         transport = http.transport
         certificate = transport.get_extra_info("peercert") if transport is not None else None
         exchange.user = record.user = self.authenticator.authenticate(certificate, http.headers.get("Authorization"))
-        other = authentication.impersonated(http.headers, http.headers.getall("Impersonate-Group", []))
-        if other is not None:
-            self._check_impersonation(exchange.user, other)
-            exchange.user = record.impersonated = other
         attributes = authorization.Attributes.of(exchange.info)
+        other = impersonation.wanted(http.headers)
+        if other is not None:
+            acting, record.constraint = impersonation.authorize(self.authorizer, exchange.user, other, attributes)
+            exchange.user = record.impersonated = acting
         decision = self.authorizer.decide(exchange.user, attributes)
         record.annotations["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"
         record.annotations["authorization.k8s.io/reason"] = decision.reason
         if not decision.allowed:
             raise authorization.refusal(exchange.user, attributes, decision)
-
-    def _check_impersonation(self, user: User, other: User) -> None:
-        wanted = [authorization.impersonation_of(other.name)]
-        wanted += [authorization.Attributes("impersonate", resource="groups", name=group) for group in other.groups]
-        for attributes in wanted:
-            decision = self.authorizer.decide(user, attributes)
-            if not decision.allowed:
-                raise authorization.refusal(user, attributes, decision)
 
     async def _dispatch(self, exchange: Exchange) -> web.StreamResponse:
         if exchange.info.resource is None:

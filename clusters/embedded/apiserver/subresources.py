@@ -11,8 +11,9 @@ from typing import Any
 
 from clusters.embedded import meta
 from clusters.embedded.apiserver import eviction
+from clusters.embedded.apiserver.authentication import API_AUDIENCES
 from clusters.embedded.apiserver.registry import Caller, Registry
-from clusters.embedded.errors import FieldError, bad_request, conflict, invalid, method_not_allowed
+from clusters.embedded.errors import ApiError, FieldError, bad_request, conflict, invalid, method_not_allowed
 from clusters.embedded.resources import Resource, by_name
 from clusters.embedded.selectors import text_of
 
@@ -24,6 +25,7 @@ Issuer = Callable[[Object, Object, Object | None], tuple[str, str]]
 # Updates that are answered here rather than by the generic registry.
 OWN_UPDATE = ("scale", "finalize", "approval")
 _MIN_TOKEN_SECONDS = 600
+_MAX_TOKEN_SECONDS = 2**32
 
 
 class Subresources:
@@ -119,32 +121,50 @@ class Subresources:
         return await self._registry.update(caller, resource, None, name, approved, subresource="status", patched=True)
 
     def _token(self, namespace: str | None, name: str, body: Object) -> Object:
+        """A TokenRequest answered (pkg/registry/core/serviceaccount/storage TokenREST.Create)."""
+        asked = body.get("metadata") or {}
+        for field_name, own, what in (("name", name, "name"), ("namespace", namespace, "namespace")):
+            if asked.get(field_name) and asked[field_name] != own:
+                why = f'Invalid value: "{asked[field_name]}": must match the service account {what} if specified'
+                raise _invalid_token_request(name, f"metadata.{field_name}", why)
         account = self._registry.stored(by_name()["serviceaccounts"], name, namespace)
+        uid = account["metadata"]["uid"]
+        if asked.get("uid") and asked["uid"] != uid:
+            why = f"the UID in the token request ({asked['uid']}) does not match the UID of the service account ({uid})"
+            raise conflict("TokenRequest", "authentication.k8s.io", name, why)
         spec = dict(body.get("spec") or {})
         seconds = spec.get("expirationSeconds")
         seconds = 3600 if seconds is None else seconds
         if not isinstance(seconds, int) or seconds < _MIN_TOKEN_SECONDS:
             why = f"Invalid value: {json.dumps(seconds)}: may not specify a duration less than 10 minutes"
-            raise invalid("TokenRequest", "authentication.k8s.io", name, [FieldError("spec.expirationSeconds", "FieldValueInvalid", why)])
+            raise _invalid_token_request("", "spec.expirationSeconds", why)
+        if seconds > _MAX_TOKEN_SECONDS:
+            why = f"Invalid value: {seconds}: may not specify a duration larger than 2^32 seconds"
+            raise _invalid_token_request("", "spec.expirationSeconds", why)
         spec["expirationSeconds"] = seconds
-        bound = self._bound_object(namespace, spec.get("boundObjectRef"))
+        spec["audiences"] = spec.get("audiences") or list(API_AUDIENCES)
+        bound = self._bound_object(namespace, name, spec.get("boundObjectRef"))
         token, expires = self._issue_token(account, spec, bound)
         return {
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",
             "metadata": {"name": name, "namespace": namespace, "creationTimestamp": meta.now()},
-            "spec": {"audiences": spec.get("audiences") or [DEFAULT_AUDIENCE], **spec},
+            "spec": spec,
             "status": {"token": token, "expirationTimestamp": expires},
         }
 
-    def _bound_object(self, namespace: str | None, reference: Object | None) -> Object | None:
+    def _bound_object(self, namespace: str | None, account: str, reference: Object | None) -> Object | None:
         if not reference:
             return None
         plural = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}.get(reference.get("kind", ""))
         if plural is None:
-            raise bad_request(f"cannot bind token for serviceaccount to object of type {reference.get('kind')!r}")
+            group, _, version = (reference.get("apiVersion") or "").rpartition("/")
+            shown = f"{group}/{version}, Kind={reference.get('kind', '')}"
+            raise bad_request(f"cannot bind token to object of type {shown}")
         resource = by_name()[plural]
         found = self._registry.stored(resource, reference.get("name", ""), namespace if resource.namespaced else None)
+        if plural == "pods" and account != found["spec"].get("serviceAccountName"):
+            raise bad_request(f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.')
         if reference.get("uid") and reference["uid"] != found["metadata"]["uid"]:
             why = (
                 f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
@@ -154,7 +174,8 @@ class Subresources:
         return found
 
 
-DEFAULT_AUDIENCE = "https://kubernetes.default.svc.cluster.local"
+def _invalid_token_request(name: str, path: str, why: str) -> ApiError:
+    return invalid("TokenRequest", "authentication.k8s.io", name, [FieldError(path, "FieldValueInvalid", why)])
 
 
 def _set_scheduled(pod: Object) -> None:
@@ -184,4 +205,4 @@ def _scale(resource: Resource, obj: Object) -> Object:
     }
 
 
-__all__ = ["DEFAULT_AUDIENCE", "OWN_UPDATE", "Subresources", "Transform"]
+__all__ = ["OWN_UPDATE", "Subresources", "Transform"]

@@ -169,7 +169,7 @@ async def test_an_administrator_can_act_as_an_account(http: Http) -> None:
 async def test_others_cannot_act_as_somebody_else(learner: Http) -> None:
     reply = await learner("GET", "/version", Impersonate_User="kubernetes-admin", Impersonate_Group="system:masters")
     assert reply.status == 403
-    assert 'cannot impersonate resource "users"' in reply.body["message"]
+    assert reply.body["message"] == f'forbidden: User "{LEARNER}" cannot impersonate-on:user-info:get path "/version"'
 
 
 async def test_access_reviews_say_what_would_be(http: Http, learner: Http) -> None:
