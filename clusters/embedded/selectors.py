@@ -9,39 +9,35 @@ from typing import Any
 Labels = dict[str, str]
 Matcher = Callable[[Labels], bool]
 
-_SET = re.compile(r"^\s*(?P<key>[^\s!=,()<>]+)\s+(?P<op>in|notin)\s+\((?P<values>[^)]*)\)\s*$")
-_EQUALITY = re.compile(r"^\s*(?P<key>[^\s!=,()<>]+)\s*(?P<op>==|=|!=|>|<)\s*(?P<value>[^\s=!<>()]*)\s*$")
-_EXISTS = re.compile(r"^\s*(?P<not>!?)\s*(?P<key>[^\s!=,()<>]+)\s*$")
+# What labels.Lexer reads: a sign, or everything up to the next sign or space.
+_TOKEN = re.compile(r"[ \t\r\n]*(==|!=|[=!(),<>]|[^ \t\r\n=!(),<>]+)")
+_SPACE = " \t\r\n"
+_SIGNS = frozenset({"==", "!=", "=", "!", "(", ")", ",", "<", ">"})
+_END = ""
+_OPERATORS = ("in", "notin", "=", "==", "!=", ">", "<")
+# As the original lists them.
+_OPERATOR_NAMES = "in, notin, =, ==, !=, gt, lt"
 
 
 class SelectorError(ValueError):
     """A selector that cannot be parsed; the message names the part."""
 
 
-def _split(text: str) -> list[str]:
-    parts, depth, current = [], 0, ""
-    for character in text:
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            parts.append(current)
-            current = ""
-        else:
-            current += character
-    return [*parts, current]
-
-
 def _number(text: str | None) -> int | None:
     try:
-        return int(text) if text is not None else None
+        # An int64 has 19 digits; int() of a long text is slow.
+        return int(text) if text is not None and len(text) <= 20 else None
     except ValueError:
         return None
 
 
 def _requirement(key: str, operator: str, values: list[str]) -> Matcher:
     if operator in ("In", "in", "=", "=="):
-        return lambda labels: key in labels and labels[key] in values
+        wanted = frozenset(values)
+        return lambda labels: key in labels and labels[key] in wanted
     if operator in ("NotIn", "notin", "!="):
-        return lambda labels: labels.get(key) not in values
+        unwanted = frozenset(values)
+        return lambda labels: labels.get(key) not in unwanted
     if operator == "Exists":
         return lambda labels: key in labels
     if operator == "DoesNotExist":
@@ -60,21 +56,84 @@ def _requirement(key: str, operator: str, values: list[str]) -> Matcher:
 
 
 def parse(text: str) -> Matcher:
-    """A matcher for a `labelSelector` query; the empty text matches everything. Raises SelectorError."""
-    if not text.strip():
-        return lambda labels: True
-    matchers: list[Matcher] = []
-    for part in _split(text):
-        if found := _SET.match(part):
-            values = [value.strip() for value in found["values"].split(",")]
-            matchers.append(_requirement(found["key"], found["op"], values))
-        elif found := _EQUALITY.match(part):
-            matchers.append(_requirement(found["key"], found["op"], [found["value"]]))
-        elif found := _EXISTS.match(part):
-            matchers.append(_requirement(found["key"], "DoesNotExist" if found["not"] else "Exists", []))
-        else:
-            raise SelectorError(f"unable to parse requirement: found '{part.strip()}'")
+    """A matcher for a `labelSelector` query; the empty text matches everything. Raises SelectorError, in the words of labels.Parse."""
+    matchers = _Parser(text).parse()
     return lambda labels: all(matcher(labels) for matcher in matchers)
+
+
+class _Parser:
+    """Reads each character once, however long the text is (k8s.io/apimachinery/pkg/labels/selector.go)."""
+
+    def __init__(self, text: str):
+        # Whatever is not read is space at the end.
+        self._tokens = [*_TOKEN.findall(text.rstrip(_SPACE)), _END]
+        self._at = 0
+
+    def _peek(self) -> str:
+        return self._tokens[self._at]
+
+    def _next(self) -> str:
+        self._at += 1
+        return self._tokens[self._at - 1]
+
+    def parse(self) -> list[Matcher]:
+        matchers: list[Matcher] = []
+        while (token := self._peek()) != _END:
+            if token in _SIGNS and token != "!":
+                raise SelectorError(f"found '{token}', expected: !, identifier, or 'end of string'")
+            try:
+                matchers.append(self._requirement())
+            except SelectorError as error:
+                raise SelectorError(f"unable to parse requirement: {error}") from None
+            if (token := self._next()) == _END:
+                break
+            if token != ",":
+                raise SelectorError(f"found '{token}', expected: ',' or 'end of string'")
+            if (token := self._peek()) == _END or (token in _SIGNS and token != "!"):
+                raise SelectorError(f"found '{token}', expected: identifier after ','")
+        return matchers
+
+    def _requirement(self) -> Matcher:
+        key = self._next()
+        absent = key == "!"
+        if absent:
+            key = self._next()
+        if key == _END or key in _SIGNS:
+            raise SelectorError(f"found '{key}', expected: identifier")
+        if self._peek() in (_END, ","):
+            return _requirement(key, "DoesNotExist" if absent else "Exists", [])
+        if absent:
+            # What follows a key with "!" is for the caller to refuse.
+            return _requirement(key, "DoesNotExist", [])
+        operator = self._next()
+        if operator not in _OPERATORS:
+            raise SelectorError(f"found '{operator}', expected: {_OPERATOR_NAMES}")
+        return _requirement(key, operator, self._values() if operator in ("in", "notin") else [self._value()])
+
+    def _value(self) -> str:
+        if self._peek() in (_END, ","):
+            return ""
+        value = self._next()
+        if value in _SIGNS:
+            raise SelectorError(f"found '{value}', expected: identifier")
+        return value
+
+    def _values(self) -> list[str]:
+        if (token := self._next()) != "(":
+            raise SelectorError(f"found '{token}' expected: '('")
+        values, wanted = list[str](), True
+        while (token := self._next()) != ")":
+            if token == ",":
+                values += [""] if wanted else []
+                wanted = True
+            elif token == _END or token in _SIGNS:
+                raise SelectorError(f"found '{token}', expected: ',', or identifier")
+            elif not wanted:
+                raise SelectorError(f"found '{token}', expected: ',' or ')'")
+            else:
+                values.append(token)
+                wanted = False
+        return [*values, ""] if wanted else values
 
 
 def from_object(selector: dict[str, Any] | None) -> Matcher:

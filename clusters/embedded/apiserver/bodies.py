@@ -1,9 +1,16 @@
-"""Request bodies: JSON, YAML or protobuf bytes flow in, objects come out, or a Status that says what is wrong with them."""
+"""Request bodies: JSON, YAML or protobuf bytes flow in, objects come out, or a Status that says what is wrong with them.
+
+A body that takes long to read is read in a thread of its own, so that the other requests are answered meanwhile.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, TypeVar
 
 import orjson
 from aiohttp import web
@@ -11,6 +18,7 @@ from aiohttp import web
 from clusters.embedded.errors import ApiError, bad_request
 
 Object = dict[str, Any]
+_Read = TypeVar("_Read")
 
 # The real server's limit (MaxRequestBodyBytes).
 LIMIT = 3 * 1024 * 1024
@@ -19,25 +27,68 @@ _YAML = ("application/yaml", "application/apply-patch+yaml", "text/yaml", "appli
 # What every body is first read into, as Go writes the type.
 _HEAD = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 _PROTOBUF = "application/vnd.kubernetes.protobuf"
+# A body up to this size takes a few milliseconds; one of YAML with aliases may take long at any size.
+_AT_ONCE = 32 * 1024
+# Two long bodies at a time: more would take their memory at the same time, and be no faster.
+_READERS = 2
 
 
 def content_type(request: web.BaseRequest) -> str:
     return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
+def too_large() -> ApiError:
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {LIMIT}")
+
+
 async def read(request: web.BaseRequest) -> bytes:
-    """The whole body. Raises ApiError 413 where it is too long."""
+    """The whole body. Raises ApiError 413 where it is too long, 400 where it breaks off or is no body."""
+    if (request.content_length or 0) > LIMIT:
+        raise too_large()
     chunks, size = [], 0
-    async for chunk in request.content.iter_chunked(65536):
-        size += len(chunk)
-        if size > LIMIT:
-            raise ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {LIMIT}")
-        chunks.append(chunk)
+    try:
+        async for chunk in request.content.iter_chunked(65536):
+            size += len(chunk)
+            if size > LIMIT:
+                raise too_large()
+            chunks.append(chunk)
+    except web.RequestPayloadError as error:
+        raise bad_request(f"error reading the body of the request: {error}") from None
     return b"".join(chunks)
 
 
+async def read_object(request: web.BaseRequest, media: str, *, optional: bool = False) -> tuple[Object, list[str], int]:
+    """(the object in the body, its duplicate fields, the body's length). Raises ApiError 400, 413 or 415.
+
+    An empty body counts as an empty object where it is `optional`.
+    """
+    body = await read(request)
+    if optional and not body:
+        return {}, [], 0
+    found, duplicates = await _aside(lambda: decode(body, media), body, media)
+    return found, duplicates, len(body)
+
+
+async def read_json(request: web.BaseRequest) -> tuple[Any, int]:
+    """(the JSON value in the body, the body's length). Raises ApiError 400 or 413."""
+    body = await read(request)
+    found, _ = await _aside(lambda: parse_json(body), body, _JSON)
+    return found, len(body)
+
+
+async def _aside(what: Callable[[], _Read], body: bytes, media: str) -> _Read:
+    if len(body) <= _AT_ONCE and (media not in _YAML or b"*" not in body):
+        return what()
+    return await asyncio.get_running_loop().run_in_executor(_readers(), what)
+
+
+@cache
+def _readers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_READERS, "body")
+
+
 def decode(body: bytes, media: str) -> tuple[Object, list[str]]:
-    """The object in `body` and its duplicate fields in the words of strict decoding. Raises ApiError 400 or 415."""
+    """The object in `body` and its duplicate fields in the words of strict decoding. Raises ApiError 400, 413 or 415."""
     if media == _PROTOBUF:
         from clusters.embedded.apiserver import protobuf
 
@@ -65,56 +116,110 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
     try:
         found = orjson.loads(body)
     except ValueError as error:
-        raise bad_request(f"couldn't get version/kind; json parse error: {error}") from None
+        raise _no_json(_go_words(body, error)) from None
+    _check_depth(found)
     return found, _duplicates(body)
+
+
+def _no_json(why: str) -> ApiError:
+    return bad_request(f"couldn't get version/kind; json parse error: {why}")
+
+
+def _go_words(body: bytes, error: ValueError) -> str:
+    """What Go's decoder says of a body that is none from its first byte on; else what ours does."""
+    text = body.lstrip(b" \t\r\n")
+    if not text:
+        return "unexpected end of JSON input"
+    if "depth limit exceeded" in str(error):
+        return "exceeded max depth"
+    first = chr(text[0])
+    if first in '{["-0123456789tfn':
+        return str(error)
+    return f"invalid character {_go_character(first)} looking for beginning of value"
+
+
+def _go_character(character: str) -> str:
+    if character == "'":
+        return r"'\''"
+    if character.isprintable() or character == '"':
+        return f"'{character}'"
+    short = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\v": r"\v"}.get(character)
+    number = ord(character)
+    return "'" + (short or (f"\\x{number:02x}" if number < 0x80 else f"\\u{number:04x}")) + "'"
+
+
+def _check_depth(value: Any) -> None:
+    """Raises ApiError 400 for a value that is nested deeper than objects can be copied here (254 levels; Go stops at 10,000)."""
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        if "Recursion limit" not in str(error):
+            raise
+        raise _no_json("exceeded max depth") from None
 
 
 def _duplicates(body: bytes) -> list[str]:
     """`duplicate field "spec.replicas"` for each; a plain parser keeps the last of several without a word."""
     found: list[str] = []
+    any_repeated = False
 
     def pairs(items: list[tuple[str, Any]]) -> Object:
-        counted: Object = {}
-        for key, value in items:
-            if key in counted:
-                counted.setdefault(_REPEATED, []).append(key)
-            counted[key] = value
+        nonlocal any_repeated
+        counted: Object = dict(items)
+        if len(counted) == len(items):
+            return counted
+        any_repeated = True
+        seen: set[str] = set()
+        repeated = []
+        for key, _ in items:
+            if key in seen:
+                repeated.append(key)
+            seen.add(key)
+        counted[_REPEATED] = repeated
         return counted
 
     def walk(value: Any, path: str) -> None:
         if isinstance(value, dict):
             repeated = value.get(_REPEATED, [])
-            found.extend(f'duplicate field "{path}{key}"' for key in repeated)
+            found.extend(f'duplicate field "{path}{key}"' for key in repeated[: _MOST_COMPLAINTS - len(found)])
             for key, inner in value.items():
-                if key is not _REPEATED:
+                if key is not _REPEATED and isinstance(inner, dict | list):
                     walk(inner, f"{path}{key}.")
         elif isinstance(value, list):
             for index, inner in enumerate(value):
-                walk(inner, f"{path.removesuffix('.')}[{index}].")
+                if isinstance(inner, dict | list):
+                    walk(inner, f"{path.removesuffix('.')}[{index}].")
 
-    walk(json.loads(body, object_pairs_hook=pairs), "")
+    whole = json.loads(body, object_pairs_hook=pairs)
+    if any_repeated:
+        walk(whole, "")
     return found
 
 
 # No key of a parsed object is this very string object.
 _REPEATED = "".join(["\0", "repeated"])
+# Go's strict decoder stops counting here.
+_MOST_COMPLAINTS = 100
 
 
 def _yaml(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
+        found = orjson.loads(body)
     except ValueError:
-        pass
-    import yaml
+        from clusters.embedded.apiserver import yaml_body
 
-    # libyaml's loader is many times as fast; not every build of PyYAML has it.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        # A trip through JSON refuses what has no JSON form (dates become text, keys that are no text are refused).
-        return orjson.loads(json.dumps(yaml.load(body, Loader=loader), default=str))
-    except (yaml.YAMLError, TypeError, ValueError) as error:
-        first = " ".join(str(error).split())
-        raise bad_request(f"error converting YAML to JSON: yaml: {first}") from None
+        try:
+            found = yaml_body.load(body, LIMIT)
+        except yaml_body.YamlError as error:
+            raise bad_request(f"error converting YAML to JSON: yaml: {error}") from None
+        try:
+            # A trip through JSON refuses what has no JSON form, and parts what aliases share.
+            return orjson.loads(orjson.dumps(found))
+        except (TypeError, ValueError) as error:
+            why = "exceeded max depth" if "Recursion limit" in str(error) else str(error)
+            raise bad_request(f"error converting YAML to JSON: yaml: {why}") from None
+    _check_depth(found)
+    return found
 
 
 def _go_type(value: Any) -> str:

@@ -122,12 +122,11 @@ class Handlers:
 
     async def _body(self, exchange: Exchange, resource: Resource) -> Object:
         """The object that a POST or PUT carries, pruned to its schema; strict errors are raised or become warnings."""
-        raw = await bodies.read(exchange.http)
-        found, duplicates = bodies.decode(raw, bodies.content_type(exchange.http))
+        found, duplicates, length = await bodies.read_object(exchange.http, bodies.content_type(exchange.http))
         info = exchange.info
         api_version, kind = patching.body_kind(resource, info.subresource)
         validity.check_kind(found, api_version, kind)
-        exchange.record.request_object = loggable(resource.plural, info.subresource, found, len(raw))
+        exchange.record.request_object = loggable(resource.plural, info.subresource, found, length)
         return validity.decode(found, duplicates, api_version, kind, exchange.query, exchange.warnings)
 
     def _guard(self, exchange: Exchange, resource: Resource, namespace: str | None, obj: Object, old: Object | None) -> None:
@@ -189,11 +188,10 @@ class Handlers:
         if media not in patching.TYPES:
             raise patching.unsupported(media)
         caller, namespace, info = self._caller(exchange), _namespace(exchange, resource), exchange.info
-        raw = await bodies.read(exchange.http)
         if media == patching.APPLY:
-            return await self._apply(exchange, resource, caller, namespace, raw)
-        patch, _ = bodies.parse_json(raw)
-        exchange.record.request_object = loggable(resource.plural, info.subresource, patch, len(raw))
+            return await self._apply(exchange, resource, caller, namespace)
+        patch, length = await bodies.read_json(exchange.http)
+        exchange.record.request_object = loggable(resource.plural, info.subresource, patch, length)
         plain = patching.transform(media, patch, resource, info.subresource)
         api_version, kind = patching.body_kind(resource, info.subresource)
 
@@ -208,15 +206,15 @@ class Handlers:
         patched = await self._change(caller, resource, namespace, info.name, info.subresource, transform, patched=True)
         return self._reply(exchange, resource, patched)
 
-    async def _apply(self, exchange: Exchange, resource: Resource, caller: Caller, namespace: str | None, raw: bytes) -> web.Response:
+    async def _apply(self, exchange: Exchange, resource: Resource, caller: Caller, namespace: str | None) -> web.Response:
         """Server-side apply: merges into what is there, or creates it."""
         query, info = exchange.query, exchange.info
         if not query.get("fieldManager"):
             raise validity.manager_required()
-        applied, duplicates = bodies.decode(raw, "application/apply-patch+yaml")
+        applied, duplicates, length = await bodies.read_object(exchange.http, patching.APPLY)
         api_version, kind = patching.body_kind(resource, info.subresource)
         validity.check_kind(applied, api_version, kind)
-        exchange.record.request_object = loggable(resource.plural, info.subresource, applied, len(raw))
+        exchange.record.request_object = loggable(resource.plural, info.subresource, applied, length)
         validity.check_applied(applied, duplicates, api_version, kind, query, exchange.warnings)
         metadata = applied.setdefault("metadata", {})
         if metadata.setdefault("name", info.name) != info.name:
@@ -250,12 +248,9 @@ class Handlers:
 
     async def _delete_options(self, exchange: Exchange) -> tuple[DeleteOptions, bool]:
         """The options of body and query, and whether the body asks for a dry run."""
-        raw = await bodies.read(exchange.http)
-        body: Object = {}
-        if raw:
-            body, _ = bodies.decode(raw, bodies.content_type(exchange.http))
-            if body.get("kind", "DeleteOptions") != "DeleteOptions":
-                raise bad_request(f"decoded object cannot be converted to DeleteOptions: {body.get('kind')}")
+        body, _, _ = await bodies.read_object(exchange.http, bodies.content_type(exchange.http), optional=True)
+        if body.get("kind", "DeleteOptions") != "DeleteOptions":
+            raise bad_request(f"decoded object cannot be converted to DeleteOptions: {body.get('kind')}")
         query = exchange.query
         asked = dict(body)
         if "gracePeriodSeconds" in query:

@@ -55,7 +55,9 @@ def decode(body: bytes) -> Object:
                 "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
             )
         decoded = _message(_bytes(unknown.get(2, b"")), name)
-    except (_Malformed, UnicodeDecodeError, IndexError) as error:
+    except RecursionError:
+        raise bad_request("unable to decode the protobuf body: exceeded max depth") from None
+    except (ValueError, OverflowError, OSError, struct.error) as error:
         raise bad_request(f"unable to decode the protobuf body: {error}") from None
     return {"apiVersion": api_version, "kind": kind, **decoded}
 
@@ -127,8 +129,8 @@ def _scalar(value: int | bytes, kind: str) -> Any:
 def _time(data: bytes, micro: bool) -> str | None:
     found = dict(_fields(data))
     seconds, nanos = found.get(1, 0), found.get(2, 0)
-    assert isinstance(seconds, int)
-    assert isinstance(nanos, int)
+    if not isinstance(seconds, int) or not isinstance(nanos, int):
+        raise _Malformed("bytes where a number is expected")
     if seconds >= 2**63:
         # The zero time of Go, before the epoch: no time at all.
         return None

@@ -105,7 +105,15 @@ class ApiServer:
         context.load_verify_locations(self.certificates.ca)
         # A client may come with a certificate or a token; a certificate that is given must be ours.
         context.verify_mode = ssl.CERT_OPTIONAL
-        server = web.Server(self._serve, access_log=None, handler_cancellation=True, max_line_size=_LINE_BYTES, max_field_size=_LINE_BYTES)
+        # Bodies are read as they come: the real server knows no Content-Encoding of requests, and what is packed may be any size.
+        server = web.Server(
+            self._serve,
+            access_log=None,
+            handler_cancellation=True,
+            max_line_size=_LINE_BYTES,
+            max_field_size=_LINE_BYTES,
+            auto_decompress=False,
+        )
         self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context, reuse_address=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from clusters.embedded.errors import ApiError, FieldError, bad_request, invalid
 
 Object = dict[str, Any]
 
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 _MODES = ("Ignore", "Warn", "Strict")
 
 
@@ -33,10 +35,13 @@ def manager_required() -> ApiError:
 
 
 def whole_number(name: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax ({name})') from None
+    """An int64 of a query; `name` is told where it is not empty. Raises ApiError 400."""
+    shown = f" ({name})" if name else ""
+    if not _WHOLE_NUMBER.fullmatch(text):
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax{shown}')
+    if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range{shown}')
+    return int(text)
 
 
 def warning_header(text: str) -> str:

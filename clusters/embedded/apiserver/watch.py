@@ -26,7 +26,7 @@ def parse_version(text: str) -> int:
     if not text.isdecimal():
         why = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
         raise invalid("", "", "", [FieldError("resourceVersion", "FieldValueInvalid", why)])
-    return int(text)
+    return int(text) if len(text) <= 20 else 2**64
 
 
 def check_reachable(store: Store, asked: int) -> None:

@@ -98,7 +98,7 @@ async def test_an_unknown_content_type_is_not_guessed(http: Http) -> None:
 
 
 async def test_yaml_is_read_and_bad_yaml_is_refused(http: Http) -> None:
-    good = await http("POST", MAPS, b"metadata:\n  name: y\ndata:\n  a: b\n", Content_Type="application/yaml")
+    good = await http("POST", MAPS, b"metadata:\n  name: told\ndata:\n  a: b\n", Content_Type="application/yaml")
     assert (good.status, good.body["data"]) == (201, {"a": "b"})
     bad = await http("POST", MAPS, b"metadata: [a\n  : }", Content_Type="application/yaml")
     assert (bad.status, bad.body["reason"]) == (400, "BadRequest")

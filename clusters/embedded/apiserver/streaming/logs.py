@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from clusters.embedded import meta
+from clusters.embedded.apiserver import validity
 from clusters.embedded.apiserver.request import is_true
 from clusters.embedded.apiserver.streaming import location
 from clusters.embedded.errors import ApiError, FieldError, bad_request, invalid
@@ -20,16 +21,13 @@ if TYPE_CHECKING:
 
 # A follower hears that its request was accepted even if nothing is written for long.
 _FIRST_CHUNK_SECONDS = 0.2
+# Longer ago than any log; much longer is before the first year that a time can have.
+_LONGEST_SINCE = 10**9
 
 
 def _whole_number(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name, "")
-    if text == "":
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    return validity.whole_number("", text) if text else None
 
 
 def options(query: Mapping[str, str], pod: str, container: str) -> LogOptions:
@@ -60,7 +58,7 @@ def options(query: Mapping[str, str], pod: str, container: str) -> LogOptions:
         previous=is_true(query.get("previous")),
         timestamps=is_true(query.get("timestamps")),
         tail_lines=tail,
-        since_seconds=since,
+        since_seconds=None if since is None else min(since, _LONGEST_SINCE),
         since_time=since_time,
         limit_bytes=limit,
     )

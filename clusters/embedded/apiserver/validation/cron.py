@@ -10,6 +10,8 @@ _DESCRIPTORS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midni
 _MONTHS = {
     name: number for number, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)
 }
+# An int64 has no more characters.
+_LONGEST_INT = 20
 _DAYS = {name: number for number, name in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])}
 # (lowest, highest, names) of minute, hour, day of month, month, day of week.
 _FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = ((0, 59, {}), (0, 23, {}), (1, 31, {}), (1, 12, _MONTHS), (0, 6, _DAYS))
@@ -24,6 +26,8 @@ def _number(text: str, names: dict[str, int]) -> int:
         return names[text.lower()]
     if not re.fullmatch(r"[+-]?\d+", text):
         raise _Wrong(f"failed to parse int from {text}: strconv.Atoi: parsing {quote(text)}: invalid syntax")
+    if len(text) > _LONGEST_INT:
+        raise _Wrong(f"failed to parse int from {text}: strconv.Atoi: parsing {quote(text)}: value out of range")
     number = int(text)
     if number < 0:
         raise _Wrong(f"negative number ({number}) not allowed: {text}")
@@ -64,7 +68,7 @@ def problem(schedule: str) -> str | None:
             return None
         if schedule.startswith("@every "):
             duration = schedule.removeprefix("@every ")
-            if re.fullmatch(r"([0-9]*\.?[0-9]+(ns|us|µs|ms|s|m|h))+", duration):
+            if re.fullmatch(r"(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+", duration):
                 return None
             return f"failed to parse duration {schedule}: time: invalid duration {quote(duration)}"
         return f"unrecognized descriptor: {schedule}"

@@ -179,7 +179,7 @@ def _annotations(obj: Object, path: Path) -> Errors:
     cost = given.get(_DELETION_COST)
     if cost is not None:
         unsigned = cost.removeprefix("-")
-        if not unsigned.isdecimal() or abs(int(cost)) > _MAX_INT or (len(unsigned) > 1 and unsigned.startswith("0")):
+        if not unsigned.isdecimal() or len(unsigned) > 10 or int(unsigned) > _MAX_INT or (len(unsigned) > 1 and unsigned.startswith("0")):
             found.append(field.invalid(path.key(_DELETION_COST), cost, "must be a 32bit integer"))
     return found
 
