@@ -1,4 +1,4 @@
-"""`python -m benchmarks [start] [verdicts] [requests] [writes] [masking] [learner]`: how fast and how small, as medians of several runs.
+"""`python -m benchmarks [start] [verdicts] [requests] [writes] [masking] [learner] [watches]`: how fast and how small, as medians of several runs.
 
     start     `ai-lab up --cluster embedded` from a warm state to 4 Ready nodes with GPUs, and the memory that all its processes then hold
     requests  what one create, get, list and patch through the API server takes
@@ -6,6 +6,7 @@
     writes    the store under steady writes: size of its log, time of a write and of the loop's stalls, and of a start after kill -9
     masking   what it takes to mask 1 MB and 2 MB of logs; needs no cluster
     learner   the memory of one learner who has begun a notebook and reads: JupyterLab, its kernel, the cluster
+    watches   what an idle watch costs the API server, and what is left of it afterwards
 
 For comparison, kind 0.33 on a machine of the same size: 29 s to create, 50 s until images are loaded and the plugin has registered, 1.17 GiB.
 """
@@ -25,6 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
+_WATCHES = 2000
 
 
 def _spread(values: list[float], unit: str, digits: int = 2) -> str:
@@ -122,6 +124,18 @@ def learner(home: Path, runs: int) -> None:
     print(f"{'a learner, idle:':<24}{_spread([sum(each.values()) for each in found], 'MiB', 1)}")
 
 
+def watches(home: Path, runs: int) -> None:
+    """Opens 2,000 watches, and closes them again."""
+    from benchmarks.watches import measure, raise_open_files
+
+    _lab(home, "down")
+    raise_open_files()
+    _lab(home, "up", "--cluster", "embedded")
+    found = [measure(home / "embedded", _WATCHES) for _ in range(max(1, runs // 3))]
+    print(f"an idle watch:          {_spread([each.each for each in found], 'KiB', 1)}")
+    print(f"server before, after:   {found[0].before:.1f} MiB, {found[-1].after:.1f} MiB")
+
+
 PARTS: dict[str, Callable[[Path, int], None]] = {
     "start": start,
     "requests": requests,
@@ -129,6 +143,7 @@ PARTS: dict[str, Callable[[Path, int], None]] = {
     "writes": writes,
     "masking": masking,
     "learner": learner,
+    "watches": watches,
 }
 
 

@@ -22,6 +22,8 @@ _Read = TypeVar("_Read")
 
 # The real server's limit (MaxRequestBodyBytes).
 LIMIT = 3 * 1024 * 1024
+# As long as a request may take that is no watch (--request-timeout).
+_SECONDS = 60.0
 _JSON = "application/json"
 _YAML = ("application/yaml", "application/apply-patch+yaml", "text/yaml", "application/x-yaml")
 # What every body is first read into, as Go writes the type.
@@ -42,16 +44,20 @@ def too_large() -> ApiError:
 
 
 async def read(request: web.BaseRequest) -> bytes:
-    """The whole body. Raises ApiError 413 where it is too long, 400 where it breaks off or is no body."""
+    """The whole body. Raises ApiError 413 where it is too long, 400 where it breaks off or is no body, 504 where it takes too long."""
     if (request.content_length or 0) > LIMIT:
         raise too_large()
     chunks, size = [], 0
     try:
-        async for chunk in request.content.iter_chunked(65536):
-            size += len(chunk)
-            if size > LIMIT:
-                raise too_large()
-            chunks.append(chunk)
+        async with asyncio.timeout(_SECONDS):
+            async for chunk in request.content.iter_chunked(65536):
+                size += len(chunk)
+                if size > LIMIT:
+                    raise too_large()
+                chunks.append(chunk)
+    except TimeoutError:
+        why = "Timeout: request did not complete within the allotted timeout"
+        raise ApiError(504, "Timeout", why) from None
     except web.RequestPayloadError as error:
         raise bad_request(f"error reading the body of the request: {error}") from None
     return b"".join(chunks)

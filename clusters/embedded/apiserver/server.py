@@ -18,6 +18,7 @@ from aiohttp import web
 from clusters.embedded import kubeconfig, pki
 from clusters.embedded.apiserver import authentication, authorization, bootstrap, expiry, impersonation, representation, request
 from clusters.embedded.apiserver.audit import AuditLog, Record, object_ref
+from clusters.embedded.apiserver.connections import Listener
 from clusters.embedded.apiserver.endpoints import Endpoints
 from clusters.embedded.apiserver.handlers import Handlers
 from clusters.embedded.apiserver.privileges import Privileges
@@ -87,7 +88,7 @@ class ApiServer:
         self.port = 0
         self._handlers = Handlers(self)
         self._endpoints = Endpoints(self)
-        self._runner: web.ServerRunner | None = None
+        self._listener: Listener | None = None
         self._expiry: asyncio.Task[None] | None = None
 
     @property
@@ -105,27 +106,19 @@ class ApiServer:
         context.load_verify_locations(self.certificates.ca)
         # A client may come with a certificate or a token; a certificate that is given must be ours.
         context.verify_mode = ssl.CERT_OPTIONAL
+        # OpenSSL would remember the session of every connection.
+        context.num_tickets = 0
         # Bodies are read as they come: the real server knows no Content-Encoding of requests, and what is packed may be any size.
-        server = web.Server(
-            self._serve,
-            access_log=None,
-            handler_cancellation=True,
-            max_line_size=_LINE_BYTES,
-            max_field_size=_LINE_BYTES,
-            auto_decompress=False,
-        )
-        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context, reuse_address=True)
+        listener = Listener(self._serve, context, max_line_size=_LINE_BYTES, max_field_size=_LINE_BYTES, auto_decompress=False)
         try:
-            await site.start()
+            listener.start(port)
         except OSError as error:
-            await self._runner.cleanup()
             raise ServerError(
                 f"port {port} on 127.0.0.1 cannot be used ({error.strerror or error}): another program holds it. "
                 "Choose another port, or none to take any free one."
             ) from None
-        self.port = self._runner.addresses[0][1]
+        self._listener = listener
+        self.port = listener.port
         await self.bootstrap()
         self._expiry = asyncio.create_task(expiry.run(self.store), name="event expiry")
 
@@ -133,9 +126,9 @@ class ApiServer:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._listener is not None:
+            await self._listener.stop(_SHUTDOWN_SECONDS)
+            self._listener = None
         self.audit.close()
 
     def write_kubeconfig(self, path: Path) -> None:
@@ -173,6 +166,8 @@ class ApiServer:
         certificate = transport.get_extra_info("peercert") if transport is not None else None
         exchange.user = record.user = self.authenticator.authenticate(certificate, http.headers.get("Authorization"))
         attributes = authorization.Attributes.of(exchange.info)
+        if self._listener is not None and exchange.user is not authentication.ANONYMOUS:
+            self._listener.introduce(http.protocol)
         other = impersonation.wanted(http.headers)
         if other is not None:
             acting, record.constraint = impersonation.authorize(self.authorizer, exchange.user, other, attributes)
