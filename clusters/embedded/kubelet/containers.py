@@ -26,6 +26,7 @@ from clusters.embedded.images import Image
 from clusters.embedded.kubelet import beneath, orphans
 from clusters.embedded.kubelet.logs import LogWriter
 from clusters.embedded.kubelet.memory import MemoryManager, Watched
+from clusters.embedded.kubelet.output import OutputQueue
 from clusters.embedded.kubelet.runtime import Container, ContainerConfig, Launcher, Process, StartError
 from clusters.embedded.kubelet.status import ContainerView
 
@@ -60,7 +61,7 @@ class Instance:
     started: float
     container: Container | None = None
     execs: set[Process] = field(default_factory=set)
-    attached: set[asyncio.Queue[tuple[int, bytes] | None]] = field(default_factory=set)
+    attached: set[OutputQueue] = field(default_factory=set)
     stdin_once: bool = False
     # The mount namespace of a container that has one of its own.
     namespace: str = ""
@@ -77,8 +78,25 @@ class Instance:
     def output(self, stream: int, data: bytes) -> None:
         """What the program wrote: into the log, and to those who are attached."""
         self.log.write(stream, data)
-        for queue in self.attached:
-            queue.put_nowait((stream, data))
+        for queue in list(self.attached):
+            queue.put(stream, data)
+
+    def attach(self) -> OutputQueue:
+        """A queue of what comes from now on. The program waits for whoever is attached, as on a real container's pipe."""
+        queue = OutputQueue(self._hold)
+        self.attached.add(queue)
+        if self.ended.is_set():
+            queue.end()
+        return queue
+
+    def detach(self, queue: OutputQueue) -> None:
+        self.attached.discard(queue)
+        queue.drop()
+        self._hold()
+
+    def _hold(self) -> None:
+        if self.process is not None and not self.ended.is_set():
+            self.process.hold(any(queue.full for queue in self.attached))
 
 
 class PodContainer:
@@ -293,7 +311,7 @@ class PodContainer:
             (self._pod_folder / "containers" / self.name / "pid").unlink()
         instance.ended.set()
         for queue in instance.attached:
-            queue.put_nowait(None)
+            queue.end()
         self._changed()
 
     def _last_words(self, instance: Instance, code: int) -> str:

@@ -27,6 +27,8 @@ MAX_BYTES = 10 * 1024 * 1024
 _LONGEST_LINE = 16 * 1024
 _NAMES = {1: b" stdout ", 2: b" stderr "}
 _BLOCK = 65536
+# Time, stream and kind of an entry take fewer bytes.
+_HEAD = 64
 
 
 def _stamp() -> bytes:
@@ -122,51 +124,37 @@ class LogWriter:
 
 
 def tail_offset(file: int, lines: int) -> int:
-    """Where the last `lines` whole lines of an open log begin."""
-    position = os.fstat(file).st_size
-    after = b""
-    # The end of the last line is not the end of a line before it.
-    wanted = lines + 1
+    """Where the last `lines` whole lines of an open log begin; each block is looked at once, however many lines are asked for."""
+    end = following = os.fstat(file).st_size
+    seen = 0
+    for start, whole in _entries_backwards(file, end):
+        # A piece at the very end is a line of its own; any other piece belongs to the whole entry after it.
+        if whole or following == end:
+            seen += 1
+        if seen > lines:
+            return following
+        following = start
+    return 0 if lines > 0 else end
+
+
+def _entries_backwards(file: int, end: int) -> Iterator[tuple[int, bool]]:
+    """(offset, whole) of each entry before `end`, the last one first."""
+    position = end
     while position > 0:
         size = min(_BLOCK, position)
         position -= size
-        block = os.pread(file, size, position) + after
-        starts = [index + 1 for index in range(len(block) - 1) if block[index] == 10] + ([0] if position == 0 else [])
-        full = sum(1 for start in starts if _is_full(block, start))
-        if full >= wanted or position == 0:
-            return _nth_from_end(block, position, lines)
-        after = block
-    return 0
-
-
-def _entries(block: bytes) -> Iterator[tuple[int, bool]]:
-    """(offset, whole) of each entry that begins in `block`."""
-    start = 0
-    while start < len(block):
-        end = block.find(b"\n", start)
-        yield start, _is_full(block, start)
-        if end < 0:
-            return
-        start = end + 1
+        # With what tells the kind of an entry that begins in the last bytes of the block.
+        block = os.pread(file, size + _HEAD, position)
+        newline = size
+        while (newline := block.rfind(b"\n", 0, newline)) >= 0:
+            if position + newline + 1 < end:
+                yield position + newline + 1, _is_full(block, newline + 1)
+    if end > 0:
+        yield 0, _is_full(os.pread(file, _HEAD, 0), 0)
 
 
 def _is_full(block: bytes, start: int) -> bool:
-    return block[start : start + 64].split(b" ", 3)[2:3] == [b"F"]
-
-
-def _nth_from_end(block: bytes, position: int, lines: int) -> int:
-    if lines <= 0:
-        return position + len(block)
-    entries = list(_entries(block))
-    seen = 0
-    for index in range(len(entries) - 1, -1, -1):
-        _, whole = entries[index]
-        # A piece at the very end is a line of its own; any other piece belongs to the whole entry after it.
-        if whole or index == len(entries) - 1:
-            seen += 1
-        if seen > lines:
-            return position + entries[index + 1][0]
-    return position
+    return block[start : start + _HEAD].split(b" ", 3)[2:3] == [b"F"]
 
 
 def _since(options: LogOptions) -> str:

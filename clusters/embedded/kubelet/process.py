@@ -204,6 +204,14 @@ class ChildProcess:
         else:
             self._close(end)
 
+    def hold(self, held: bool) -> None:
+        """While `held`, nothing is read of what the program writes: it waits once its pipe is full. What it leaves at its end is read."""
+        for end in self._streams:
+            if held:
+                self._loop.remove_reader(end)
+            else:
+                self._loop.add_reader(end, self._read, end)
+
     def _close(self, end: int) -> None:
         if end not in self._streams:
             return

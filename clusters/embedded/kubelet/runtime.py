@@ -82,6 +82,10 @@ class Process(Protocol):
 
     def resize(self, columns: int, rows: int) -> None: ...
 
+    def hold(self, held: bool) -> None:
+        """Stops or goes on reading what the program writes, which makes it wait as a full pipe does."""
+        ...
+
 
 class Container(Protocol):
     """A started container: its first process, and more processes inside it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -11,23 +12,33 @@ from clusters.embedded.errors import ApiError, bad_request, internal
 from clusters.embedded.kubelet import logs
 from clusters.embedded.kubelet.containers import Instance, PodContainer
 from clusters.embedded.kubelet.node_services import NodeServices
+from clusters.embedded.kubelet.output import OutputQueue
 from clusters.embedded.kubelet.pod_worker import PodWorker
 from clusters.embedded.kubelet.runtime import Process, StartError
 from clusters.embedded.nodes import ExecSession, LogOptions
+
+log = logging.getLogger(__name__)
+
+# In seconds: how long a container waits for a client that is attached and takes nothing.
+_PATIENCE = 60.0
 
 
 class Session:
     """Implements `nodes.ExecSession` for a process that was exec'd. `ended` is called once when it is over."""
 
     def __init__(self, ended: Callable[[], None]):
-        self._chunks: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
+        self._written = OutputQueue(self._hold)
         self._ended = ended
         self._process: Process | None = None
         self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._watcher: asyncio.Task[None] | None = None
 
     def feed(self, stream: int, data: bytes) -> None:
-        self._chunks.put_nowait((stream, data))
+        self._written.put(stream, data)
+
+    def _hold(self) -> None:
+        if self._process:
+            self._process.hold(self._written.full)
 
     def begin(self, process: Process) -> None:
         self._process = process
@@ -37,7 +48,7 @@ class Session:
         try:
             self._code.set_result(await process.wait())
         finally:
-            self._chunks.put_nowait(None)
+            self._written.end()
             self._ended()
 
     async def write_stdin(self, data: bytes) -> None:
@@ -48,9 +59,8 @@ class Session:
         if self._process:
             self._process.close_stdin()
 
-    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
-        while (chunk := await self._chunks.get()) is not None:
-            yield chunk
+    def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        return self._written.take()
 
     async def resize(self, columns: int, rows: int) -> None:
         if self._process:
@@ -62,17 +72,19 @@ class Session:
     async def close(self) -> None:
         if self._process:
             self._process.kill()
+        self._written.drop()
 
 
 class AttachedSession:
-    """Implements `nodes.ExecSession` for the first process of a container: closing it leaves the container running."""
+    """Implements `nodes.ExecSession` for the first process of a container: closing it leaves the container running.
+
+    A client that takes nothing for a minute while the container waits for it is let go: it may be stopped, and gone for good.
+    """
 
     def __init__(self, instance: Instance):
         self._instance = instance
-        self._chunks: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
-        instance.attached.add(self._chunks)
-        if instance.ended.is_set():
-            self._chunks.put_nowait(None)
+        self._written = instance.attach()
+        self._is_let_go = False
 
     async def write_stdin(self, data: bytes) -> None:
         if self._instance.process:
@@ -82,20 +94,36 @@ class AttachedSession:
         if self._instance.process and self._instance.stdin_once:
             self._instance.process.close_stdin()
 
-    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
-        while (chunk := await self._chunks.get()) is not None:
-            yield chunk
-
     async def resize(self, columns: int, rows: int) -> None:
         if self._instance.process:
             self._instance.process.resize(columns, rows)
 
     async def wait(self) -> int:
+        if self._is_let_go:
+            raise internal(f"nothing was taken for {_PATIENCE:g} seconds: the container goes on without this client")
         await self._instance.ended.wait()
         return self._instance.exit_code
 
+    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        loop = asyncio.get_running_loop()
+        async for chunk in self._written.take():
+            # The next round begins when the client has taken this chunk.
+            patience = loop.call_later(_PATIENCE, self._let_go)
+            try:
+                yield chunk
+            finally:
+                patience.cancel()
+
+    def _let_go(self) -> None:
+        if self._written.full:
+            log.info(
+                "a client that is attached to container %s takes nothing any more: the container goes on without it", self._instance.id
+            )
+            self._is_let_go = True
+            self._instance.detach(self._written)
+
     async def close(self) -> None:
-        self._instance.attached.discard(self._chunks)
+        self._instance.detach(self._written)
 
 
 class Server:

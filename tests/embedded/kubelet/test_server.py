@@ -7,6 +7,9 @@ import asyncio
 import pytest
 
 from clusters.embedded.errors import ApiError
+from clusters.embedded.kubelet import server as serving
+from clusters.embedded.kubelet.output import LIMIT, OutputQueue
+from clusters.embedded.kubelet.server import AttachedSession, Session
 
 from .conftest import NODE, PYTHON, Node
 
@@ -60,6 +63,72 @@ async def test_attaching_shows_what_comes_and_leaves_the_container_running(node:
         break
     await session.close()
     assert (await node.pod("reads"))["status"]["phase"] == "Running"
+
+
+# More than pipes and queues hold together.
+_LINES, _LINE = 40_000, 100
+_WRITES = f"import os\nfor _ in range({_LINES}): os.write(1, b'z' * {_LINE - 1} + b'\\n')"
+
+
+async def until_full(queue: OutputQueue) -> int:
+    """How much waits once the program is held up."""
+    for _ in range(6000):
+        if queue.full:
+            break
+        await asyncio.sleep(0.01)
+    else:
+        raise AssertionError("the program is not held up")
+    for _ in range(20):
+        # What is ready to be read by now would be read in these turns.
+        await asyncio.sleep(0)
+    return queue._size
+
+
+async def test_a_container_waits_for_a_client_that_is_attached_and_slow(node: Node) -> None:
+    await node.run("loud", "sh", "-c", f'read line; exec python3 -c "{_WRITES}"', stdin=True, restartPolicy="Never")
+    await node.until_phase("loud", "Running")
+    server = node.connections.get(NODE)
+    assert server is not None
+    slow = await server.attach("default", "loud", "main", stdin=True, tty=False)
+    assert isinstance(slow, AttachedSession)
+    await slow.write_stdin(b"go\n")
+    assert await until_full(slow._written) <= LIMIT + 2 * 65536
+    # What was read is in the log, for everybody.
+    assert len(await node.logs("loud")) >= LIMIT
+    await slow.close()
+    await node.until_phase("loud", "Succeeded")
+    assert len(await node.logs("loud")) == _LINES * _LINE
+
+
+async def test_a_container_goes_on_without_a_client_that_takes_nothing(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "_PATIENCE", 0.2)
+    await node.run("loud", "sh", "-c", f'read line; exec python3 -c "{_WRITES}"', stdin=True, restartPolicy="Never")
+    await node.until_phase("loud", "Running")
+    server = node.connections.get(NODE)
+    assert server is not None
+    gone = await server.attach("default", "loud", "main", stdin=True, tty=False)
+    await gone.write_stdin(b"go\n")
+    output = gone.output()
+    await anext(output)
+    await node.until_phase("loud", "Succeeded")
+    assert [chunk async for chunk in output] == []
+    with pytest.raises(ApiError, match="the container goes on without this client"):
+        await gone.wait()
+    await gone.close()
+
+
+async def test_a_command_waits_for_a_slow_client_and_loses_nothing(node: Node) -> None:
+    await node.run("quiet", "sleep", "600")
+    await node.until_phase("quiet", "Running")
+    server = node.connections.get(NODE)
+    assert server is not None
+    slow = await server.exec("default", "quiet", "main", ["python3", "-c", _WRITES], stdin=False, tty=False)
+    assert isinstance(slow, Session)
+    assert await until_full(slow._written) <= LIMIT + 2 * 65536
+    async with asyncio.timeout(60):
+        taken = sum([len(data) async for _, data in slow.output()])
+        assert (taken, await slow.wait()) == (_LINES * _LINE, 0)
+    await slow.close()
 
 
 async def test_a_log_that_is_not_there_says_why(node: Node) -> None:

@@ -26,6 +26,9 @@ PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
 _LARGEST_CHUNK = 32 * 1024
 
+# Messages to stdin that may wait for the process to read: each may be long.
+_WAITING = 2
+
 
 def exit_status(code: int) -> Object:
     """The outcome of a command that ran to its end."""
@@ -118,7 +121,7 @@ class _Stream:
 
     async def _incoming(self) -> None:
         """Copies input until the client has gone."""
-        stdin: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=32)
+        stdin: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=_WAITING)
         writing = asyncio.create_task(self._write(stdin))
         try:
             while (message := await websocket.receive(self._socket)) is not None:

@@ -17,6 +17,8 @@ PROTOCOL_ERROR, INVALID_STREAM, REFUSED_STREAM, CANCEL = 1, 2, 3, 5
 
 _CONTROL = 0x8003
 _LARGEST_DATA = 0xFFFFFF
+# What Kubernetes sends takes a few hundred bytes; what is compressed may stand for gigabytes.
+_LARGEST_HEADERS = 64 * 1024
 _WORDS = (
     "options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age allow authorization "
     "cache-control connection content-base content-encoding content-language content-length content-location content-md5 content-range "
@@ -99,7 +101,9 @@ class Framer:
 
     def _headers(self, compressed: bytes) -> dict[str, str]:
         try:
-            raw = self._inflate.decompress(compressed)
+            raw = self._inflate.decompress(compressed, _LARGEST_HEADERS)
+            if self._inflate.unconsumed_tail:
+                raise SpdyError("headers too long")
             position, found = 4, {}
             for _ in range(struct.unpack_from("!I", raw)[0]):
                 pair = []

@@ -51,3 +51,9 @@ def test_frames_that_nobody_asked_for_are_passed_over() -> None:
 def test_what_is_no_spdy_is_refused(raw: bytes) -> None:
     with pytest.raises(SpdyError):
         list(Framer().feed(raw))
+
+
+def test_headers_that_stand_for_much_more_are_refused() -> None:
+    packed = Framer().syn_stream(1, {"name": "x" * 10_000_000})
+    with pytest.raises(SpdyError, match="headers too long"):
+        list(Framer().feed(packed))
