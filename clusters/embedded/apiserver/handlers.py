@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from clusters.embedded import meta
-from clusters.embedded.apiserver import bodies, listing, patching, representation, reviews, streams, validity
+from clusters.embedded.apiserver import bodies, effects, listing, patching, representation, reviews, streams, validity
 from clusters.embedded.apiserver.audit import loggable
 from clusters.embedded.apiserver.deletion import DeleteOptions
 from clusters.embedded.apiserver.patch import apply as server_side
@@ -145,6 +145,7 @@ class Handlers:
             created = await self._server.subresources.create(caller, resource, namespace, info.name, info.subresource, body)
             return self._reply(exchange, resource, created, 201)
         self._guard(exchange, resource, namespace, body, None)
+        effects.tell(resource, body, caller.dry_run, exchange.warnings)
         created = await self._registry.create(caller, resource, namespace, body)
         if exchange.record.object_ref is not None:
             exchange.record.object_ref["name"] = created["metadata"]["name"]
@@ -239,7 +240,9 @@ class Handlers:
                 raise
             if metadata.get("uid"):
                 raise not_found(resource.plural, resource.group, info.name) from None
-            created = await self._registry.create(caller, resource, namespace, merge(None), applied=True)
+            merged = merge(None)
+            effects.tell(resource, merged, caller.dry_run, exchange.warnings)
+            created = await self._registry.create(caller, resource, namespace, merged, applied=True)
             return self._reply(exchange, resource, created, 201)
         changed = await self._change(caller, resource, namespace, info.name, info.subresource, merge, patched=True, applied=True)
         return self._reply(exchange, resource, changed)
