@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _BLOCK = 256 * 1024
 _STAMP = re.compile(rb'"stageTimestamp":\s*"([^"]+)"')

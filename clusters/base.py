@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-Object = dict[str, Any]
-
+from kubeobjects import Object
 
 # What every cluster starts with, of the files in manifests/base: the namespace of the story and the GPU plugin.
 # The model server there is for labs to deploy.

@@ -10,12 +10,10 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from clusters.base import Cluster, ClusterError, ClusterStatus, Progress
 from clusters.kind.commands import Commands, explain, kubectl
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # The context to take over; without it, the kubeconfig's current one.
 CONTEXT = "AI_LAB_CONTEXT"

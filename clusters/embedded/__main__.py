@@ -21,7 +21,6 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -42,10 +41,10 @@ from clusters.embedded.scheduler import Scheduler
 from clusters.embedded.schema import SchemaError
 from clusters.embedded.store import Store, StoreError
 from clusters.embedded.supervision import keep_running, made_anew
+from kubeobjects import Object
 
 log = logging.getLogger(__name__)
 
-Object = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOPOLOGY = Path(__file__).with_name("topology.json")

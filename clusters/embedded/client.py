@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from clusters.embedded import quantity, scalars
+from clusters.embedded import scalars
 from clusters.embedded.errors import ApiError
+from kubeobjects import Object, quantity
 
 if TYPE_CHECKING:
     from clusters.embedded.schema import Type
 
-Object = dict[str, Any]
 
 # Times that Go holds by value: the zero time is written as null.
 _WRITTEN_WHEN_ZERO = frozenset({("PodCondition", "lastProbeTime"), ("Event", "eventTime")})

@@ -11,9 +11,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 
-from clusters.embedded import meta, selectors
+from clusters.embedded import meta
 from clusters.embedded.client import Client, Object
 from clusters.embedded.errors import ApiError
+from kubeobjects import selectors
 
 log = logging.getLogger(__name__)
 

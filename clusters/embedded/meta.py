@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
 
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # k8s.io/apimachinery/pkg/util/rand: no vowels, no look-alikes.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"

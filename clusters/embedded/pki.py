@@ -16,11 +16,10 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-Object = dict[str, Any]
+from kubeobjects import Object
 
 ADMIN_NAME = "kubernetes-admin"
 ADMIN_GROUPS = ("kubeadm:cluster-admins", "system:masters")

@@ -13,14 +13,12 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from clusters import audit_lines
 from clusters.base import Cluster, ClusterError, ClusterStatus, Progress
 from clusters.embedded import owned_processes, server_process
 from clusters.embedded.server_process import ServerProcess
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _ASK = 5.0
 # Less than this holds no new object and no container's files.

@@ -8,11 +8,10 @@ from __future__ import annotations
 import zipfile
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-Object = dict[str, Any]
+from kubeobjects import Object
 
 ARCHIVE = Path(__file__).with_name("schema.zip")
 

@@ -17,12 +17,10 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from clusters.base import ClusterError
 from clusters.embedded import owned_processes, short_folders
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # How long a cold machine may take; a warm one needs about a second.
 START_SECONDS = 90.0

@@ -5,11 +5,8 @@ Used by the volume binder for claims that are bound at once and by the scheduler
 
 from __future__ import annotations
 
-from typing import Any
-
-from clusters.embedded import meta, node_selection, quantity, selectors
-
-Object = dict[str, Any]
+from clusters.embedded import meta
+from kubeobjects import Object, node_selection, quantity, selectors
 
 
 def _claim_class(claim: Object) -> str:

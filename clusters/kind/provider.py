@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from clusters import images
 from clusters.base import ADDONS, Cluster, ClusterError, ClusterStatus, Progress
@@ -24,8 +23,7 @@ from clusters.kind.commands import NOT_STARTED, Commands, Ran, explain, kubectl
 from clusters.kind.engine import Engine, EngineInfo, NodeContainer, choose
 from clusters.kind.loading import Loading, NodeImages, lacking
 from clusters.kind.nodes import CLUSTER, GPUS, NODES, Kind, configuration
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _WAIT_NODES = 240.0
 _WAIT_GPUS = 180.0

@@ -5,9 +5,7 @@ Pure functions from objects (as `kubectl get -o json` prints them) to what is mi
 
 from __future__ import annotations
 
-from typing import Any
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 GPU = "nvidia.com/gpu"
 

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import clusters
+from kubeobjects import Object
 from lab_checks.engine import paths
-
-Object = dict[str, Any]
 
 # Where each kind that checks look at is served.
 _PATHS = {

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _LOOKS = frozenset({"get", "list", "watch"})
 _NOT_LEARNERS = ("system:kube-", "system:node:", "system:serviceaccount:", "system:apiserver", "system:addon-manager")

@@ -5,12 +5,9 @@ Taken after the broken start is laid. Plain JSON, kept with the attempt.
 
 from __future__ import annotations
 
-from typing import Any
-
+from kubeobjects import Object
 from lab_checks.engine import rollout
 from lab_checks.engine.api import Api
-
-Object = dict[str, Any]
 
 WORKLOADS = ("deployments", "statefulsets", "daemonsets", "jobs")
 RULES = ("resourcequotas", "limitranges", "services", "networkpolicies")

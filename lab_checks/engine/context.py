@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.api import Api
 from lab_checks.engine.audit import Deeds
 from lab_checks.engine.course import Exercise
 from lab_checks.engine.observe import NodeFacts
 from lab_checks.engine.verdict import Seen, fail, wait
-
-Object = dict[str, Any]
 
 NAMESPACE = "ai-platform"
 

@@ -11,9 +11,9 @@ import argparse
 import os
 from pathlib import Path
 
+from kubeobjects.placement import left
 from lab_checks.engine.api import Api
 from lab_checks.engine.observe import amount
-from lab_checks.engine.placement import left
 
 
 def part(cores: float, leave: float, parts: int) -> int:

@@ -8,30 +8,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
+from kubeobjects import Object, quantity
+from kubeobjects.podresources import asked
 from lab_checks.engine.verdict import Seen
-
-Object = dict[str, Any]
 
 GPU = "nvidia.com/gpu"
 GPU_TAINT = "nvidia.com/gpu"
 
 _PLUGIN_SOCKETS = "/var/lib/kubelet/device-plugins"
 
-_SUFFIX: dict[str, Decimal | int] = {
-    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("0.001"), "": 1,
-    "k": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4, "P": 1000**5, "E": 1000**6,
-    "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4, "Pi": 1024**5, "Ei": 1024**6,
-}  # fmt: skip
 
-
-def amount(quantity: object) -> Decimal:
-    """The number in a quantity that the API server gave out: bytes, cores or devices."""
-    found = re.fullmatch(r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)([A-Za-z]*)", str(quantity or "0"))
-    if not found or found.group(2) not in _SUFFIX:
-        raise ValueError(f"{quantity!r} is no quantity")
-    return Decimal(found.group(1)) * _SUFFIX[found.group(2)]
+def amount(value: str | int | float | None) -> Decimal:
+    """The number in a quantity: bytes, cores or devices; 0 for none. Raises ValueError for what is no quantity."""
+    return quantity.parse(value or "0")
 
 
 def whole(text: object) -> int:
@@ -130,32 +120,6 @@ def container(pod_spec: Object, name: str = "") -> Object:
     """The container called `name`, else the first; {} where there is none."""
     containers = pod_spec.get("containers") or []
     return next((each for each in containers if each["name"] == name), containers[0] if containers and not name else {})
-
-
-def asked(pod_spec: Object, resource: str, kind: str = "requests") -> Decimal:
-    """How much of a resource a Pod asks for, as the scheduler counts; `kind` is requests or limits. A limit alone is a request too.
-
-    Containers and the init containers that go on beside them add up; another init container counts where it needs more than what runs later.
-    What is said for the whole Pod (`spec.resources`) goes before what its containers say.
-    """
-    beside, peak = Decimal(0), Decimal(0)
-    for each in pod_spec.get("initContainers") or []:
-        if each.get("restartPolicy") == "Always":
-            beside += _asked_by(each, resource, kind)
-            peak = max(peak, beside)
-        else:
-            peak = max(peak, beside + _asked_by(each, resource, kind))
-    together = beside + sum((_asked_by(each, resource, kind) for each in pod_spec.get("containers") or []), Decimal(0))
-    return _asked_by(pod_spec, resource, kind) or max(together, peak)
-
-
-def _asked_by(part: Object, resource: str, kind: str) -> Decimal:
-    """What one container, or a Pod as a whole, says of itself."""
-    resources = part.get("resources") or {}
-    value = (resources.get(kind) or {}).get(resource)
-    if value is None and kind == "requests":
-        value = (resources.get("limits") or {}).get(resource)
-    return amount(value)
 
 
 # Nodes

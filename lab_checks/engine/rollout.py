@@ -7,11 +7,9 @@ offered, and a Pod that is placed by it ends in UnexpectedAdmissionError. So the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine import observe
-
-Object = dict[str, Any]
 
 # What the plugin logs when the kubelet has taken its registration (images/gpu_device_plugin, as NVIDIA's plugin does).
 REGISTERED = "Registered device plugin for 'nvidia.com/gpu' with Kubelet"

@@ -21,15 +21,14 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine import baseline, observe, paths, rollout
 from lab_checks.engine.api import Api, ApiUnreachable, CommandFailed, shell
 from lab_checks.engine.context import NAMESPACE
 from lab_checks.engine.course import Exercise
 from lab_checks.engine.progress import Progress
 
-Object = dict[str, Any]
 Say = Callable[[str], None]
 
 # Namespaces that the course makes carry this label, so that it never touches another one.

@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kubeobjects import Object
 from lab_checks.engine import learner
 from lab_checks.redact import redact
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from lab_checks.engine.course import Lab
     from lab_checks.engine.session import Session
 
-Object = dict[str, Any]
 
 # Rises when a report of this version says something that an earlier one cannot read.
 FORMAT = 1

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab_checks.engine import placement
+from kubeobjects import placement
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, asked
 from lab_checks.engine.verdict import Seen, Verdict, fail, failed, passed

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
-
-Object = dict[str, Any]
 
 # Shorter quotes prove nothing: `GPU` is found on every page.
 _SHORTEST = 8

@@ -23,8 +23,7 @@ from clusters.embedded.informer import Informer
 from clusters.embedded.nodes import NodeConnections
 from clusters.embedded.scheduler import Scheduler
 from clusters.embedded.store import Store
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 NODES: tuple[tuple[str, dict[str, str], list[Object], int], ...] = (

@@ -19,8 +19,8 @@ import pytest
 from clusters.embedded.store import Delete, Put, Store, StoreError, acknowledged
 from clusters.embedded.store.acknowledged import Acknowledged
 from clusters.embedded.store.files import LAYOUT, PAGE
+from kubeobjects import Object
 
-Object = dict[str, Any]
 # Of each object, by name, every state that was acknowledged, oldest first; None where it was deleted.
 States = dict[str, list[Object | None]]
 

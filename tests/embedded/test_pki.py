@@ -10,14 +10,13 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
 
 from clusters.embedded import kubeconfig, pki
+from kubeobjects import Object
 
-Object = dict[str, Any]
 ACCOUNT: Object = {"metadata": {"name": "learner", "namespace": "team", "uid": "u1"}}
 
 

@@ -17,9 +17,8 @@ import pytest
 
 from clusters.embedded.store import Conflict, Delete, Expired, Put, Store, StoreError, acknowledged, history
 from clusters.embedded.store.acknowledged import Acknowledged
+from kubeobjects import Object
 from tests.embedded.full_disk import no_space
-
-Object = dict[str, Any]
 
 
 @pytest.fixture

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from kubeobjects import Object
 from lab_checks.engine.session import Session
 from lab_checks.face import classroom
-
-Object = dict[str, Any]
 
 
 def row(exercise: str, *, passed: bool = False, started: float | None = 100.0, last: float | None = None, **failures: int) -> Object:

@@ -46,7 +46,7 @@ def test_quantities_are_exact(quantity: str | None, number: str) -> None:
 
 
 def test_what_is_no_quantity_is_refused() -> None:
-    with pytest.raises(ValueError, match="no quantity"):
+    with pytest.raises(ValueError, match="quantities must match"):
         observe.amount("lots")
 
 

@@ -9,14 +9,13 @@ from typing import Any, cast
 
 import pytest
 
+from kubeobjects import Object
 from lab_checks.engine import baseline, rollout
 from lab_checks.engine import setup as lesson
 from lab_checks.engine.api import Api
 from lab_checks.engine.context import NAMESPACE
 from lab_checks.engine.progress import Progress
 from tests.lab_checks.guards.world import Lists, deployment, node, pod_of
-
-Object = dict[str, Any]
 
 NAME = "nvidia-device-plugin-daemonset"
 NODES = [node("a100", "NVIDIA-A100-SXM4-40GB", 2), node("t4", "Tesla-T4", 1), node("cpu")]

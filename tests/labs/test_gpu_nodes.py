@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from kubeobjects import Object
 from lab_checks.engine import course
 from lab_checks.engine.api import shell
 from lab_checks.engine.course import Exercise
@@ -15,8 +14,6 @@ from lab_checks.engine.verdict import Stop
 from lab_checks.labs.gpu_nodes import facts as facts
 from lab_checks.labs.gpu_nodes import guards as guards
 from lab_checks.labs.gpu_nodes import repair
-
-Object = dict[str, Any]
 
 LAB = course.load().lab("01-gpu-nodes")
 

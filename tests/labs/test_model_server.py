@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kubeobjects import Object
 from lab_checks.engine import paths
 from lab_checks.engine.observe import amount
 from lab_checks.engine.verdict import Outcome, Stop
@@ -20,8 +21,6 @@ from lab_checks.labs.model_server import inside as inside
 from lab_checks.labs.model_server import live as live
 from lab_checks.labs.model_server import past as past
 from lab_checks.labs.model_server import view as view
-
-Object = dict[str, Any]
 
 GPU = "nvidia.com/gpu"
 MANIFESTS = paths.root() / "manifests" / "02-model-server"

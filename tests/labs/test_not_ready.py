@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import pytest
 import yaml
 
+from kubeobjects import Object
 from lab_checks.engine import course, paths
 from lab_checks.engine.api import shell
 from lab_checks.engine.session import Session
@@ -20,8 +20,6 @@ from lab_checks.labs.not_ready import gpus as not_ready_gpus
 from lab_checks.labs.not_ready import traffic as not_ready_traffic
 from lab_checks.labs.not_ready import view as not_ready_view
 from lab_checks.labs.not_ready.causes import Scene
-
-Object = dict[str, Any]
 
 LAB = course.load().lab("04-not-ready")
 MANIFESTS = paths.root() / "manifests" / LAB.id

@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
+from kubeobjects import Object
 from lab_checks.engine.verdict import Stop
 from lab_checks.face import pictures
 from lab_checks.labs.oom import causes as oom_causes
 from lab_checks.labs.oom import guards as oom_guards
 from lab_checks.labs.oom import sizes as oom_sizes
 from lab_checks.labs.oom import view as oom_view
-
-Object = dict[str, Any]
 
 PAGE = """\
 # TYPE model_requests_total counter

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from typing import Any
 
 import pytest
 import yaml
 
+from kubeobjects import Object, placement
 from lab_checks.authoring import attempts
-from lab_checks.engine import course, observe, paths, placement
+from lab_checks.engine import course, observe, paths
 from lab_checks.engine import headroom as room
 from lab_checks.engine.session import Session
 from lab_checks.labs.pending import causes
@@ -18,8 +18,6 @@ from lab_checks.labs.pending import checks as pending
 from lab_checks.labs.pending import guards as pending_guards
 from lab_checks.labs.pending import view as pending_view
 from tests.conftest import ROOT
-
-Object = dict[str, Any]
 
 LAB = course.load().lab("03-pending")
 WAYS = attempts.load(ROOT / "tests" / "labs" / "attempts", LAB)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from kubeobjects import Object
 from lab_checks.engine.context import Context
 from lab_checks.engine.course import Exercise
 from lab_checks.engine.verdict import Stop
@@ -13,8 +12,6 @@ from lab_checks.labs.welcome import answers as answers
 from lab_checks.labs.welcome import compare as compare
 from lab_checks.labs.welcome.answers import Wrong
 from lab_checks.labs.welcome.map import Map
-
-Object = dict[str, Any]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-Object = dict[str, Any]
+from kubeobjects import Object
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))

@@ -23,8 +23,7 @@ from clusters.embedded import meta
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import Resource
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 log = logging.getLogger(__name__)
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from clusters.embedded import selectors
 from clusters.embedded.apiserver import node_authorizer
 from clusters.embedded.apiserver.node_authorizer import NodeAuthorizer
 from clusters.embedded.apiserver.request import RequestInfo, User
 from clusters.embedded.errors import ApiError, qualified
 from clusters.embedded.store import Store
-
-Object = dict[str, Any]
+from kubeobjects import Object, selectors
 
 _RBAC = "rbac.authorization.k8s.io"
 _MASTERS = "system:masters"

@@ -16,8 +16,8 @@ import orjson
 from aiohttp import web
 
 from clusters.embedded.errors import ApiError, bad_request
+from kubeobjects import Object
 
-Object = dict[str, Any]
 _Read = TypeVar("_Read")
 
 # The real server's limit (MaxRequestBodyBytes).

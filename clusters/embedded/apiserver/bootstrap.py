@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from clusters.embedded.apiserver.authorization import Authorizer
 from clusters.embedded.apiserver.registry import Caller, Registry, Transform
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import by_kind, by_name
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _FOLDER = Path(__file__).with_name("bootstrap")
 _ADDRESS = "172.18.0.2"

@@ -10,8 +10,7 @@ import json
 from typing import Any
 
 from clusters.embedded.resources import Resource
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # Field names of core/v1 Event and what events.k8s.io/v1 calls them.
 _EVENT_FIELDS = {

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from clusters.embedded import meta
 from clusters.embedded.errors import FieldError, bad_request, conflict, invalid
 from clusters.embedded.resources import Resource
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _ORPHAN = "orphan"
 _FOREGROUND = "foregroundDeletion"

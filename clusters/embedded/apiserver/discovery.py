@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from typing import Any
 
 from clusters.embedded.resources import Resource, Subresource, all_resources
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _METRICS = "metrics.k8s.io"

@@ -6,12 +6,9 @@ for the others the reply carries a warning, which kubectl prints.
 
 from __future__ import annotations
 
-from typing import Any
-
 from clusters.embedded.errors import FieldError, invalid
 from clusters.embedded.resources import Resource
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _WEBHOOKS = "the embedded cluster calls no admission webhooks; use a kind cluster for them (ai-lab up --cluster kind)"
 # By resource: the field that cannot be served, and why.

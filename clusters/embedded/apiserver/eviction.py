@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from clusters.embedded import meta, selectors
+from clusters.embedded import meta
 from clusters.embedded.apiserver.deletion import DeleteOptions
 from clusters.embedded.apiserver.registry import Caller, Registry
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.resources import by_name
-
-Object = dict[str, Any]
+from kubeobjects import Object, selectors
 
 _SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 _BUDGETS = "poddisruptionbudgets.policy"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from clusters.embedded import meta
 from clusters.embedded.store import Conflict, Delete, Store, StoreError
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _EVENT_TTL = timedelta(hours=1)
 _EVERY_SECONDS = 60.0

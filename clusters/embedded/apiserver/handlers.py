@@ -16,11 +16,11 @@ from clusters.embedded.apiserver.request import is_true
 from clusters.embedded.apiserver.subresources import OWN_UPDATE
 from clusters.embedded.errors import ApiError, bad_request, method_not_allowed, not_found
 from clusters.embedded.resources import Resource
+from kubeobjects import Object
 
 if TYPE_CHECKING:
     from clusters.embedded.apiserver.server import ApiServer, Exchange
 
-Object = dict[str, Any]
 
 _STREAMED = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 # Verbs on a named object; the others are on the collection.

@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
@@ -20,11 +20,11 @@ from clusters.embedded.apiserver.watch import Event, EventStream, bookmark, chec
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.resources import Resource
 from clusters.embedded.store import Store
+from kubeobjects import Object
 
 if TYPE_CHECKING:
     from clusters.embedded.apiserver.server import Exchange
 
-Object = dict[str, Any]
 
 _MATCHES = ("", "Exact", "NotOlderThan")
 _BOOKMARK_SECONDS = 60.0

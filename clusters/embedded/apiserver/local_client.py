@@ -19,11 +19,11 @@ from clusters.embedded.apiserver.watch import EventStream
 from clusters.embedded.client import ObjectList, WatchEvent
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import Resource, by_name
+from kubeobjects import Object
 
 if TYPE_CHECKING:
     from clusters.embedded.apiserver.server import ApiServer
 
-Object = dict[str, Any]
 
 METRICS_GROUP = ".metrics.k8s.io"
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from clusters.embedded import meta, selectors
+from clusters.embedded import meta
 from clusters.embedded.apiserver import representation
 from clusters.embedded.errors import ApiError, bad_request, method_not_allowed, not_found
+from kubeobjects import Object, selectors
 
 if TYPE_CHECKING:
     from clusters.embedded.apiserver.server import ApiServer, Exchange
 
-Object = dict[str, Any]
 
 _GROUP, _VERSION = "metrics.k8s.io", "v1beta1"
 # metrics-server's names for what it serves, in messages.

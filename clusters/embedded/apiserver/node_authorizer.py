@@ -7,15 +7,15 @@ cluster leaves to the NodeRestriction admission plugin (a node changes itself an
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.store import Store
+from kubeobjects import Object
 
 if TYPE_CHECKING:
     from clusters.embedded.apiserver.authorization import Attributes
 
-Object = dict[str, Any]
 
 GROUP = "system:nodes"
 _PREFIX = "system:node:"

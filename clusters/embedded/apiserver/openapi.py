@@ -10,14 +10,12 @@ import hashlib
 import zipfile
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from clusters.embedded import schema
 from clusters.embedded.resources import Resource, all_resources
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _COMPONENTS = "#/components/schemas/"
 # The two types whose JSON may be a string or a number.

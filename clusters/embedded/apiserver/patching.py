@@ -10,8 +10,7 @@ from clusters.embedded.apiserver.patch import merge, strategic
 from clusters.embedded.apiserver.registry import Transform
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.resources import Resource
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 JSON = "application/json-patch+json"
 MERGE = "application/merge-patch+json"

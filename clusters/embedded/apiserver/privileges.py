@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from clusters.embedded.apiserver.authorization import Attributes, Authorizer, rule_allows
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.errors import ApiError, forbidden, not_found
 from clusters.embedded.resources import Resource
 from clusters.embedded.store import Store
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _RBAC = "rbac.authorization.k8s.io"
 _CERTIFICATES = "certificates.k8s.io"

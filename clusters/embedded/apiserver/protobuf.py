@@ -19,8 +19,7 @@ from typing import Any
 import orjson
 
 from clusters.embedded.errors import ApiError, bad_request
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 MAGIC = b"k8s\x00"
 _META = "k8s.io.apimachinery.pkg.apis.meta.v1"

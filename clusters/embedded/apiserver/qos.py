@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
-from clusters.embedded import podresources, quantity
-
-Object = dict[str, Any]
+from kubeobjects import Object, podresources, quantity
 
 _COMPUTE = ("cpu", "memory")
 

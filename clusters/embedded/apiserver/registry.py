@@ -9,7 +9,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from clusters.embedded import meta
 from clusters.embedded.apiserver import admission as plugins
@@ -31,8 +30,8 @@ from clusters.embedded.errors import (
 )
 from clusters.embedded.resources import Resource, by_name
 from clusters.embedded.store import Conflict, Delete, Put, Store, StoreError
+from kubeobjects import Object
 
-Object = dict[str, Any]
 # From the object as it is stored (in the caller's version; a copy) to the object as it should be.
 Transform = Callable[[Object], Object]
 

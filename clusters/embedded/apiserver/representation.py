@@ -10,8 +10,7 @@ import orjson
 
 from clusters.embedded.apiserver import conversion
 from clusters.embedded.resources import Resource
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 JSON = "application/json"
 YAML = "application/yaml"

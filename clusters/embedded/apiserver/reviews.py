@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clusters.embedded import meta
 from clusters.embedded.apiserver.authentication import API_AUDIENCES, Unauthorized
@@ -10,11 +10,11 @@ from clusters.embedded.apiserver.authorization import Attributes
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.errors import FieldError, bad_request, invalid
 from clusters.embedded.resources import Resource
+from kubeobjects import Object
 
 if TYPE_CHECKING:
     from clusters.embedded.apiserver.server import ApiServer
 
-Object = dict[str, Any]
 
 _GROUPS = ("authorization.k8s.io", "authentication.k8s.io")
 

@@ -10,11 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from clusters.embedded import selectors
 from clusters.embedded.errors import bad_request
 from clusters.embedded.resources import Resource
-
-Object = dict[str, Any]
+from kubeobjects import Object, selectors
 
 _EVENT = (
     "involvedObject.kind",

@@ -11,7 +11,6 @@ import logging
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -32,7 +31,6 @@ from clusters.embedded.store import Store
 
 log = logging.getLogger(__name__)
 
-Object = dict[str, Any]
 
 _CLIENT_GONE = 499
 # Watches never end by themselves; whatever else is under way takes milliseconds.

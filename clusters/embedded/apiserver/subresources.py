@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from clusters.embedded import meta
 from clusters.embedded.apiserver import eviction
@@ -15,9 +14,9 @@ from clusters.embedded.apiserver.authentication import API_AUDIENCES
 from clusters.embedded.apiserver.registry import Caller, Registry
 from clusters.embedded.errors import ApiError, FieldError, bad_request, conflict, invalid, method_not_allowed
 from clusters.embedded.resources import Resource, by_name
-from clusters.embedded.selectors import text_of
+from kubeobjects import Object
+from kubeobjects.selectors import text_of
 
-Object = dict[str, Any]
 Transform = Callable[[Object], Object]
 # From (ServiceAccount, TokenRequest, bound object or None) to the token and its expiry.
 Issuer = Callable[[Object, Object, Object | None], tuple[str, str]]

@@ -11,8 +11,7 @@ from clusters.embedded import schema
 from clusters.embedded.apiserver.patch import typed
 from clusters.embedded.decoding import DecodeError
 from clusters.embedded.errors import ApiError, FieldError, bad_request, invalid
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 _MODES = ("Ignore", "Warn", "Strict")

@@ -7,15 +7,14 @@ one that it takes out of it is DELETED (k8s.io/apiserver/pkg/storage/cacher).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 from clusters.embedded.apiserver import conversion
 from clusters.embedded.apiserver.selection import Selection
 from clusters.embedded.errors import ApiError, FieldError, bad_request, expired, invalid
 from clusters.embedded.resources import Resource
 from clusters.embedded.store import Change, Expired, Store, Watch
+from kubeobjects import Object
 
-Object = dict[str, Any]
 Event = tuple[str, Object]
 
 

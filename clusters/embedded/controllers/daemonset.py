@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from clusters.embedded import meta, node_selection, selectors
+from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import history, ownership, pods
 from clusters.embedded.controllers.context import Context, Controller, without_zeros
 from clusters.embedded.controllers.deployment.scaling import scaled
+from kubeobjects import node_selection, selectors
 
 _DAEMONSETS = "daemonsets.apps"
 _GENERATION_LABEL = "pod-template-generation"

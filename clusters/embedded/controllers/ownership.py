@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from clusters.embedded import meta, selectors
+from clusters.embedded import meta
 from clusters.embedded.client import Client, Object
 from clusters.embedded.errors import ApiError
+from kubeobjects import selectors
 
 
 async def claim(client: Client, resource: str, owner: Object, candidates: list[Object], matches: selectors.Matcher) -> list[Object]:

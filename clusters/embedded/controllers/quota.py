@@ -5,11 +5,12 @@ Admission counts what is added; this controller counts again when objects end or
 
 from __future__ import annotations
 
-from clusters.embedded import meta, quantity
+from clusters.embedded import meta
 from clusters.embedded.apiserver.admission import quota_usage
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
 from clusters.embedded.controllers.context import Context, Controller
+from kubeobjects import quantity
 
 _QUOTAS = "resourcequotas"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from clusters.embedded import selectors
 from clusters.embedded.client import Object
 from clusters.embedded.controllers.replicaset import ReplicaSetController
+from kubeobjects import selectors
 
 
 class ReplicationControllerController(ReplicaSetController):

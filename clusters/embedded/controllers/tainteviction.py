@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from clusters.embedded import meta, node_selection
+from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
 from clusters.embedded.controllers.context import Context, Controller
 from clusters.embedded.errors import ApiError
+from kubeobjects import node_selection
 
 MARKING = "Marking for deletion Pod {pod}"
 CANCELLING = "Cancelling deletion of Pod {pod}"

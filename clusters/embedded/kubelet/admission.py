@@ -6,12 +6,9 @@ A Pod that is not admitted ends as Failed, with the rejection's reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from clusters.embedded import podresources, quantity
-from clusters.embedded.node_selection import pod_matches_node
-
-Object = dict[str, Any]
+from kubeobjects import Object, podresources, quantity
+from kubeobjects.node_selection import pod_matches_node
 
 
 class Rejection(Exception):

@@ -5,9 +5,7 @@ In a root of its own they are powers over that root alone: what belongs to this 
 
 from __future__ import annotations
 
-from typing import Any
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # In the order of their numbers (linux/capability.h).
 NAMES = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from clusters.embedded import owned_processes
 from clusters.embedded.images import Image
@@ -13,8 +12,7 @@ from clusters.embedded.kubelet.environment import ConfigError, Environment, expa
 from clusters.embedded.kubelet.node_services import NodeServices
 from clusters.embedded.kubelet.runtime import ContainerConfig, Mount
 from clusters.embedded.kubelet.volumes import PodVolumes, VolumeMount, keep
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _HOSTS = """# Kubernetes-managed hosts file.
 127.0.0.1\tlocalhost

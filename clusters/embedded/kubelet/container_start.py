@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clusters.embedded.errors import told
 from clusters.embedded.kubelet import hooks, restarts
@@ -21,11 +21,10 @@ from clusters.embedded.kubelet.image_manager import ImageError
 from clusters.embedded.kubelet.node_services import NodeServices
 from clusters.embedded.kubelet.probes import UNKNOWN, Callbacks, ContainerProbes, Target
 from clusters.embedded.kubelet.runtime import ContainerConfig, Process, StartError
+from kubeobjects import Object
 
 if TYPE_CHECKING:
     from clusters.embedded.kubelet.pod_worker import PodWorker
-
-Object = dict[str, Any]
 
 
 async def run_in(container: PodContainer, command: list[str]) -> tuple[int, str]:

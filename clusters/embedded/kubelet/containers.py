@@ -21,7 +21,6 @@ from typing import Any
 
 import psutil
 
-from clusters.embedded import quantity
 from clusters.embedded.images import Image
 from clusters.embedded.kubelet import beneath, orphans
 from clusters.embedded.kubelet.logs import LogWriter
@@ -29,10 +28,10 @@ from clusters.embedded.kubelet.memory import MemoryManager, Watched
 from clusters.embedded.kubelet.output import OutputQueue
 from clusters.embedded.kubelet.runtime import Container, ContainerConfig, Launcher, Process, StartError
 from clusters.embedded.kubelet.status import ContainerView
+from kubeobjects import Object, quantity
 
 log = logging.getLogger(__name__)
 
-Object = dict[str, Any]
 
 _NOT_STARTED = "1970-01-01T00:00:00Z"
 _TASK_FAILED = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "

@@ -14,20 +14,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clusters.embedded import quantity
 from clusters.embedded.kubelet import beneath
 from clusters.embedded.kubelet.admission import Rejection
 from clusters.embedded.kubelet.device_state import Allocation, AllocationError, DeviceState, Resource
 from clusters.embedded.kubelet.layout import NodeFolder
 from clusters.embedded.kubelet.node_services import DeviceOptions
 from clusters.embedded.kubelet.runtime import Mount
+from kubeobjects import Object, quantity
 
 if TYPE_CHECKING:
     from clusters.embedded.kubelet.device_plugin import PluginClient
 
 log = logging.getLogger(__name__)
 
-Object = dict[str, Any]
 
 _CHECKPOINT = "kubelet_internal_checkpoint"
 # A Pod that held devices before this kubelet started waits this long for their plugin to come back.

@@ -9,11 +9,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
-from clusters.embedded import podresources, quantity
+from kubeobjects import Object, podresources, quantity
 
-Object = dict[str, Any]
 # Finds a ConfigMap or Secret of the Pod's namespace by its name; None where there is none.
 Finder = Callable[[str], Object | None]
 

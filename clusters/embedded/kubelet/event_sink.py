@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from clusters.embedded.events import EventRecorder
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 class EventSink:

@@ -7,9 +7,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from clusters.embedded import quantity
 from clusters.embedded.kubelet.pod_worker import PodWorker
 from clusters.embedded.kubelet.volumes import empty_dir_limits
+from kubeobjects import quantity
 
 _INTERVAL_SECONDS = 10.0
 

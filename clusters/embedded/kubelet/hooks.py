@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from clusters.embedded.kubelet import http_get, probes
 from clusters.embedded.kubelet.runtime import StartError
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # Go's http.Client has no limit of its own here; the grace period ends a preStop hook, this a postStart hook that hangs.
 _HTTP_TIMEOUT = 60.0

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from clusters.embedded.images import Catalogue, Image, InvalidImageName, default_pull_policy, normalise
 from clusters.embedded.kubelet.backoff import Backoff, duration
+from kubeobjects import Object
 
-Object = dict[str, Any]
 # Records an event on the container: (type, reason, message).
 Emit = Callable[[str, str, str], None]
 

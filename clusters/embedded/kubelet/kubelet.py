@@ -12,7 +12,6 @@ import logging
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from clusters.embedded import owned_processes
 from clusters.embedded.client import Client
@@ -38,10 +37,10 @@ from clusters.embedded.kubelet.toolbox import Toolbox
 from clusters.embedded.network import Network
 from clusters.embedded.nodes import NodeConnections
 from clusters.embedded.supervision import keep_running
+from kubeobjects import Object
 
 log = logging.getLogger(__name__)
 
-Object = dict[str, Any]
 
 # Changes of ConfigMaps and Secrets reach the mounted files this soon; tokens and labels are looked at as often.
 _REFRESH_SECONDS = 2.0

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from clusters.embedded import short_folders
 from clusters.embedded.kubelet import beneath
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # sun_path holds 104 bytes on macOS and 108 on Linux; a plugin puts a socket with a name of its own into the folder.
 _LONGEST_SOCKET_FOLDER = 70

@@ -15,7 +15,6 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -27,10 +26,10 @@ from clusters.embedded.kubelet import node_status
 from clusters.embedded.kubelet.event_sink import EventSink
 from clusters.embedded.kubelet.layout import NodeFolder
 from clusters.embedded.kubelet.node_spec import NodeSpec
+from kubeobjects import Object
 
 log = logging.getLogger(__name__)
 
-Object = dict[str, Any]
 
 _LEASE_SECONDS = 40
 _RENEW_SECONDS = 10.0

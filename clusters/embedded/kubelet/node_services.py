@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from clusters.embedded.client import Client
 from clusters.embedded.informer import InformerFactory
@@ -16,8 +16,7 @@ from clusters.embedded.kubelet.memory import MemoryManager
 from clusters.embedded.kubelet.node_spec import NodeSpec
 from clusters.embedded.kubelet.runtime import Launcher, Mount
 from clusters.embedded.network import Network
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 @dataclass(frozen=True)

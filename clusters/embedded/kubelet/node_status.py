@@ -7,12 +7,10 @@ import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from clusters.embedded.images import Image
 from clusters.embedded.kubelet.node_spec import NodeSpec
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 KUBELET_VERSION = "v1.36.2"
 RUNTIME_VERSION = "containerd://2.1.9"

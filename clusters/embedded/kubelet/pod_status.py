@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from clusters.embedded.client import Client
 from clusters.embedded.errors import ApiError
+from kubeobjects import Object
 
 log = logging.getLogger(__name__)
 
-Object = dict[str, Any]
 
 _TRIES = 5
 _RETRY_SECONDS = 1.0

@@ -24,10 +24,10 @@ from clusters.embedded.kubelet.containers import PodContainer
 from clusters.embedded.kubelet.node_services import NodeServices
 from clusters.embedded.kubelet.pod_status import StatusWriter
 from clusters.embedded.kubelet.volumes import MountFailure, PodVolumes
+from kubeobjects import Object
 
 log = logging.getLogger(__name__)
 
-Object = dict[str, Any]
 
 # A failed sync is tried again after 10 s and a little (backOffPeriod and its jitter); the first look after the sandbox is up comes sooner.
 RESYNC_SECONDS = 11.0

@@ -10,13 +10,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from clusters.embedded.kubelet import http_get
 from clusters.embedded.kubelet.runtime import StartError
 from clusters.embedded.network import Network
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # Runs a command in the container: (exit code, what it wrote).
 Exec = Callable[[list[str]], Awaitable[tuple[int, str]]]

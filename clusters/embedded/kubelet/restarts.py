@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from clusters.embedded.kubelet.status import ContainerView
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 def should_restart(pod: Object, view: ContainerView) -> bool:

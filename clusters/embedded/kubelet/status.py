@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from clusters.embedded import meta, podresources
-
-Object = dict[str, Any]
+from clusters.embedded import meta
+from kubeobjects import Object, podresources
 
 
 @dataclass

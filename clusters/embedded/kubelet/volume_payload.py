@@ -9,11 +9,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from clusters.embedded.kubelet import environment
+from kubeobjects import Object
 
-Object = dict[str, Any]
 Payload = dict[str, tuple[bytes, int]]
 
 _DEFAULT_MODE = 0o644

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from clusters.embedded import meta
 from clusters.embedded.client import Client
@@ -23,8 +23,7 @@ from clusters.embedded.kubelet.environment import ConfigError, expand_all
 from clusters.embedded.kubelet.layout import NodeFolder
 from clusters.embedded.kubelet.runtime import Mount
 from clusters.embedded.kubelet.volume_payload import VolumeError
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # A token is replaced when this part of its life is over (pkg/kubelet/token).
 _TOKEN_RENEWAL = 0.8

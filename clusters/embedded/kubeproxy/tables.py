@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _SERVICE_LABEL = "kubernetes.io/service-name"
 

@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from clusters.embedded import meta, selectors
+from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.informer import InformerFactory
 from clusters.embedded.scheduler.framework import NodeInfo, PodInfo, Snapshot, Storage, node_info, pod_info
+from kubeobjects import selectors
 
 # The resources whose changes may let a waiting Pod in, apart from Pods themselves.
 WATCHED = ("nodes", "namespaces", "persistentvolumeclaims", "persistentvolumes", "storageclasses.storage.k8s.io")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from clusters.embedded import podresources, quantity
 from clusters.embedded.client import Object
+from kubeobjects import podresources, quantity
 
 MAX_NODE_SCORE = 100
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clusters.embedded import meta, selectors
+from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.scheduler import algorithm
 from clusters.embedded.scheduler.framework import Code, NodeInfo, PodInfo, Snapshot, Status, unresolvable
+from kubeobjects import selectors
 
 NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."

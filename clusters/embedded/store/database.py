@@ -11,7 +11,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from clusters.embedded.store import loading, recovery
 from clusters.embedded.store.acknowledged import AcknowledgedFile
@@ -19,8 +18,7 @@ from clusters.embedded.store.checkpoints import LIMIT, Checkpoints
 from clusters.embedded.store.errors import StoreError
 from clusters.embedded.store.files import LAYOUT, Files, Key, add, counter_of, finish_replacement, replace, sum_of
 from clusters.embedded.store.loading import Damage, Loaded
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 log = logging.getLogger(__name__)
 

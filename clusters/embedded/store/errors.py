@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
 
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 class StoreError(Exception):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Any
 
 from clusters.embedded.store.errors import Expired
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # How far back a watch may start, for each resource: changes, and bytes of their JSON (about a fifth of what the dicts take).
 _HISTORY_CHANGES = 4000

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -19,8 +18,7 @@ from clusters.embedded.store import acknowledged
 from clusters.embedded.store.acknowledged import Acknowledged
 from clusters.embedded.store.errors import UNREADABLE, StoreError, refused_by_the_machine
 from clusters.embedded.store.files import APPLICATION_ID, LAYOUT, SCHEMA, Files, Key, add, counter_of, sum_of
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # The header of a SQLite database whose changes go to a write-ahead log.
 _HEADER = b"SQLite format 3\0"

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -17,8 +16,8 @@ from clusters.embedded.store.checkpoints import LIMIT
 from clusters.embedded.store.database import Database, Row
 from clusters.embedded.store.errors import Conflict
 from clusters.embedded.store.history import Change, History, Watch
+from kubeobjects import Object
 
-Object = dict[str, Any]
 _Objects = list[Object]
 _Changes = list[Change]
 _Rows = list[Row]

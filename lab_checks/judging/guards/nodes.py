@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from kubeobjects import Object
 from lab_checks.engine.baseline import TRUTHS, node_rules
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, see
 from lab_checks.engine.verdict import Seen, fail
-
-Object = dict[str, Any]
 
 
 def nodes_untouched(ctx: Context, *, except_faults: bool = False) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from lab_checks.engine import observe, placement
+from kubeobjects import Object, placement
+from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, named, see
 from lab_checks.engine.verdict import Seen, fail, wait
 from lab_checks.judging.guards.scheduling import next_of_its_kind, tolerates_narrowly, tolerates_only_gpus
 from lab_checks.judging.guards.walls import walled
-
-Object = dict[str, Any]
 
 _WANTED_PLUGIN = "a device plugin's Pod on every GPU node, by a DaemonSet that tolerates the taint nvidia.com/gpu"
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import named, see
 from lab_checks.engine.verdict import fail, wait
-
-Object = dict[str, Any]
 
 PORT = 8080
 # Seconds. A hung server is to be found within the first; a model that does not load within the second never will here.

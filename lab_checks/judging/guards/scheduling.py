@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from lab_checks.engine import placement
+from kubeobjects import Object, placement
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, GPU_TAINT, named, see
 from lab_checks.engine.verdict import Seen, fail
 
 _NEXT = "the-next-node-of-this-kind"
-
-Object = dict[str, Any]
 
 
 def tolerates_narrowly(pod_spec: Object, owner: Object) -> None:

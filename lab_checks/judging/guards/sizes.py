@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import amount, asked, see
 from lab_checks.engine.verdict import fail
-
-Object = dict[str, Any]
 
 
 def requests_kept(ctx: Context, deployment: Object, resource: str, at_least: str = "") -> None:

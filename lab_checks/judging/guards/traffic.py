@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from kubeobjects import Object
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import see
 from lab_checks.engine.verdict import Seen, fail, wait
 from lab_checks.judging.guards.workloads import same_object
-
-Object = dict[str, Any]
 
 
 def service_kept(ctx: Context, name: str, *, keep_selector: bool = True) -> Object:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from kubeobjects import Object
 from lab_checks.engine.observe import named, see
 from lab_checks.engine.verdict import fail
-
-Object = dict[str, Any]
 
 _DOORS = ("hostNetwork", "hostPID", "hostIPC")
 # What every container has by default, and what a port below 1024 needs: they open nothing of the node.

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, asked, named, see
 from lab_checks.engine.verdict import Seen, fail, wait
-
-Object = dict[str, Any]
 
 
 def same_object(ctx: Context, kind: str, name: str) -> Object:

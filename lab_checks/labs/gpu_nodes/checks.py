@@ -5,8 +5,6 @@ What a learner answers is held against the nodes, the plugin's log and the API s
 
 from __future__ import annotations
 
-from typing import Any
-
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, see
@@ -17,8 +15,6 @@ from lab_checks.labs.gpu_nodes import facts as facts
 from lab_checks.labs.gpu_nodes import guards as also
 from lab_checks.labs.gpu_nodes import hints as hints
 from lab_checks.labs.gpu_nodes.repair import REPAIRED, XID
-
-Object = dict[str, Any]
 
 LAB = "01-gpu-nodes"
 API = "ai-log-summary-api"

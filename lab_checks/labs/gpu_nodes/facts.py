@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine import observe, paths
 from lab_checks.engine.api import Api, CommandFailed, shell
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import NodeFacts
 from lab_checks.judging import evidence
 from lab_checks.labs.gpu_nodes.repair import XID
-
-Object = dict[str, Any]
 
 # What one node answers to a Pod that asks for GPUs and tolerates its taint.
 WHYS = ("no-gpu-built-in", "no-plugin", "plugin-finds-none", "sick-device", "smaller-than-asked", "held-by-others")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.audit import COURSE_MANAGER
 from lab_checks.engine.context import Context
@@ -15,8 +15,6 @@ from lab_checks.engine.verdict import Seen, fail, idle, wait
 from lab_checks.judging import guards
 from lab_checks.labs.gpu_nodes import facts as facts
 from lab_checks.labs.gpu_nodes.repair import REPAIRED, XID
-
-Object = dict[str, Any]
 
 _UUID = re.compile(r"GPU-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WRITTEN = ("command", "args", "env", "image")

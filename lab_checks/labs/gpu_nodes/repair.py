@@ -11,11 +11,9 @@ import argparse
 import json
 import os
 from pathlib import Path
-from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine.api import Api, CommandFailed, shell
-
-Object = dict[str, Any]
 
 XID = "gpu.ai-lab.dev/xid"
 # Under the prefix of the faults, so that the next start takes it away with them.

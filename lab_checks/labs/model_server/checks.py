@@ -5,8 +5,7 @@ What was tried and put back is read from what Kubernetes keeps of it: the Deploy
 
 from __future__ import annotations
 
-from typing import Any
-
+from kubeobjects import Object
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, asked, see
 from lab_checks.engine.registry import exercise
@@ -18,8 +17,6 @@ from lab_checks.labs.model_server import inside as inside
 from lab_checks.labs.model_server import live as live
 from lab_checks.labs.model_server import past as past
 from lab_checks.labs.model_server.guards import API, MIB
-
-Object = dict[str, Any]
 
 LAB = "02-model-server"
 # Importing the hints registers them.

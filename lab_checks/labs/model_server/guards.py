@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lab_checks.engine import placement
+from kubeobjects import Object, placement
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, amount, asked, named, see
 from lab_checks.engine.verdict import fail
 from lab_checks.judging import guards
-
-Object = dict[str, Any]
 
 API = "ai-log-summary-api"
 IMAGE = "registry.example.com/ai-log-summary-api"

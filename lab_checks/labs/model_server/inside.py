@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import see
 from lab_checks.engine.verdict import Seen, fail, idle, wait
 from lab_checks.judging import guards
 from lab_checks.labs.model_server.guards import API, PORT
 from lab_checks.labs.model_server.live import Said
-
-Object = dict[str, Any]
 
 _CLOCK = re.compile(r"\b(\d{2}:\d{2}:\d{2})\b")
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
-from lab_checks.engine import observe, placement
+from kubeobjects import Object, placement
+from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, asked, see
 from lab_checks.engine.verdict import Seen, fail, wait
 from lab_checks.judging import guards
 from lab_checks.labs.model_server.guards import API, HEADROOM, MIB, PORT, quantity
-
-Object = dict[str, Any]
 
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? ([\d.eE+-]+)$", re.M)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')

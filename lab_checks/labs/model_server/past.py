@@ -9,17 +9,15 @@ import json
 import math
 import re
 from collections import Counter
-from typing import Any
 
-from lab_checks.engine import observe, placement
+from kubeobjects import Object, placement
+from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, amount, asked, named, see
 from lab_checks.engine.verdict import Stop, fail, idle, wait
 from lab_checks.judging import guards
 from lab_checks.labs.model_server import live as live
 from lab_checks.labs.model_server.guards import API, MIB
-
-Object = dict[str, Any]
 
 # 128 and SIGKILL.
 KILLED = 128 + 9

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import named, see
@@ -19,8 +19,6 @@ from lab_checks.engine.verdict import Seen
 from lab_checks.judging import guards
 from lab_checks.judging.guards.probes import PORT
 from lab_checks.labs.pending.causes import Finding
-
-Object = dict[str, Any]
 
 # Bytes of a log's beginning that tell how a server started: some hundred lines.
 _START = 24 * 1024

@@ -5,8 +5,7 @@ Each check asks what decides about traffic and restarts, and not whether the Pod
 
 from __future__ import annotations
 
-from typing import Any
-
+from kubeobjects import Object
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, asked, see
 from lab_checks.engine.registry import diagnosis, exercise, first_hint
@@ -17,8 +16,6 @@ from lab_checks.labs.not_ready import gpus as not_ready_gpus
 from lab_checks.labs.not_ready import guards as also
 from lab_checks.labs.not_ready import hints as not_ready_hints
 from lab_checks.labs.not_ready import traffic as not_ready_traffic
-
-Object = dict[str, Any]
 
 API = "ai-log-summary-api"
 LAB = "04-not-ready"

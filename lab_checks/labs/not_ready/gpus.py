@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from lab_checks.engine import observe, placement
+from kubeobjects import Object, placement
+from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, named, see
 from lab_checks.engine.verdict import Seen, fail, wait
 from lab_checks.judging import guards
-
-Object = dict[str, Any]
 
 # What a platform team knows of its nodes: which ones have an older driver, and where the runtime hands nothing over.
 TROUBLES = ("gpu.ai-lab.dev/driver-version", "gpu.ai-lab.dev/not-injected")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import named, see
 from lab_checks.engine.verdict import Outcome, Seen, Stop, Verdict, fail, idle, wait
 from lab_checks.judging import guards
 from lab_checks.labs.not_ready import causes as causes
-
-Object = dict[str, Any]
 
 PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 _PROGRAM = ("image", "command", "args", "envFrom")

@@ -6,15 +6,13 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import named, see
 from lab_checks.engine.verdict import Seen, fail, wait
 from lab_checks.judging import guards
-
-Object = dict[str, Any]
 
 CLIENTS = "log-clients"
 # Seconds after the new Pod is Ready: by then the old one has gone, and its last requests have been answered or given up.

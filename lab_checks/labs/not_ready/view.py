@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.face import pictures
 from lab_checks.judging import guards
@@ -11,8 +12,6 @@ from lab_checks.labs.not_ready import causes as causes
 
 if TYPE_CHECKING:
     from lab_checks.engine.api import Api
-
-Object = dict[str, Any]
 
 
 def spans(container: Object, load: float, finished: bool) -> list[tuple[str, float, float, str]]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.verdict import Seen, Verdict, fail, failed, passed
 from lab_checks.judging import evidence
-
-Object = dict[str, Any]
 
 _CUDA = re.compile(r"CUDA out of memory|OutOfMemoryError")
 _OOM = re.compile(r"OOMKilled|(?:exit ?code|exitCode)\D{0,4}137", re.I)

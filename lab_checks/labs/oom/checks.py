@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, asked, see
@@ -15,8 +14,6 @@ from lab_checks.labs.oom import guards as oom_guards
 from lab_checks.labs.oom import sizes as oom_sizes
 from lab_checks.labs.oom.guards import API, SERVER, TOOLS
 from lab_checks.labs.oom.sizes import Measured
-
-Object = dict[str, Any]
 
 LAB = "05-oom"
 SIDECAR = "log-shipper"

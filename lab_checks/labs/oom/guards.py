@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from kubeobjects import Object
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, asked, named, see
 from lab_checks.engine.verdict import fail
 from lab_checks.judging import guards
-
-Object = dict[str, Any]
 
 API = "ai-log-summary-api"
 TOOLS = "on-call-tools"

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import see
 from lab_checks.engine.verdict import wait
-
-Object = dict[str, Any]
 
 MIB = 2**20
 # A limit below this much above the peak ends the server at the next larger request; above this many times, it stops nothing.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.face import pictures
 from lab_checks.labs.oom import sizes as oom_sizes
@@ -12,7 +13,6 @@ from lab_checks.labs.oom import sizes as oom_sizes
 if TYPE_CHECKING:
     from lab_checks.engine.api import Api
 
-Object = dict[str, Any]
 
 _NAMESPACE, _API, _SERVER = "ai-platform", "ai-log-summary-api", "model-server"
 _LOADING = re.compile(r"loading \d+% .*resident_mib=(\d+) seconds=([0-9.]+)")

@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
-from lab_checks.engine import placement
+from kubeobjects import Object, placement
 from lab_checks.engine.observe import GPU, asked, condition, is_plugin, promised, see
 from lab_checks.engine.verdict import Seen
-
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True)

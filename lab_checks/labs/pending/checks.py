@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab_checks.engine import observe, placement
+from kubeobjects import Object, placement
+from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, amount, asked, named, see
 from lab_checks.engine.registry import diagnosis as diagnoses
@@ -16,8 +17,6 @@ from lab_checks.engine.verdict import Seen, Verdict, fail, passed, wait
 from lab_checks.judging import diagnosis, guards
 from lab_checks.labs.pending import causes
 from lab_checks.labs.pending import guards as also
-
-Object = dict[str, Any]
 
 API = "ai-log-summary-api"
 LAB = "03-pending"

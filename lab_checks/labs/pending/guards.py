@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
-from lab_checks.engine import observe, placement
+from kubeobjects import Object, placement
+from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, amount, asked, named, see
 from lab_checks.engine.verdict import Seen, fail, idle, wait
 from lab_checks.judging import guards
 from lab_checks.labs.pending import causes
-
-Object = dict[str, Any]
 
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _SAME = ("image", "command", "args", "env", "envFrom")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab_checks.engine import placement
+from kubeobjects import placement
 from lab_checks.engine.observe import GPU, asked
 
 if TYPE_CHECKING:

@@ -5,9 +5,7 @@ Answers are held against the cluster of this moment; nothing here is a stored an
 
 from __future__ import annotations
 
-from typing import Any
-
-from lab_checks.engine import placement
+from kubeobjects import Object, placement
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, asked, named, see
 from lab_checks.engine.registry import exercise, first_hint
@@ -16,8 +14,6 @@ from lab_checks.judging import guards
 from lab_checks.labs.welcome.answers import judged
 from lab_checks.labs.welcome.compare import API, WEB, Pair
 from lab_checks.labs.welcome.map import Map
-
-Object = dict[str, Any]
 
 LAB = "00-welcome"
 RESEARCH = "nightly-scoring"

@@ -7,13 +7,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, asked, named, see
 from lab_checks.engine.verdict import Seen, wait
 from lab_checks.labs.welcome.answers import Judge, Wrong, flat, names, number, percent
-
-Object = dict[str, Any]
 
 API, WEB = "ai-log-summary-api", "runbook-pages"
 MIB = 1024 * 1024

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab_checks.engine import observe, placement
+from kubeobjects import placement
+from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, NodeFacts
 from lab_checks.engine.verdict import Seen
 from lab_checks.labs.welcome.answers import Judge, Wrong, flat, names, number
-
-Object = dict[str, Any]
 
 _COLUMNS = (
     "kubectl get nodes -o custom-columns="

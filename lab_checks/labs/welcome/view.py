@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.api import Api
 from lab_checks.engine.context import NAMESPACE
 from lab_checks.engine.observe import GPU, asked
 from lab_checks.face import pictures
 from lab_checks.labs.welcome.compare import API, MIB, WEB, metric, moment
-
-Object = dict[str, Any]
 
 _HEADER = ("", "web app", "model")
 

@@ -17,8 +17,6 @@ from clusters.embedded.apiserver.server import ApiServer
 from clusters.embedded.nodes import NodeConnections
 from clusters.embedded.store import Store
 
-Object = dict[str, Any]
-
 
 @dataclass
 class Reply:

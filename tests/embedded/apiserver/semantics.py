@@ -14,8 +14,7 @@ from clusters.embedded import resources
 from clusters.embedded.apiserver import admission, defaulting, strategy, validation
 from clusters.embedded.apiserver.admission import AdmissionRequest
 from clusters.embedded.errors import ApiError, invalid
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 REFERENCE = Path(__file__).parents[2] / "fidelity" / "reference"
 RECORDINGS = Path(__file__).parents[2] / "fidelity" / "recordings"

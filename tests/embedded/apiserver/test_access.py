@@ -10,10 +10,10 @@ import pytest
 
 from clusters.embedded.apiserver.local_client import LocalClient
 from clusters.embedded.apiserver.server import ApiServer
+from kubeobjects import Object
 
 from .conftest import Http, trusting
 
-Object = dict[str, Any]
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 LEARNER = "system:serviceaccount:default:learner"
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from clusters.embedded.apiserver import effects
 from clusters.embedded.resources import by_name
+from kubeobjects import Object
 
 from .conftest import Http
 
-Object = dict[str, Any]
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 HOOK = {

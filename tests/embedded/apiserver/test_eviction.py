@@ -8,8 +8,8 @@ import pytest
 
 from clusters.embedded.apiserver.local_client import LocalClient
 from clusters.embedded.errors import ApiError
+from kubeobjects import Object
 
-Object = dict[str, Any]
 WORDS = "Cannot evict pod as it would violate the pod's disruption budget."
 
 

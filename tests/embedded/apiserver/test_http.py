@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from clusters.embedded.apiserver.server import ApiServer, ServerError
 from clusters.embedded.nodes import NodeConnections
+from kubeobjects import Object
 
 from .conftest import Http
 
-Object = dict[str, Any]
 MAPS = "/api/v1/namespaces/default/configmaps"
 
 

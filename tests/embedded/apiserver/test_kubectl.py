@@ -15,8 +15,7 @@ import pytest
 
 from clusters.embedded.apiserver.local_client import LocalClient
 from clusters.embedded.apiserver.server import ApiServer
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 @dataclass

@@ -14,8 +14,7 @@ from clusters.embedded.apiserver.server import ApiServer
 from clusters.embedded.errors import ApiError
 from clusters.embedded.nodes import NodeConnections
 from clusters.embedded.store import Store
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 @pytest.fixture

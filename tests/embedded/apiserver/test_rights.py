@@ -9,10 +9,10 @@ import pytest
 
 from clusters.embedded.apiserver.local_client import LocalClient
 from clusters.embedded.apiserver.server import ApiServer
+from kubeobjects import Object
 
 from .conftest import Http, trusting
 
-Object = dict[str, Any]
 GROUP = "rbac.authorization.k8s.io"
 RBAC = f"/apis/{GROUP}/v1"
 CLIMBER = "system:serviceaccount:default:climber"

@@ -19,7 +19,6 @@ from clusters.embedded.apiserver.server import ApiServer
 
 from .conftest import Http, trusting
 
-Object = dict[str, Any]
 MAPS, PODS = "/api/v1/namespaces/default/configmaps", "/api/v1/namespaces/default/pods"
 REVIEW, TOKENS = "/apis/authentication.k8s.io/v1/selfsubjectreviews", "/apis/authentication.k8s.io/v1/tokenreviews"
 YAML, JSON, APPLY = "application/yaml", "application/json", "application/apply-patch+yaml"

@@ -11,10 +11,10 @@ import orjson
 
 from clusters.embedded.apiserver.server import ApiServer
 from clusters.embedded.store import history
+from kubeobjects import Object
 
 from .conftest import Http
 
-Object = dict[str, Any]
 MAPS = "/api/v1/namespaces/default/configmaps"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hollow import HollowCluster
 
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 def pod(name: str, labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None, **spec: Any) -> Object:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hollow import HollowCluster
 
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 def deployment(replicas: int = 2, image: str = "python:3.12-slim", annotations: dict[str, str] | None = None, **spec: Any) -> Object:

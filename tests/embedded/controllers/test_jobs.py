@@ -8,8 +8,7 @@ from typing import Any
 from hollow import HollowCluster
 
 from clusters.embedded.controllers.job import cronjob, decision, failurepolicy, indexes
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 def job(name: str = "score", exit_code: str | None = "0", **spec: Any) -> Object:

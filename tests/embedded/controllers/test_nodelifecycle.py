@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clusters.embedded.controllers import nodelifecycle, tainteviction
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 def node(ready: str = "True", *, taints: list[Object] | None = None, **spec: Any) -> Object:

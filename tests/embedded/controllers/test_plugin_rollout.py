@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import yaml
 from hollow import HollowCluster
 
 from lab_checks.engine import rollout
 from tests.conftest import ROOT
-
-Object = dict[str, Any]
 
 NAME = "nvidia-device-plugin-daemonset"
 

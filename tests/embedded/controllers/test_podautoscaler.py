@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hollow import HollowCluster
 
 from clusters.embedded.controllers.podautoscaler import calculator
 from clusters.embedded.controllers.podautoscaler.stabilization import Memory
+from kubeobjects import Object
 
-Object = dict[str, Any]
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 HALF = {"type": "Utilization", "averageUtilization": 50}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hollow import HollowCluster
 
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 def template(app: str = "agent", **spec: Any) -> Object:

@@ -23,8 +23,7 @@ from clusters.embedded.kubelet.toolbox import Toolbox
 from clusters.embedded.kubeproxy.pod_network import PodNetwork
 from clusters.embedded.nodes import LogOptions, NodeConnections
 from clusters.embedded.store import Store
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 NODE = "node-1"
 PYTHON = "python:3.12-slim"

@@ -16,8 +16,6 @@ from clusters.embedded.kubelet.device_state import Allocation, AllocationError, 
 from .conftest import NODE, Node
 from .plugin import RESOURCE, Plugin
 
-Object = dict[str, Any]
-
 
 async def _amounts(node: Node) -> tuple[str | None, str | None]:
     """(capacity, allocatable) of the GPUs."""

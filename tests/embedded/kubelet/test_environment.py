@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 import pytest
 
 from clusters.embedded.kubelet.environment import ConfigError, Environment, expand, service_links
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 POD: Object = {
     "metadata": {"name": "api", "namespace": "prod", "uid": "u-1", "labels": {"app": "api"}, "annotations": {}},

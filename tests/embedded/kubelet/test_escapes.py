@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from .conftest import PYTHON, Node
+from kubeobjects import Object
 
-Object = dict[str, Any]
+from .conftest import PYTHON, Node
 
 _SHARED = {"name": "v", "emptyDir": {}}
 

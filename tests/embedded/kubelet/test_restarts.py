@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+
+from kubeobjects import Object
 
 from .conftest import PYTHON, Node
-
-Object = dict[str, Any]
 
 
 async def test_the_first_restart_comes_at_once_and_the_second_waits(node: Node) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from clusters.embedded.kubelet import restarts, status
 from clusters.embedded.kubelet.status import ContainerView
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 def _view(name: str = "main", **known: Any) -> ContainerView:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import PYTHON, Node
+from kubeobjects import Object
 
-Object = dict[str, Any]
+from .conftest import PYTHON, Node
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from clusters.embedded.kubeproxy import tables
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 
 def service(**spec: Any) -> Object:

@@ -9,8 +9,7 @@ import pytest
 
 from clusters.embedded.scheduler import algorithm, preemption
 from clusters.embedded.scheduler.framework import PodInfo, Snapshot, node_info, pod_info
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 EVERY_TOLERATION = {"operator": "Exists"}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusters.embedded import podresources
 from clusters.embedded.scheduler import algorithm, preemption
 from clusters.embedded.scheduler.framework import pod_info
+from kubeobjects import Object, podresources
 
 from .conftest import EVERY_TOLERATION, GPU_TOLERATION, Lab, lab_nodes, make_node, make_pod, message, placed_on, snapshot_of
 
-Object = dict[str, Any]
 HOSTNAME = "kubernetes.io/hostname"
 
 

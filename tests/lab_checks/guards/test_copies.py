@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import pytest
 
+from kubeobjects import Object
 from lab_checks.judging import guards
 from tests.lab_checks.guards.world import GPU, Lists, context, deployment, node, pod_of, replica_set, said
-
-Object = dict[str, Any]
 
 TOLERATION = {"key": GPU, "operator": "Exists", "effect": "NoSchedule"}
 BY_ADMISSION = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from kubeobjects import Object
 from lab_checks.judging import guards
 from tests.lab_checks.guards.world import GPU, Lists, context, deployment, node, pod_of, replica_set, said
-
-Object = dict[str, Any]
 
 A100, T4 = "NVIDIA-A100-SXM4-40GB", "Tesla-T4"
 NODES = [node("cpu"), node("a100", A100, 2), node("t4", T4, 1)]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import pytest
 
+from kubeobjects import Object
 from lab_checks.judging import guards
 from tests.lab_checks.guards.world import GPU, Lists, context, deployment, said
-
-Object = dict[str, Any]
 
 BEFORE = deployment()
 

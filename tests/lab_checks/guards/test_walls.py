@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from kubeobjects import Object
 from lab_checks.judging import guards
 from tests.lab_checks.guards.world import deployment, said
-
-Object = dict[str, Any]
 
 OWNER = deployment()
 PRIVILEGED = {"name": "c", "securityContext": {"privileged": True}}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 from typing import Any, cast
 
+from kubeobjects import Object
 from lab_checks.engine import baseline, course
 from lab_checks.engine.api import Api
 from lab_checks.engine.audit import Deed, Deeds
 from lab_checks.engine.context import NAMESPACE, Context
 from lab_checks.engine.verdict import Stop, Verdict
-
-Object = dict[str, Any]
 
 GPU = "nvidia.com/gpu"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from clusters.embedded import podresources, quantity
 from clusters.embedded.apiserver.admission.request import AdmissionRequest, Object
 from clusters.embedded.errors import ApiError
+from kubeobjects import podresources, quantity
 
 _ANNOTATION = "kubernetes.io/limit-ranger"
 Amounts = dict[str, str]

@@ -6,10 +6,11 @@ write with the object that is admitted.
 
 from __future__ import annotations
 
-from clusters.embedded import meta, quantity
+from clusters.embedded import meta
 from clusters.embedded.apiserver.admission import quota_usage
 from clusters.embedded.apiserver.admission.quota_usage import Amounts
 from clusters.embedded.apiserver.admission.request import AdmissionRequest, Object
+from kubeobjects import quantity
 
 _QUOTAS = "resourcequotas"
 # Events come and go on their own; reviews are never stored.

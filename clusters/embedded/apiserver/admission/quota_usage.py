@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from clusters.embedded import meta, podresources, resources
+from clusters.embedded import meta, resources
 from clusters.embedded.apiserver import qos
 from clusters.embedded.apiserver.validation.resources import is_extended, is_huge_page, is_native
+from kubeobjects import Object, podresources
 
-Object = dict[str, Any]
 Amounts = dict[str, str]
 
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")

@@ -7,12 +7,10 @@ does: quantities in canonical form, absent structs written out as `{}`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from clusters.embedded.apiserver.defaulting import batch, cluster, core, extension, policy, workloads
 from clusters.embedded.apiserver.defaulting.common import metadata
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _BY_KIND: dict[tuple[str, str], Callable[[Object], None]] = {
     **core.DEFAULTS,

@@ -5,9 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from clusters.embedded import quantity
-
-Object = dict[str, Any]
+from kubeobjects import Object, quantity
 
 
 def struct(obj: Object, name: str) -> Object:

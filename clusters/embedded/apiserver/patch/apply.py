@@ -18,8 +18,7 @@ from clusters.embedded.apiserver.patch.managed_fields import Entry
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.resources import by_kind
 from clusters.embedded.schema import Type
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # Who owns the fields of an object that was never tracked.

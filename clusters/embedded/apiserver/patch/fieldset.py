@@ -13,8 +13,8 @@ from typing import Any, Literal
 import orjson
 
 from clusters.embedded.schema import Type
+from kubeobjects import Object
 
-Object = dict[str, Any]
 Path = tuple[str, ...]
 # A set of paths as a tree: element → (whether the path to it is a member, what lies below it).
 Tree = dict[str, tuple[bool, "Tree"]]

@@ -10,8 +10,7 @@ import orjson
 
 from clusters.embedded import meta
 from clusters.embedded.errors import ApiError, bad_request
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # jsonpatch.go gives up above this many operations (maxJSONPatchOperations).
 _MOST_OPERATIONS = 10000

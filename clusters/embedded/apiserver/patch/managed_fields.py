@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path as File
-from typing import Any
 
 import orjson
 
 from clusters.embedded import schema
 from clusters.embedded.apiserver.patch import fieldset
 from clusters.embedded.apiserver.patch.fieldset import Path
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # Nobody owns an object's identity, nor what the server itself writes down about it (stripMetaManager).
 _STRIPPED = frozenset(

@@ -13,8 +13,7 @@ from clusters.embedded import meta, schema
 from clusters.embedded.apiserver.patch.typed import go_value
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.schema import Type
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _PATCH = "$patch"
 _RETAIN = "$retainKeys"

@@ -10,8 +10,7 @@ from typing import Any
 
 from clusters.embedded.apiserver.patch import fieldset
 from clusters.embedded.schema import Type
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _TYPES = {bool: "bool", str: "string", int: "int64", float: "float64", list: "[]interface {}", dict: "map[string]interface {}"}
 

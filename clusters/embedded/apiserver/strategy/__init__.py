@@ -7,16 +7,15 @@ is set or put back in place.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from clusters.embedded import resources
 from clusters.embedded.apiserver import defaulting
 from clusters.embedded.apiserver.strategy import batch, core, extension, generation, service
 from clusters.embedded.apiserver.strategy.context import Context
+from kubeobjects import Object
 
 __all__ = ["Context", "prepare_for_create", "prepare_for_update"]
 
-Object = dict[str, Any]
 
 _CREATE: dict[tuple[str, str], Callable[[Object, Context], None]] = {
     **core.CREATE,

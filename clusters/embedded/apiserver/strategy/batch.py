@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from clusters.embedded.apiserver.strategy.context import Context
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _PREFIX = "batch.kubernetes.io/"
 

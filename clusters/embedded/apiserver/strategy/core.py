@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from clusters.embedded import meta
 from clusters.embedded.apiserver import qos
 from clusters.embedded.apiserver.strategy import generation
 from clusters.embedded.apiserver.strategy.context import Context
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # Subresources that write one part of a Pod's spec, with the lists of containers that they may touch.
 PARTS_OF_POD = {"ephemeralcontainers": ("ephemeralContainers",), "resize": ("containers", "initContainers")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # Generation counts changes of the spec. Kinds without a spec count any change outside metadata.
 _BY_SPEC = {

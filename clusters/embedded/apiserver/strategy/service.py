@@ -13,8 +13,7 @@ from typing import Any
 from clusters.embedded.apiserver.strategy.context import Context
 from clusters.embedded.apiserver.validation.field import Path, render
 from clusters.embedded.errors import ApiError, FieldError, invalid
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 SERVICE_RANGE = ipaddress.IPv4Network("10.96.0.0/16")
 NODE_PORTS = range(30000, 32768)

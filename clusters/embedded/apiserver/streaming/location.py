@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.nodes import KubeletServer
 from clusters.embedded.resources import by_name
+from kubeobjects import Object
 
 if TYPE_CHECKING:
     from clusters.embedded.apiserver.server import ApiServer, Exchange
 
-Object = dict[str, Any]
 
 _KUBELET_PORT = 10250
 

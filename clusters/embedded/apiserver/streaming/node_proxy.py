@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
@@ -10,11 +10,10 @@ from aiohttp import web
 from clusters.embedded import meta
 from clusters.embedded.apiserver.streaming import location
 from clusters.embedded.nodes import KubeletServer
+from kubeobjects import Object
 
 if TYPE_CHECKING:
     from clusters.embedded.apiserver.server import ApiServer, Exchange
-
-Object = dict[str, Any]
 
 
 def _amounts(used: dict[str, int], now: str) -> Object:

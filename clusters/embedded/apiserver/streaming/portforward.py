@@ -20,11 +20,11 @@ from clusters.embedded.apiserver.streaming import location, spdy, websocket
 from clusters.embedded.apiserver.streaming.spdy import Frame, Framer
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.nodes import KubeletServer
+from kubeobjects import Object
 
 if TYPE_CHECKING:
     from clusters.embedded.apiserver.server import ApiServer, Exchange
 
-Object = dict[str, Any]
 Dial = Callable[[int], Coroutine[Any, Any, tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 SPDY_PROTOCOL = "SPDY/3.1+portforward.k8s.io"

@@ -12,18 +12,18 @@ import random
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from clusters.embedded.apiserver.streaming import location, node_proxy
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.resources import Resource, by_name
+from kubeobjects import Object
 
 if TYPE_CHECKING:
     from clusters.embedded.apiserver.server import ApiServer, Exchange
 
-Object = dict[str, Any]
 
 _HOP_BY_HOP = frozenset(
     (

@@ -7,7 +7,7 @@ Channels: 0 stdin, 1 stdout, 2 stderr, 3 the outcome as a `metav1.Status`, 4 the
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
@@ -16,11 +16,11 @@ from clusters.embedded.apiserver.request import is_true
 from clusters.embedded.apiserver.streaming import location, websocket
 from clusters.embedded.errors import ApiError, bad_request, internal
 from clusters.embedded.nodes import ExecSession
+from kubeobjects import Object
 
 if TYPE_CHECKING:
     from clusters.embedded.apiserver.server import ApiServer, Exchange
 
-Object = dict[str, Any]
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255

@@ -15,8 +15,8 @@ from typing import Any
 
 from clusters.embedded.apiserver.tables import cluster, network, pods, workloads
 from clusters.embedded.resources import Resource
+from kubeobjects import Object
 
-Object = dict[str, Any]
 Column = tuple[str, str, str, int]
 
 _DEFAULT_COLUMNS: tuple[Column, ...] = (("Name", "string", "name", 0), ("Created At", "date", "", 0))

@@ -8,8 +8,8 @@ from typing import Any
 from clusters.embedded import meta
 from clusters.embedded.apiserver.tables import durations
 from clusters.embedded.apiserver.tables.text import age
+from kubeobjects import Object
 
-Object = dict[str, Any]
 Cells = list[Any]
 
 _ROLE = "node-role.kubernetes.io/"

@@ -8,8 +8,8 @@ from typing import Any
 from clusters.embedded import meta
 from clusters.embedded.apiserver.tables import durations
 from clusters.embedded.apiserver.tables.text import age, clipped, label_map, label_selector
+from kubeobjects import Object
 
-Object = dict[str, Any]
 Cells = list[Any]
 
 _HPA_SHOWN = 2

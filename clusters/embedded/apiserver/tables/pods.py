@@ -7,8 +7,7 @@ from typing import Any
 
 from clusters.embedded import meta
 from clusters.embedded.apiserver.tables import durations
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _NODE_LOST = "NodeLost"
 _ENDED = {

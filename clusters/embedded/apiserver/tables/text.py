@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from clusters.embedded import selectors
 from clusters.embedded.apiserver.tables import durations
-
-Object = dict[str, Any]
+from kubeobjects import Object, selectors
 
 _SHOWN = 3
 

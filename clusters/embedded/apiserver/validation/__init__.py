@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from clusters.embedded import resources as served
 from clusters.embedded.apiserver.validation import (
@@ -22,8 +21,8 @@ from clusters.embedded.apiserver.validation import (
 )
 from clusters.embedded.apiserver.validation.field import Errors
 from clusters.embedded.errors import FieldError
+from kubeobjects import Object
 
-Object = dict[str, Any]
 Identity = tuple[str, str]
 
 _APPS, _RBAC, _NETWORKING = "apps/v1", "rbac.authorization.k8s.io/v1", "networking.k8s.io/v1"

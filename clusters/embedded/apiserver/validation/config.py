@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import Any
 
 from clusters.embedded.apiserver.strategy.generation import same
 from clusters.embedded.apiserver.validation import content, field, metadata, placement, values
 from clusters.embedded.apiserver.validation.field import Errors, Path
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _MAX_SIZE = 1024 * 1024
 _NODE_IMMUTABLE = ("providerID", "podCIDR", "podCIDRs")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from clusters.embedded.apiserver.validation import content, field, probes, resources, security, values, volumes
 from clusters.embedded.apiserver.validation.env import env, env_from
 from clusters.embedded.apiserver.validation.field import Errors, Path
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")

@@ -9,8 +9,7 @@ from typing import Any
 
 from clusters.embedded.apiserver.strategy.generation import same
 from clusters.embedded.apiserver.validation.field import quote
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 # Go's names where they are not the JSON name with a capital.
 _INITIALS = {

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from clusters.embedded.apiserver.validation import content, field, values
 from clusters.embedded.apiserver.validation.field import Errors, Path
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _FIELDS = (
     "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",

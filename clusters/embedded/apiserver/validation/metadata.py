@@ -7,8 +7,8 @@ from typing import Any
 
 from clusters.embedded.apiserver.validation import content, field
 from clusters.embedded.apiserver.validation.field import Errors, Path
+from kubeobjects import Object
 
-Object = dict[str, Any]
 NameRule = Callable[[str], list[str]]
 
 _ANNOTATIONS_SIZE = 256 * 1024

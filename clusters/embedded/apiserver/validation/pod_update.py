@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from clusters.embedded import meta
 from clusters.embedded.apiserver.strategy.generation import same
 from clusters.embedded.apiserver.validation import content, field, metadata, placement, pods, values
 from clusters.embedded.apiserver.validation.difference import difference
 from clusters.embedded.apiserver.validation.field import Errors, Path
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _SPEC = Path("spec")
 _MAX_INT = 2147483647

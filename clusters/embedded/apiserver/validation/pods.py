@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from clusters.embedded.apiserver import qos
 from clusters.embedded.apiserver.validation import (
     containers,
@@ -17,8 +15,7 @@ from clusters.embedded.apiserver.validation import (
     volumes,
 )
 from clusters.embedded.apiserver.validation.field import Errors, Path
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _MAX_INT = 2147483647
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from clusters.embedded.apiserver.strategy.generation import same
 from clusters.embedded.apiserver.validation import content, field, metadata, resources, values
 from clusters.embedded.apiserver.validation.field import Errors, Path
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _SPEC = Path("spec")
 _SCOPES = (

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from clusters.embedded.apiserver.validation import content, field, values
 from clusters.embedded.apiserver.validation.field import Errors, Path
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _PROBE_HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 _HOOK_HANDLERS = ("exec", "httpGet", "tcpSocket", "sleep")

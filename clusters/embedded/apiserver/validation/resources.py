@@ -6,8 +6,7 @@ from typing import Any
 
 from clusters.embedded.apiserver.validation import content, field, values
 from clusters.embedded.apiserver.validation.field import Errors, Path
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _CONTAINER = frozenset({"cpu", "memory", "ephemeral-storage"})
 _COUNTED = frozenset({

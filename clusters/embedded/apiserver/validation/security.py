@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from clusters.embedded.apiserver.validation import field, values
 from clusters.embedded.apiserver.validation.field import Errors, Path
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _PROFILES = ("Localhost", "RuntimeDefault", "Unconfined")
 

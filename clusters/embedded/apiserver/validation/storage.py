@@ -7,8 +7,7 @@ from typing import Any
 from clusters.embedded.apiserver.strategy.generation import same
 from clusters.embedded.apiserver.validation import content, field, metadata, placement, values
 from clusters.embedded.apiserver.validation.field import Errors, Path
-
-Object = dict[str, Any]
+from kubeobjects import Object
 
 _SPEC = Path("spec")
 _MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from clusters.embedded import quantity
 from clusters.embedded.apiserver.validation import content, field
 from clusters.embedded.apiserver.validation.field import Errors, Path
+from kubeobjects import quantity
 
 _MAX_ID = 0xFFFFFFFF
 

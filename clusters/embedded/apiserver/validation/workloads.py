@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusters.embedded import selectors
 from clusters.embedded.apiserver.strategy.generation import same
 from clusters.embedded.apiserver.validation import content, field, metadata, pods, storage, values
 from clusters.embedded.apiserver.validation.field import Errors, Path
-
-Object = dict[str, Any]
+from kubeobjects import Object, selectors
 
 _SPEC = Path("spec")
 _ALWAYS = ("Always",)

@@ -6,12 +6,13 @@ The numbers come from `scaling.py`, the revisions from `revisions.py`, the condi
 
 from __future__ import annotations
 
-from clusters.embedded import meta, selectors
+from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import ownership, pods
 from clusters.embedded.controllers.context import Context, Controller
 from clusters.embedded.controllers.deployment import revisions, scaling, status
 from clusters.embedded.errors import ApiError
+from kubeobjects import selectors
 
 _SETS = "replicasets.apps"
 _DEPLOYMENTS = "deployments.apps"

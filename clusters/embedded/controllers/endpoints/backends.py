@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from clusters.embedded import meta, selectors
+from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
 from clusters.embedded.controllers.context import Context, Controller
+from kubeobjects import selectors
 
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from clusters.embedded import meta, quantity
+from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
+from kubeobjects import quantity
 
 # --horizontal-pod-autoscaler-tolerance, -cpu-initialization-period and -initial-readiness-delay.
 TOLERANCE = 0.1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from clusters.embedded import meta, selectors
+from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers.context import Context, Controller, set_condition
 from clusters.embedded.controllers.podautoscaler import calculator
@@ -17,6 +17,7 @@ from clusters.embedded.controllers.podautoscaler.calculator import Measured, Met
 from clusters.embedded.controllers.podautoscaler.stabilization import Memory
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import by_kind
+from kubeobjects import selectors
 
 _AUTOSCALERS = "horizontalpodautoscalers.autoscaling"
 _POD_METRICS = "pods.metrics.k8s.io"

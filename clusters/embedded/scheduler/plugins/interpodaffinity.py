@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from clusters.embedded import selectors
 from clusters.embedded.client import Object
 from clusters.embedded.scheduler.framework import (
     MAX_NODE_SCORE,
@@ -21,6 +20,7 @@ from clusters.embedded.scheduler.framework import (
     unresolvable,
     unschedulable,
 )
+from kubeobjects import selectors
 
 NAME = "InterPodAffinity"
 AFFINITY = "node(s) didn't match pod affinity rules"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clusters.embedded import node_selection
 from clusters.embedded.scheduler.framework import Cycle, NodeInfo, Plugin, Status, node_labels, normalize_by_most, unresolvable
+from kubeobjects import node_selection
 
 REASON = "node(s) didn't match Pod's node affinity/selector"
 CONFLICT = "pod affinity terms conflict"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clusters.embedded import node_selection
 from clusters.embedded.scheduler.framework import Cycle, NodeInfo, Plugin, Status, node_taints, unresolvable
+from kubeobjects import node_selection
 
 REASON = "node(s) were unschedulable"
 TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from clusters.embedded import meta, node_selection, volume_match
+from clusters.embedded import meta, volume_match
 from clusters.embedded.client import Object
 from clusters.embedded.scheduler.framework import Cycle, NodeInfo, Plugin, Status, always, node_labels, unresolvable
 from clusters.embedded.scheduler.plugins import volumes
+from kubeobjects import node_selection
 
 NAME = "VolumeBinding"
 UNBOUND_IMMEDIATE = "pod has unbound immediate PersistentVolumeClaims"

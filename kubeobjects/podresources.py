@@ -7,11 +7,10 @@ and its overhead on top. Pod-level resources, where given, replace the sums.
 
 from __future__ import annotations
 
-from typing import Any
+from decimal import Decimal
 
-from clusters.embedded import quantity
+from kubeobjects import Object, quantity
 
-Object = dict[str, Any]
 # Resource name to quantity, as an object has it under `requests`: {"cpu": "100m", "nvidia.com/gpu": "1"}.
 ResourceList = dict[str, str]
 
@@ -62,3 +61,24 @@ def limits(pod: Object) -> ResourceList:
     total = _effective(pod, "limits")
     overhead = pod["spec"].get("overhead") or {}
     return _plus(total, {name: amount for name, amount in overhead.items() if name in total})
+
+
+def asked(spec: Object, resource: str, kind: str = "requests") -> Decimal:
+    """How much of one resource a Pod asks for, given its spec: cores, bytes or devices. `kind` is requests or limits.
+
+    Unlike `requests`, this also reads a spec that no API server has completed yet: a limit alone is a request too.
+    """
+    if kind == "requests":
+        return quantity.parse(_effective({"spec": _completed(spec)}, kind).get(resource, "0"))
+    return quantity.parse(_effective({"spec": spec}, kind).get(resource, "0"))
+
+
+def _completed(spec: Object) -> Object:
+    """The spec with limits as requests where there are none, as the API server fills them in."""
+
+    def complete(part: Object) -> Object:
+        resources = part.get("resources") or {}
+        return {**part, "resources": {**resources, "requests": {**(resources.get("limits") or {}), **(resources.get("requests") or {})}}}
+
+    lists = {key: [complete(each) for each in spec.get(key) or []] for key in ("containers", "initContainers")}
+    return complete({**spec, **lists})

@@ -5,11 +5,7 @@ Used by the scheduler's plugins, by the DaemonSet controller and for a volume's 
 
 from __future__ import annotations
 
-from typing import Any
-
-from clusters.embedded import selectors
-
-Object = dict[str, Any]
+from kubeobjects import Object, selectors
 
 
 def _integer(text: str | None) -> int | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from clusters.embedded import quantity
-from clusters.embedded.quantity import FORMAT_WRONG, SUFFIX_WRONG, QuantityError
+from kubeobjects import quantity
+from kubeobjects.quantity import FORMAT_WRONG, SUFFIX_WRONG, QuantityError
 
 
 @pytest.mark.parametrize(
