@@ -24,8 +24,8 @@ _EVERYTHING: list[Object] = [
     {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
     {"verbs": ["*"], "nonResourceURLs": ["*"]},
 ]
-# Comparisons of one permission with one rule: a small part of a second.
-_MOST_LOOKS = 50_000
+# Missing permissions that are worth telling, and comparisons of one permission with one rule: a part of a second.
+_MOST_MISSING, _MOST_LOOKS = 200, 100_000
 _AGGREGATION = "must have cluster-admin privileges to use the aggregationRule"
 # What the garbage collector changes so that an object can go (IsOnlyMutatingGCFields).
 _COLLECTED = ("ownerReferences", "finalizers", "managedFields", "resourceVersion")
@@ -94,7 +94,7 @@ class Privileges:
             if not any(_holds(have, single) for have in held):
                 missing.append(single)
             # A rule of a few kilobytes can stand for millions of permissions: who asks for that many is refused with what was seen.
-            if count * max(1, len(held)) >= _MOST_LOOKS:
+            if len(missing) >= _MOST_MISSING or count * max(1, len(held)) >= _MOST_LOOKS:
                 return missing or [single]
         return missing
 
