@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 
 import clusters
 from lab_checks.face import shell_setup, terminal_shell
-from tests.conftest import BIN
+from tests.conftest import BIN, ROOT
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 PATIENCE = 60.0  # seconds
@@ -174,8 +175,11 @@ def test_a_shell_that_the_course_does_not_know_inherits_the_environment() -> Non
 
 @pytest.mark.parametrize("shell", SHELLS)
 @LOGIN
-def test_ai_lab_env_sets_up_a_shell_of_ones_own_and_may_be_said_twice(shell: str, options: list[str], learner: Learner) -> None:
-    line = shell_setup.how_to(shell_setup.kind(shell), str(BIN / "ai-lab"))
+def test_what_the_readme_says_sets_up_a_shell_of_ones_own_and_may_be_said_twice(shell: str, options: list[str], learner: Learner) -> None:
+    told = re.findall(r"^- (.*): `(.*ai-lab env.*)`$", (ROOT / "README.md").read_text(), re.M)
+    [line] = [each for shells, each in told if shell_setup.kind(shell) in shells.split(", ")]
+    assert line == shell_setup.how_to(shell_setup.kind(shell), ".venv/bin/ai-lab")
+    line = line.replace(".venv/bin", str(BIN))
     learner.can_work(learner.types([shell, *options], line, line))
 
 
