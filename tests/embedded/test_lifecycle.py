@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import resource
+import secrets
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from clusters.base import ClusterError, Progress
@@ -32,8 +34,7 @@ if os.fork() == 0:
     os.setsid()
     if os.fork():
         os._exit(0)
-    os.execve(sys.executable, [sys.executable, '-c', 'import os,time; print("daemon", os.getpid(), flush=True); time.sleep(99999)'], ENV)
-print("first", os.getpid(), flush=True)
+    os.execve(sys.executable, [sys.executable, '-c', 'import time; time.sleep(99999)  # MARK'], ENV)
 time.sleep(99999)
 """
 
@@ -74,11 +75,19 @@ class Lab:
         return done.stdout + done.stderr
 
     def run_daemon(self, environment: str) -> int:
-        """A Pod whose program leaves a daemon behind; returns the daemon's pid."""
-        self.kubectl("run", "daemon", "--image=python:3.12-slim", "--", "python3", "-c", DAEMON.replace("ENV", environment))
-        until(lambda: "daemon " in self.kubectl("logs", "daemon"))
-        line = next(line for line in self.kubectl("logs", "daemon").splitlines() if line.startswith("daemon "))
-        return int(line.split()[1])
+        """A Pod whose program leaves a daemon behind; returns the daemon's pid on this machine: in a PID namespace it sees another one itself."""
+        mark = secrets.token_hex(8)
+        program = DAEMON.replace("ENV", environment).replace("MARK", mark)
+        self.kubectl("run", "daemon", "--image=python:3.12-slim", "--", "python3", "-c", program)
+
+        def found() -> int:
+            running = psutil.process_iter(["cmdline"])
+            return next(
+                (each.pid for each in running if (each.info["cmdline"] or [])[1:] == ["-c", f"import time; time.sleep(99999)  # {mark}"]), 0
+            )
+
+        until(found)
+        return found()
 
     def processes(self) -> list[int]:
         server = ServerProcess(self.folder).find()
