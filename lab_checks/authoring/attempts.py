@@ -73,22 +73,22 @@ def replay(session: Session, exercise: Exercise, attempt: Attempt) -> None:
         elif "answer" in step:
             session.answer(exercise, **{name: _value(session, value) for name, value in step["answer"].items()})
         elif "measure" in step:
-            session.answer(exercise, **json.loads(shell(step["measure"], session.api.kubeconfig, stdin=step.get("stdin", ""))))
+            session.answer(exercise, **json.loads(shell(step["measure"], session.learner, stdin=step.get("stdin", ""))))
         elif "await" in step:
             _await(session, step["await"])
         else:
-            shell(step["run"], session.api.kubeconfig, stdin=step.get("stdin", ""))
+            shell(step["run"], session.learner, stdin=step.get("stdin", ""))
 
 
 def _value(session: Session, value: Any) -> Any:
     """An answer as it stands, or what its command prints."""
-    return shell(value["run"], session.api.kubeconfig).strip() if isinstance(value, dict) and "run" in value else value
+    return shell(value["run"], session.learner).strip() if isinstance(value, dict) and "run" in value else value
 
 
 def _await(session: Session, condition: dict[str, Any]) -> None:
     deadline = time.monotonic() + condition.get("seconds", _WAIT)
     while True:
-        seen = shell(condition["run"], session.api.kubeconfig)
+        seen = shell(condition["run"], session.learner)
         if re.search(condition["matches"], seen, re.S):
             return
         if time.monotonic() > deadline:

@@ -59,9 +59,9 @@ class Api:
             # The client tells of a damaged file with whatever its parts raise.
             raise ApiUnreachable(f"{kubeconfig} is no kubeconfig that can be used ({type(error).__name__})") from None
 
-    def raw(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Object | None:
+    def raw(self, path: str, query: Sequence[tuple[str, str]] = (), *, accept: str = "application/json") -> Object | None:
         """The object at a path; None where there is none. Raises ApiUnreachable."""
-        body = self._read(path, query, "application/json")
+        body = self._read(path, query, accept)
         try:
             return None if body is None else json.loads(body)
         except ValueError:

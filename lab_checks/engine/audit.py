@@ -1,6 +1,7 @@
 """What the learner looked at and what the learner changed, read off the API server's audit log.
 
-Audit events (audit.k8s.io/v1) come in; what components, service accounts and the course itself did is left out.
+Audit events (audit.k8s.io/v1) come in; what the cluster's own components and the course did is left out. Who did it is told by the identity of the
+connection: a client may call itself, and its field manager, anything.
 """
 
 from __future__ import annotations
@@ -12,15 +13,23 @@ from datetime import datetime
 from kubeobjects import Object
 
 _LOOKS = frozenset({"get", "list", "watch"})
-_NOT_LEARNERS = ("system:kube-", "system:node:", "system:serviceaccount:", "system:apiserver", "system:addon-manager")
-# The course reads through the Python client and writes through kubectl under this field manager.
-_COURSE_AGENTS = ("ai-lab", "OpenAPI-Generator", "kubernetes-client", "python-urllib")
-COURSE_MANAGER = "ai-lab"
+# The accounts of components, of kube-system's controllers and of kind's storage provisioner.
+_COMPONENTS = (
+    "system:kube-",
+    "system:node:",
+    "system:apiserver",
+    "system:addon-manager",
+    "system:serviceaccount:kube-system:",
+    "system:serviceaccount:local-path-storage:",
+)
 
 
 @dataclass(frozen=True)
 class Deed:
-    """One request of the learner: `verb` as the API names it, on `resource` (plural, with the subresource after a slash)."""
+    """One request of the learner: `verb` as the API names it, on `resource` (plural, with the subresource after a slash).
+
+    `body` is what was sent, where the audit policy keeps it.
+    """
 
     at: float
     verb: str
@@ -29,6 +38,8 @@ class Deed:
     name: str
     agent: str
     code: int
+    user: str = ""
+    body: Object | None = None
 
 
 @dataclass(frozen=True)
@@ -72,11 +83,8 @@ def _moment(event: Object) -> float:
 
 def _deed(event: Object) -> Deed | None:
     reference = event.get("objectRef") or {}
-    agent = event.get("userAgent", "")
     user = event.get("user", {}).get("username", "")
-    if not reference or user.startswith(_NOT_LEARNERS) or any(each in agent for each in _COURSE_AGENTS):
-        return None
-    if f"fieldManager={COURSE_MANAGER}" in event.get("requestURI", ""):
+    if not reference or user.startswith(_COMPONENTS) or "dryRun=" in event.get("requestURI", ""):
         return None
     resource = reference.get("resource", "")
     if reference.get("subresource"):
@@ -87,8 +95,10 @@ def _deed(event: Object) -> Deed | None:
         resource=resource,
         namespace=reference.get("namespace", ""),
         name=reference.get("name", ""),
-        agent=agent,
+        agent=event.get("userAgent", ""),
         code=(event.get("responseStatus") or {}).get("code", 200),
+        user=user,
+        body=event.get("requestObject") if isinstance(event.get("requestObject"), dict) else None,
     )
 
 

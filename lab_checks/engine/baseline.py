@@ -1,13 +1,14 @@
 """The cluster as it was when an exercise began: what guards hold the present against.
 
-Taken after the broken start is laid. Plain JSON, kept with the attempt.
+Taken after the broken start was created. Plain JSON, kept with the attempt: `objects` is the whole cluster, `pods` who ran where.
 """
 
 from __future__ import annotations
 
 from kubeobjects import Object
-from lab_checks.engine import rollout
+from lab_checks.engine import rollout, snapshot
 from lab_checks.engine.api import Api
+from lab_checks.engine.snapshot import node_rules
 
 WORKLOADS = ("deployments", "statefulsets", "daemonsets", "jobs")
 RULES = ("resourcequotas", "limitranges", "services", "networkpolicies")
@@ -16,24 +17,13 @@ RULES = ("resourcequotas", "limitranges", "services", "networkpolicies")
 TRUTHS = ("nvidia.com/", "kubernetes.io/", "node-role.kubernetes.io/")
 
 
-def node_rules(node: Object) -> Object:
-    """What people set on a node: labels, taints, whether it is cordoned, and the faults injected by annotation."""
-    metadata, spec = node["metadata"], node["spec"]
-    return {
-        "labels": dict(metadata.get("labels") or {}),
-        "taints": [
-            {key: taint[key] for key in ("key", "value", "effect") if key in taint}
-            for taint in spec.get("taints") or []
-            if not taint["key"].startswith("node.kubernetes.io/")
-        ],
-        "unschedulable": bool(spec.get("unschedulable")),
-        "faults": {key: value for key, value in (metadata.get("annotations") or {}).items() if key.startswith("gpu.ai-lab.dev/")},
-    }
-
-
 def take(api: Api, namespaces: list[str]) -> Object:
     """Nodes, and per namespace the workloads, Pods, quotas, limits and Services with what identifies and sizes them."""
-    found: Object = {"nodes": {node["metadata"]["name"]: node_rules(node) for node in api.list("nodes")}, "namespaces": {}}
+    found: Object = {
+        "objects": snapshot.take(api),
+        "nodes": {node["metadata"]["name"]: node_rules(node) for node in api.list("nodes")},
+        "namespaces": {},
+    }
     for namespace in [*namespaces, "kube-system"]:
         here: Object = {}
         for kind in WORKLOADS:

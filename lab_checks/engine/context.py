@@ -7,11 +7,12 @@ from collections.abc import Callable
 from functools import cached_property
 
 from kubeobjects import Object
-from lab_checks.engine import observe
+from lab_checks.engine import observe, snapshot
 from lab_checks.engine.api import Api
 from lab_checks.engine.audit import Deeds
 from lab_checks.engine.course import Exercise
 from lab_checks.engine.observe import NodeFacts
+from lab_checks.engine.snapshot import Snapshot
 from lab_checks.engine.verdict import Seen, fail, wait
 
 NAMESPACE = "ai-platform"
@@ -34,6 +35,24 @@ class Context:
     def deeds(self) -> Deeds:
         """What the learner looked at and changed since the exercise began, from the audit log."""
         return self._deeds()
+
+    # As it was
+
+    @property
+    def start(self) -> Snapshot:
+        """Every object as the exercise began."""
+        found: Snapshot = self.baseline.get("objects", {})
+        return found
+
+    def before(self, kind: str, name: str, namespace: str | None = None) -> Object:
+        """An object as the exercise began: `before("deployments", "api")`; {} where it was not there. At cluster scope `namespace` is empty."""
+        where = self.namespace if namespace is None else namespace
+        return self.start.get(kind, {}).get(f"{where}/{name}" if where else name, {})
+
+    @cached_property
+    def everything(self) -> Snapshot:
+        """Every object as it is now."""
+        return snapshot.take(self.api)
 
     # Objects
 

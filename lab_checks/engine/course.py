@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ class Exercise:
     `hints` go from a question to the command. `patience` is how long, in seconds, a check waits for a cluster that is still moving.
     `cluster` is false where words alone are judged, and neither start nor check needs one.
     `same_solution_as` names exercises of the lab whose solution is rightly this one's as well.
+    `allow` says which objects may change and in which fields (the form is described in judging/unchanged.py); everything else on the cluster stays as
+    it was at the start. `because` gives a field's own reason for staying as it was.
     """
 
     lab: str
@@ -40,6 +43,8 @@ class Exercise:
     patience: float = 20.0
     cluster: bool = True
     same_solution_as: tuple[str, ...] = ()
+    allow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    because: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -98,9 +103,15 @@ def _near(problem: str, name: str, known: list[str]) -> str:
     return f"{problem}; did you mean {close[0]}?" if close else f"{problem}; there are: {', '.join(known)}"
 
 
-def _exercise(lab: str, row: dict[str, Any]) -> Exercise:
+def _exercise(lab: str, row: dict[str, Any], shared: dict[str, Any]) -> Exercise:
+    """`shared`: the lab's own `allow` and `because`, to which an exercise adds."""
+    allow: dict[str, tuple[str, ...]] = {}
+    for table in (shared.get("allow", {}), row.get("allow", {})):
+        for name, fields in table.items():
+            allow[name] = (*allow.get(name, ()), *fields)
+    because = {**shared.get("because", {}), **row.get("because", {})}
     lists = {name: tuple(each.strip() for each in row.get(name, ())) for name in ("causes", "answers", "hints", "same_solution_as")}
-    return Exercise(lab=lab, **{**row, "goal": row["goal"].strip(), **lists})
+    return Exercise(lab=lab, **{**row, "goal": row["goal"].strip(), **lists, "allow": allow, "because": because})
 
 
 def _lab(module: str) -> Lab:
@@ -111,7 +122,7 @@ def _lab(module: str) -> Lab:
         title=data["title"],
         about=data["about"].strip(),
         minutes=data["minutes"],
-        exercises=tuple(_exercise(data["id"], row) for row in data["exercise"]),
+        exercises=tuple(_exercise(data["id"], row, data) for row in data["exercise"]),
     )
 
 

@@ -14,7 +14,11 @@ Check = Callable[[Context], Verdict]
 Diagnosis = Callable[[Context, str, str], Verdict]
 FirstHint = Callable[[Context], str]
 
+# Judges a passed exercise once more, by what holds in all of them: a verdict takes the place of the pass, None lets it stand.
+Everywhere = Callable[[Context], Verdict | None]
+
 _checks: dict[str, Check] = {}
+_everywhere: list[Everywhere] = []
 _diagnoses: dict[str, Diagnosis] = {}
 _first_hints: dict[str, FirstHint] = {}
 
@@ -27,6 +31,20 @@ def exercise(key: str) -> Callable[[Check], Check]:
         return function
 
     return register
+
+
+def everywhere(function: Everywhere) -> Everywhere:
+    """Registers what every exercise on a cluster is held against once its own check passes."""
+    if function not in _everywhere:
+        _everywhere.append(function)
+    return function
+
+
+def confirmed(ctx: Context, found: Verdict) -> Verdict:
+    """A verdict after everything that holds everywhere: a pass may become another verdict."""
+    if not found.passed or not ctx.exercise.cluster:
+        return found
+    return next((other for judge in _everywhere if (other := judge(ctx)) is not None), found)
 
 
 def diagnosis(key: str) -> Callable[[Diagnosis], Diagnosis]:

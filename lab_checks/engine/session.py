@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import clusters
-from lab_checks.engine import audit, course, reach, registry, verdict
+from lab_checks.engine import audit, course, identity, reach, registry, verdict
 from lab_checks.engine import setup as lesson
-from lab_checks.engine.api import Api, ApiUnreachable, NoApi
+from lab_checks.engine.api import Api, ApiUnreachable, CommandFailed, NoApi
 from lab_checks.engine.context import Context
 from lab_checks.engine.course import Exercise, Lab
 from lab_checks.engine.progress import Attempt, Progress, Standing
@@ -24,12 +24,18 @@ from lab_checks.engine.verdict import Outcome, Verdict
 log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
+Ask = Callable[[str], bool]
 
 _LOOK_EVERY = 0.5
 
 
 class NotStarted(Exception):
     """The exercise's start is not what the cluster shows; the message says what it shows instead."""
+
+
+def agreed(question: str) -> bool:
+    """Says yes: what a program does that nobody watches."""
+    return True
 
 
 def silent(line: str) -> None:
@@ -42,16 +48,17 @@ def when(moment: float) -> str:
 
 
 class Session:
-    """`say` hears one line for everything that takes a moment.
+    """`say` hears one line for everything that takes a moment; `ask` is asked before anything outside the course's namespaces is deleted.
 
     Every method raises NoCluster where it needs a cluster and none answers, and StoreError where progress cannot be read, or not be written
     where that is the point.
     """
 
-    def __init__(self, state: Path | None = None, say: Say = silent):
+    def __init__(self, state: Path | None = None, say: Say = silent, ask: Ask = agreed):
         self.state = state or clusters.state_folder()
         self.progress = Progress(self.state, say)
         self.say = say
+        self.ask = ask
         self._api: Api | None = None
 
     @property
@@ -62,8 +69,13 @@ class Session:
         return found
 
     @property
+    def learner(self) -> Path:
+        """The kubeconfig with which the learner's own commands work. Raises NoCluster."""
+        return self.cluster.kubeconfig
+
+    @property
     def api(self) -> Api:
-        """The cluster's API, which has just answered. Raises NoCluster."""
+        """The cluster's API under the course's own account, which has just answered. Raises NoCluster."""
         if self._api is not None:
             try:
                 self._api.raw("/version")
@@ -71,8 +83,23 @@ class Session:
             except ApiUnreachable:
                 # The cluster may have come back elsewhere, with another kubeconfig.
                 self._api = None
-        self._api = reach.connect(self.cluster)
+        cluster = self.cluster
+        self._api = reach.connect(cluster)
+        if cluster.made_by_lab:
+            self._api = self._own(self._api)
         return self._api
+
+    def _own(self, learners: Api) -> Api:
+        """The API under the course's account; under the learner's where that cannot be had, as on a cluster whose disk is full."""
+        try:
+            for renew in (False, True):
+                own = Api(identity.kubeconfig(learners.kubeconfig, self.state, learners.cluster_id(), renew=renew))
+                with contextlib.suppress(ApiUnreachable):
+                    own.raw("/version")
+                    return own
+        except (CommandFailed, OSError) as problem:
+            log.warning("the course has no account of its own: %s", problem)
+        return learners
 
     def away(self, problem: ApiUnreachable) -> NoCluster:
         """Why a request went unanswered, for people."""
@@ -88,7 +115,7 @@ class Session:
         api = self.api
         self.progress.ensure_writable()
         with self._cluster_stays():
-            before = lesson.lay(api, exercise, self.progress, self.say, self.cluster.made_by_lab)
+            before = lesson.lay(api, exercise, self.progress, self.say, self.ask, self.cluster.made_by_lab)
             return self.progress.start(exercise.key, exercise.version, api.cluster_id(), before)
 
     def reset(self, lab: Lab, exercise: Exercise | None = None) -> None:
@@ -101,7 +128,7 @@ class Session:
         api = self.api
         self.progress.ensure_writable()
         with self._cluster_stays():
-            lesson.clean(api, self.progress, self.say, made_by_lab=self.cluster.made_by_lab)
+            lesson.clean(api, self.progress, self.say, self.ask, made_by_lab=self.cluster.made_by_lab)
             self.progress.cleared(api.cluster_id())
 
     @contextlib.contextmanager
@@ -189,7 +216,8 @@ class Session:
             function = registry.check_of(exercise)
             if function is None:
                 return verdict.error("this exercise has no check", next="this is a fault of the course: please report it")
-            return function(self.context(exercise))
+            ctx = self.context(exercise)
+            return registry.confirmed(ctx, function(ctx))
         except verdict.Stop as stop:
             return stop.verdict
         except (NotStarted, clusters.ClusterError, StoreError):
@@ -257,7 +285,11 @@ class Session:
         )
 
     def answer(self, exercise: Exercise, **values: Any) -> bool:
-        """Keeps answers with the attempt; False where the exercise was not started."""
+        """Keeps answers with the attempt; False where the exercise was not started. Raises LessonError for what is handed in another way."""
+        if "diagnosis" in values:
+            raise lesson.LessonError(
+                f'a diagnosis is handed in with lab.diagnose("{exercise.id}", cause="…", evidence="…"), which judges it'
+            )
         return self.progress.answer(exercise.key, **values) is not None
 
     def hint(self, exercise: Exercise) -> tuple[str, int, int]:

@@ -23,13 +23,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubeobjects import Object
-from lab_checks.engine import baseline, observe, paths, rollout
+from lab_checks.engine import baseline, leftovers, observe, paths, rollout, snapshot
 from lab_checks.engine.api import Api, ApiUnreachable, CommandFailed, shell
 from lab_checks.engine.context import NAMESPACE
 from lab_checks.engine.course import Exercise
 from lab_checks.engine.progress import Progress
 
 Say = Callable[[str], None]
+Ask = Callable[[str], bool]
 
 # Namespaces that the course makes carry this label, so that it never touches another one.
 LABEL = "ai-lab.dev/course"
@@ -81,8 +82,10 @@ class LessonError(Exception):
     """A start that could not be laid; the message says what did not happen and what to look at."""
 
 
-def lay(api: Api, exercise: Exercise, progress: Progress, say: Say, made_by_lab: bool = True) -> Object:
-    """Brings the cluster to the exercise's start and returns the baseline. Raises LessonError.
+def lay(api: Api, exercise: Exercise, progress: Progress, say: Say, ask: Ask, made_by_lab: bool = True) -> Object:
+    """Brings the cluster to the exercise's start and returns the baseline; `ask` is asked before anything outside the course is deleted.
+
+    Raises LessonError.
 
     On a cluster that the lab did not make (`made_by_lab` false) nothing outside the course's own namespaces is written.
     """
@@ -91,7 +94,7 @@ def lay(api: Api, exercise: Exercise, progress: Progress, say: Say, made_by_lab:
         raise LessonError(
             f"{exercise.key} changes nodes or the GPU plugin, and this cluster was not made by the course; ai-lab up --cluster embedded has nodes for it"
         )
-    clean(api, progress, say, keep=start.namespaces, made_by_lab=made_by_lab)
+    clean(api, progress, say, ask, keep=start.namespaces, made_by_lab=made_by_lab)
     try:
         for namespace in (NAMESPACE, *start.namespaces):
             _namespace(api, namespace)
@@ -172,8 +175,8 @@ def _namespace(api: Api, name: str) -> None:
         time.sleep(0.05)
 
 
-def clean(api: Api, progress: Progress, say: Say, keep: tuple[str, ...] = (), *, made_by_lab: bool = True) -> None:
-    """Empties the course's namespaces, and brings nodes and the GPU plugin to what they were before any exercise. Raises LessonError.
+def clean(api: Api, progress: Progress, say: Say, ask: Ask, keep: tuple[str, ...] = (), *, made_by_lab: bool = True) -> None:
+    """Empties the course's namespaces, and brings nodes, the GPU plugin and everything else to what they were before any exercise. Raises LessonError.
 
     On a cluster that the lab did not make, namespaces without the course's label, nodes and plugins are left alone.
     """
@@ -194,6 +197,7 @@ def clean(api: Api, progress: Progress, say: Say, keep: tuple[str, ...] = (), *,
         _empty(api, say, keep)
         _remove_plugins(api, progress)
         _remove_priorities(api, progress)
+        _remove_leftovers(api, progress, say, ask)
         # Replaced, because an apply would leave what a learner added; applied where there is nothing to replace; made anew where a learner's
         # one of that name has another selector, which no update changes.
         plugin = paths.root() / "manifests/base/gpu-device-plugin.yaml"
@@ -235,6 +239,7 @@ def restore_nodes(api: Api, progress: Progress) -> None:
         # Faults are the course's own annotations: what an unfinished exercise of an earlier learner left is not how the nodes were made.
         pristine = {
             "nodes": {name: {**baseline.node_rules(node), "faults": {}, "sizes": _sizes(node)} for name, node in nodes.items()},
+            "objects": {kind: list(objects) for kind, objects in snapshot.take(api).items()},
             "plugins": [_where(*each) for each in _plugins(api)],
             "priorities": [each["metadata"]["name"] for each in api.list("priorityclasses")],
         }
@@ -292,6 +297,39 @@ def _remove_priorities(api: Api, progress: Progress) -> None:
     added = [name for name in names if known is not None and name not in known and not name.startswith("system-")]
     if added:
         shell(f"kubectl delete priorityclass {' '.join(added)} --ignore-not-found", api.kubeconfig)
+
+
+def _remove_leftovers(api: Api, progress: Progress, say: Say, ask: Ask) -> None:
+    """Takes away what was created since the first start: in the course's namespaces at once, elsewhere after a question."""
+    before = (progress.pristine(api.cluster_id()) or {}).get("objects")
+    if before is None:
+        # A cluster from an earlier version of the course, which did not note it.
+        return
+    now = snapshot.take(api)
+    courses = {name for name, each in now["namespaces"].items() if LABEL in (each["metadata"].get("labels") or {})} | {NAMESPACE}
+    handled = {*_KINDS.split(","), "pods"}
+    leftovers.remove(
+        api,
+        [
+            (kind, key)
+            for kind, objects in now.items()
+            for key in objects
+            if kind not in handled
+            and key.partition("/")[0] in courses
+            and "/" in key
+            and (kind, key.partition("/")[2]) != ("serviceaccounts", "default")
+        ],
+    )
+    rows = leftovers.created(before, now, courses)
+    if not rows:
+        return
+    told = leftovers.told(rows)
+    if not ask(f"{told}: not there before the first exercise, and outside the course's namespaces. Delete?"):
+        raise LessonError(
+            f"{told} was not there before the first exercise and may be in the way. Delete it first: {'; '.join(leftovers.commands(rows))}"
+        )
+    say(f"deleting what was left over: {told}")
+    leftovers.remove(api, rows)
 
 
 def _sizes(node: Object) -> Object:

@@ -19,7 +19,7 @@ import typer
 
 from clusters import ClusterError
 from lab_checks.face import classroom_commands, cluster_commands
-from lab_checks.face.terminal import NO_CLUSTER, NOT_YET, USAGE, JsonOption, die, echo, exit_status, open_session, show
+from lab_checks.face.terminal import NO_CLUSTER, NOT_YET, USAGE, JsonOption, YesOption, die, echo, exit_status, open_session, show
 
 if TYPE_CHECKING:
     from lab_checks.engine.course import Exercise, Lab
@@ -108,12 +108,12 @@ def _tell_missing_cluster(session: Session, exercise: Exercise) -> None:
 
 
 @app.command()
-def start(target: Target) -> None:
+def start(target: Target, yes: YesOption = False) -> None:
     """Create the broken start of an exercise; what an earlier one left behind goes away."""
     lab, named = _find(target)
     exercise = named or lab.exercises[0]
     with _exercise_begins():
-        open_session().start(exercise)
+        open_session(yes=yes).start(exercise)
     _say(f"[started] {exercise.key}: {exercise.title}\n{exercise.goal}", lab.id)
 
 
@@ -242,6 +242,7 @@ def answer(target: Target, values: Annotated[list[str], typer.Argument(help="NAM
 def reset(
     target: Annotated[str, typer.Argument(help="a lab, or LAB/EXERCISE")] = "",
     everything: Annotated[bool, typer.Option("--all", help="take back all changes and forget all progress of this learner")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Create an exercise's start again, or take back all that a lab changed on the cluster."""
     from lab_checks.engine import course
@@ -249,7 +250,7 @@ def reset(
 
     if bool(target) == everything:
         raise die("say what to reset: a lab, LAB/EXERCISE, or --all", USAGE, "ai-lab progress lists the labs and their exercises")
-    session = open_session()
+    session = open_session(yes=yes)
     if everything:
         try:
             session.reset(next(each for each in course.load().labs if each.cluster))

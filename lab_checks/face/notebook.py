@@ -68,6 +68,15 @@ def verdict_card(verdict: Verdict) -> str:
     return "".join(parts) + "</div>"
 
 
+def _ask(question: str) -> bool:
+    """Asks below the cell; where nobody can answer, as in a notebook that a program runs, the answer is no."""
+    try:
+        return input(f"{question} [yes/no] ").strip().lower() in ("y", "yes")
+    except (EOFError, RuntimeError):
+        # ipykernel's StdinNotImplementedError is a RuntimeError.
+        return False
+
+
 class LabNotebook:
     """One lab in one notebook. Every method finds its own state on the cluster, so cells may be run in any order, twice, or next week."""
 
@@ -76,7 +85,7 @@ class LabNotebook:
             self._lab = course.load().lab(name)
         except UnknownName as problem:
             raise CannotGoOn(str(problem)) from None
-        self._session = Session(say=lambda line: print(f"… {line}", flush=True))
+        self._session = Session(say=lambda line: print(f"… {line}", flush=True), ask=_ask)
         self.assistant = Assistant(self._session, self._lab)
 
     @property

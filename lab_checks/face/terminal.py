@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FAILED, USAGE, NOT_YET, CHECKER, NO_CLUSTER = 1, 2, 3, 4, 5
 
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
+YesOption = Annotated[bool, typer.Option("--yes", help="delete what was left over outside the course's namespaces, without a question")]
 
 
 # A command of the course in a sentence: the name, and a subcommand after it.
@@ -126,10 +127,14 @@ class TerminalProgress(clusters.Progress):
             thread.join()
 
 
-def open_session() -> Session:
-    from lab_checks.engine.session import Session
+def open_session(*, yes: bool = False) -> Session:
+    """The learner's session; with `yes` nothing is asked. Where nobody sits at a terminal, a question is answered with no."""
+    from lab_checks.engine.session import Session, agreed
 
-    return Session(say=lambda line: echo(f"… {line}", err=True))
+    def ask(question: str) -> bool:
+        return sys.stdin.isatty() and typer.confirm(question, default=True, err=True)
+
+    return Session(say=lambda line: echo(f"… {line}", err=True), ask=agreed if yes else ask)
 
 
 def exit_status(verdicts: list[Verdict]) -> int:

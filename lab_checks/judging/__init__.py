@@ -1,1 +1,3 @@
-"""What is judged the same way in every lab: diagnoses, evidence, answers, and guards against harmful fixes."""
+"""What is judged the same way in every lab: diagnoses, evidence, answers, guards against harmful fixes, and everything that must stay as it was."""
+
+from lab_checks.judging import unchanged as unchanged

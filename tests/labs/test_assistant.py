@@ -88,7 +88,7 @@ EVIDENCE = [
 def planted(lab_session: Session) -> Iterator[Session]:
     """A namespace full of secrets, applied with kubectl so that the last-applied annotations hold them once more."""
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": OBJECTS})
-    kubeconfig = lab_session.api.kubeconfig
+    kubeconfig = lab_session.learner
     shell("kubectl apply -f -", kubeconfig, stdin=text, timeout=60)
     try:
         shell(f"kubectl -n {NAMESPACE} wait --for=condition=Ready pod/web --timeout=60s", kubeconfig, timeout=90)

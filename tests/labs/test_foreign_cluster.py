@@ -44,7 +44,7 @@ def versions(session: Session) -> dict[str, str]:
 
 
 def test_an_exercise_in_its_own_namespace_is_laid_and_nothing_else_is_written(guest: Session) -> None:
-    shell("kubectl label node ai-lab-worker mine=yes --overwrite", guest.api.kubeconfig)
+    shell("kubectl label node ai-lab-worker mine=yes --overwrite", guest.learner)
     before = versions(guest)
     exercise = course.load().lab("03-pending").exercise("moved-in")
     guest.start(exercise)
@@ -52,7 +52,7 @@ def test_an_exercise_in_its_own_namespace_is_laid_and_nothing_else_is_written(gu
     guest.reset(course.load().lab("03-pending"))
     assert guest.api.list("deployments", "ai-platform") == []
     assert versions(guest) == before
-    shell("kubectl label node ai-lab-worker mine-", guest.api.kubeconfig)
+    shell("kubectl label node ai-lab-worker mine-", guest.learner)
 
 
 def test_an_exercise_that_takes_the_plugin_away_is_refused(guest: Session) -> None:
@@ -63,7 +63,7 @@ def test_an_exercise_that_takes_the_plugin_away_is_refused(guest: Session) -> No
 
 
 def test_a_namespace_of_that_name_that_is_somebody_elses_is_not_emptied(guest: Session) -> None:
-    kubeconfig = guest.api.kubeconfig
+    kubeconfig = guest.learner
     shell(f"kubectl label namespace ai-platform {LABEL}-", kubeconfig)
     shell("kubectl -n ai-platform create configmap payroll --from-literal=a=b", kubeconfig)
     try:

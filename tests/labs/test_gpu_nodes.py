@@ -143,5 +143,5 @@ def test_the_first_hint_follows_what_was_looked_at_and_what_is_there(lab_session
     sick = LAB.exercise("sick-device")
     assert "Two numbers of each node" in first(sick)
     lab_session.start(sick)
-    shell("kubectl describe node ai-lab-worker2", lab_session.api.kubeconfig)
+    shell("kubectl describe node ai-lab-worker2", lab_session.learner)
     assert "On ai-lab-worker2 one of 2 cannot be given" in lab_session.hint(sick)[0]

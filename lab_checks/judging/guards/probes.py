@@ -17,8 +17,9 @@ STARTUP_PATIENCE = 120
 
 
 def budget(probe: Object) -> int:
-    """Seconds from the container's start until a probe that always fails has given up."""
-    return int(probe.get("initialDelaySeconds", 0)) + int(probe.get("periodSeconds", 10)) * int(probe.get("failureThreshold", 3))
+    """Seconds from the container's start until a probe that never gets an answer has given up: the next question waits for the last one's timeout."""
+    each = max(int(probe.get("periodSeconds", 10)), int(probe.get("timeoutSeconds", 1)))
+    return int(probe.get("initialDelaySeconds", 0)) + each * int(probe.get("failureThreshold", 3))
 
 
 def question(container: Object, kind: str) -> tuple[str, int] | None:
@@ -100,6 +101,13 @@ def _liveness(ctx: Context, deployment: Object, container: Object) -> None:
             see(deployment, "livenessProbe", f"gives up after {budget(liveness)} s"),
             expected=f"at most {LIVENESS_PATIENCE} s: a delay guessed large also delays the restart of a server that hangs at its start",
             next="a startupProbe waits for the load and ends with it",
+        )
+    if int(liveness.get("terminationGracePeriodSeconds", 0)) > LIVENESS_PATIENCE:
+        raise fail(
+            "a hung server is given far too long to end",
+            see(deployment, "livenessProbe.terminationGracePeriodSeconds", liveness["terminationGracePeriodSeconds"]),
+            expected=f"at most {LIVENESS_PATIENCE} s: a server that hangs does not end by itself, and serves nobody until it is killed",
+            next="remove terminationGracePeriodSeconds from the liveness probe",
         )
     if startup and not load < budget(startup) <= STARTUP_PATIENCE:
         raise fail(

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from kubeobjects import Object
 from lab_checks.engine import observe
-from lab_checks.engine.audit import COURSE_MANAGER
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, asked, named, see
 from lab_checks.engine.verdict import Seen, fail, idle, wait
@@ -170,15 +169,9 @@ def plugin_not_restarted(ctx: Context) -> None:
 
 
 def repaired_by_technician(ctx: Context, node: Object) -> bool:
-    """Whether the node's note of a repair names the fault of the start, and was written by the technician and not by hand (managedFields)."""
+    """Whether the node's note of a repair names the fault of the start; that no learner wrote it is judged by who was connected (unchanged.py)."""
     before = ctx.baseline["nodes"][node["metadata"]["name"]]["faults"].get(XID)
-    if before is None or (node["metadata"].get("annotations") or {}).get(REPAIRED) != before:
-        return False
-    return any(
-        entry.get("manager") == COURSE_MANAGER
-        and f"f:{REPAIRED}" in entry.get("fieldsV1", {}).get("f:metadata", {}).get("f:annotations", {})
-        for entry in node["metadata"].get("managedFields") or []
-    )
+    return before is not None and (node["metadata"].get("annotations") or {}).get(REPAIRED) == before
 
 
 def fault_answered(ctx: Context, fault: facts.Fault, *, idle_when_silent: bool) -> None:

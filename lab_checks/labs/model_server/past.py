@@ -15,7 +15,7 @@ from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, amount, asked, named, see
 from lab_checks.engine.verdict import Stop, fail, idle, wait
-from lab_checks.judging import guards
+from lab_checks.judging import answers, guards
 from lab_checks.labs.model_server import live as live
 from lab_checks.labs.model_server.guards import API, MIB
 
@@ -156,11 +156,11 @@ def answered(ctx: Context, *names: str) -> None:
 
 
 def number(ctx: Context, name: str) -> float:
-    """A number that was handed in, also where it came as text with a unit."""
-    found = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*(?:Mi|MiB|s)?\s*", str(ctx.answers[name]))
-    if isinstance(ctx.answers[name], bool) or not found:
+    """A number that was handed in, in whatever form it was typed; of a size the MiB, of a time the seconds."""
+    found = answers.number(ctx.answers[name])
+    if found is None:
         raise wrong(ctx, name, "a number")
-    return float(found[1])
+    return found.value / MIB if found.measures == "size" else found.value
 
 
 def wrong(ctx: Context, name: str, expected: str, where: str = "") -> Stop:

@@ -7,7 +7,7 @@ from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import named, see
 from lab_checks.engine.verdict import Outcome, Seen, Stop, Verdict, fail, idle, wait
-from lab_checks.judging import guards
+from lab_checks.judging import answers, guards
 from lab_checks.labs.not_ready import causes as causes
 
 PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
@@ -239,12 +239,11 @@ def load_was_measured(ctx: Context, load: float, *seen: Seen) -> None:
                 idle=True,
             )
         )
-    try:
-        seconds = float(given)
-    except (TypeError, ValueError):
+    seconds = answers.seconds(given)
+    if seconds is None:
         raise fail(
-            "the answer load_seconds is no number", Seen("your answer", "load_seconds", str(given)), next=where, credit=0.5
-        ) from None
+            "the answer load_seconds is no number of seconds", Seen("your answer", "load_seconds", str(given)), next=where, credit=0.5
+        )
     if abs(seconds - load) > max(0.5, 0.15 * load):
         raise fail(
             "the load takes another time than your answer says",

@@ -13,6 +13,7 @@ from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import see
 from lab_checks.engine.verdict import wait
+from lab_checks.judging import answers
 
 MIB = 2**20
 # A limit below this much above the peak ends the server at the next larger request; above this many times, it stops nothing.
@@ -95,11 +96,5 @@ def request_problem(request: float, peak: float) -> tuple[str, str]:
 
 def agrees(given: object, measured: float) -> bool:
     """Whether a number that the learner measured is the one that the server tells, within the tolerance."""
-    number = number_of(given)
+    number = answers.mebibytes(given)
     return number is not None and abs(number - measured) <= max(8.0, measured * TOLERANCE)
-
-
-def number_of(given: object) -> float | None:
-    """The number of an answer such as 171, "171" or "171 MiB"."""
-    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:mi|mib|mb)?\s*", str(given), re.I)
-    return float(found.group(1)) if found else None

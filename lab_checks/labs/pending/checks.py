@@ -215,6 +215,8 @@ def no_pod(ctx: Context) -> Verdict:
     if not ctx.pods_of(deployment):
         failure = observe.condition(deployment, "ReplicaFailure")
         room = also.gpus_left_in_quota(ctx)
+        if failure and room < 1 and (moving := also.on_the_move(ctx)):
+            raise wait(f"there is still no Pod of {API}, and something is still on the move", moving)
         if failure and room < 1:
             raise fail(
                 f"there is still no Pod of {API}: admission refuses it",

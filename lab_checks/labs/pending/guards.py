@@ -109,7 +109,7 @@ def still_pending(ctx: Context, deployment: Object) -> None:
             expected="no gate: the scheduler does not even look at a Pod that has one",
             next="remove schedulingGates from the template",
         )
-    if line and not _on_the_move(ctx) and (others := [each.text for each in reasons if each.kind == "other"]):
+    if line and not on_the_move(ctx) and (others := [each.text for each in reasons if each.kind == "other"]):
         raise fail(
             f"the Pod of {name} is still Pending, for a reason that is none of the nodes' own",
             see(pending[0], "PodScheduled", line),
@@ -118,7 +118,7 @@ def still_pending(ctx: Context, deployment: Object) -> None:
         )
     if not line or not causes.found(causes.Scene(deployment, ctx.nodes, ctx.all_pods, ctx.api.list("daemonsets"))):
         raise wait(f"a Pod of {name} waits for the scheduler", see(pending[0], "status.phase", "Pending"))
-    if moving := _on_the_move(ctx):
+    if moving := on_the_move(ctx):
         raise wait(f"a Pod of {name} is Pending, and something is still on the move", moving)
     seen = see(pending[0], "PodScheduled", line)
     where = f"kubectl -n {ctx.namespace} describe pod {pending[0]['metadata']['name']}"
@@ -142,7 +142,7 @@ def still_pending(ctx: Context, deployment: Object) -> None:
     raise fail(f"the Pod of {name} is still Pending", seen, expected="a node that takes it, by the rules that are there", next=where)
 
 
-def _on_the_move(ctx: Context) -> Seen | None:
+def on_the_move(ctx: Context) -> Seen | None:
     """What may make room in a moment: a Pod that is going, a workload that changes its size, a command of just now."""
     for pod in ctx.pods:
         if "deletionTimestamp" in pod["metadata"]:

@@ -25,6 +25,10 @@ class Lists:
         found = self.objects.get(kind, [])
         return [each for each in found if namespace in (None, each["metadata"].get("namespace"))]
 
+    def raw(self, path: str, *, accept: str = "") -> Object | None:
+        """Nothing is discovered here: these objects are not a whole cluster."""
+        return None
+
     def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         return next((each for each in self.list(kind, namespace) if each["metadata"]["name"] == name), None)
 
