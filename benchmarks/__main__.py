@@ -1,4 +1,4 @@
-"""`python -m benchmarks [start] [verdicts] [requests] [writes] [masking] [learner] [watches]`: how fast and how small, as medians of several runs.
+"""`python -m benchmarks [start] [verdicts] [requests] [writes] [masking] [learner] [watches] [interview]`: how fast and how small, as medians of several runs.
 
     start     `ai-lab up --cluster embedded` from a warm state to 4 Ready nodes with GPUs, and the memory that all its processes then hold
     requests  what one create, get, list and patch through the API server takes
@@ -6,6 +6,7 @@
     writes    the store under steady writes: size of its log, time of a write and of the loop's stalls, and of a start after kill -9
     masking   what it takes to mask 1 MB and 2 MB of logs; needs no cluster
     learner   the memory of one learner who has begun a notebook and reads: JupyterLab, its kernel, the cluster
+    interview how fairly open answers are scored: right ones that pass, wrong ones that pass; needs no cluster
     watches   what an idle watch costs the API server, and what is left of it afterwards
 
 For comparison, kind 0.33 on a machine of the same size: 29 s to create, 50 s until images are loaded and the plugin has registered, 1.17 GiB.
@@ -136,6 +137,13 @@ def watches(home: Path, runs: int) -> None:
     print(f"server before, after:   {found[0].before:.1f} MiB, {found[-1].after:.1f} MiB")
 
 
+def interview(home: Path, runs: int) -> None:
+    """Scores the answers of the evaluation once."""
+    from benchmarks.interview import lines, measure
+
+    print("\n".join(lines(measure())))
+
+
 PARTS: dict[str, Callable[[Path, int], None]] = {
     "start": start,
     "requests": requests,
@@ -144,6 +152,7 @@ PARTS: dict[str, Callable[[Path, int], None]] = {
     "masking": masking,
     "learner": learner,
     "watches": watches,
+    "interview": interview,
 }
 
 
