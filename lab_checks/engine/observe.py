@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from kubeobjects import Object, quantity
@@ -110,6 +111,29 @@ def endings(pod: Object) -> list[Ending]:
         if over:
             found.append(Ending(status["name"], over.get("reason", ""), over.get("exitCode", 0), status.get("restartCount", 0)))
     return found
+
+
+# What a kubelet says of containers whose node was restarted: it does not know how they ended (kuberuntime's status of a lost container).
+_LOST = ("Unknown", 255)
+
+
+def restarted_by_itself(pod: Object, container: str, changed: float) -> float:
+    """Seconds since the epoch at which a container came up again after an ending that says nothing of it as it is now; 0 where there is none such.
+
+    That is: its node was restarted, or it had been started before what it reads (`changed`, seconds since the epoch) was put right.
+    """
+    statuses = pod.get("status", {}).get("containerStatuses") or []
+    status: Object = next((each for each in statuses if each["name"] == container), {})
+    last, running = status.get("lastState", {}).get("terminated") or {}, status.get("state", {}).get("running") or {}
+    if not last or not running.get("startedAt"):
+        return 0.0
+    lost = (last.get("reason"), last.get("exitCode")) == _LOST
+    before = bool(last.get("startedAt")) and last.get("reason") == "Error" and _moment(last["startedAt"]) <= changed
+    return _moment(running["startedAt"]) if lost or before else 0.0
+
+
+def _moment(stamp: str) -> float:
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
 
 
 def restarts(pod: Object) -> int:

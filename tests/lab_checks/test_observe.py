@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from kubeobjects import Object
 from lab_checks.engine import observe
 
 REFERENCE = Path(__file__).resolve().parent.parent / "fidelity" / "reference"
@@ -125,3 +127,21 @@ def test_a_pod_asks_for_what_the_scheduler_counts(spec: dict[str, object], cpu: 
 @pytest.mark.parametrize(("text", "number"), [("2", 2), ("many", 0), ("", 0), ("-1", 0), (None, 0)])
 def test_a_label_that_is_no_number_counts_nothing(text: object, number: int) -> None:
     assert observe.whole(text) == number
+
+
+def restarted(reason: str, code: int, started: str, *, running: bool = True) -> Object:
+    state = {"running": {"startedAt": "2026-11-26T10:10:00Z"}} if running else {"waiting": {"reason": "CrashLoopBackOff"}}
+    last = {"terminated": {"reason": reason, "exitCode": code, "startedAt": started}}
+    return {"status": {"containerStatuses": [{"name": "server", "state": state, "lastState": last}]}}
+
+
+def test_an_ending_with_the_nodes_restart_says_nothing_of_the_container() -> None:
+    assert observe.restarted_by_itself(restarted("Unknown", 255, "2026-11-26T10:00:00Z"), "server", 0.0) > 0
+    assert observe.restarted_by_itself(restarted("Unknown", 255, "2026-11-26T10:00:00Z", running=False), "server", 0.0) == 0
+    assert observe.restarted_by_itself(restarted("OOMKilled", 137, "2026-11-26T10:00:00Z"), "server", 2e9) == 0
+
+
+def test_a_container_that_read_the_old_configuration_is_not_blamed_for_it() -> None:
+    fixed = datetime.fromisoformat("2026-11-26T10:05:00+00:00").timestamp()
+    assert observe.restarted_by_itself(restarted("Error", 1, "2026-11-26T10:04:59Z"), "server", fixed) > 0
+    assert observe.restarted_by_itself(restarted("Error", 1, "2026-11-26T10:05:01Z"), "server", fixed) == 0

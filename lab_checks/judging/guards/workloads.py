@@ -113,11 +113,17 @@ def goes_on(ctx: Context, name: str, why: str) -> None:
             )
 
 
+# Seconds that a container runs before its last ending, which was not its own fault, is let be.
+_SETTLED = 5.0
+
+
 def running_and_ready(ctx: Context, deployment: Object) -> list[Object]:
     """The Deployment's Pods, as many as asked, all Ready, and none of an older revision left; ends the check with why not."""
     name = deployment["metadata"]["name"]
     pods = ctx.pods_of(deployment)
     wanted = deployment["spec"].get("replicas", 1)
+    # A container reads ConfigMaps and Secrets when it starts: what ended before the learner put one right is past.
+    changed = max((deed.at for deed in ctx.deeds.changes("configmaps", "secrets")), default=0.0)
     for pod in pods:
         if observe.is_pending_for_a_node(pod):
             line, _ = ctx.why_pending(pod)
@@ -130,6 +136,13 @@ def running_and_ready(ctx: Context, deployment: Object) -> list[Object]:
                 )
             raise wait(f"a Pod of {name} waits for the scheduler", see(pod, "status.phase", "Pending"))
         for ending in observe.endings(pod):
+            if since := observe.restarted_by_itself(pod, ending.container, changed):
+                if ctx.now - since < _SETTLED:
+                    raise wait(
+                        f"a container of {name} has just started again",
+                        see(pod, "containerStatuses", f"running for {ctx.now - since:.0f} s"),
+                    )
+                continue
             if ending.reason not in ("Completed",):
                 raise fail(
                     f"a container of {name} ended: {ending.reason or 'Error'}, exit code {ending.code}",

@@ -49,6 +49,8 @@ def up(ctx: Context, deployment: Object) -> list[Object]:
     """Its Pods, Ready and with a GPU, and not ended since; a container that ended leads to the words for how."""
     for pod in ctx.pods_of(deployment):
         for ending in observe.endings(pod):
+            if observe.restarted_by_itself(pod, ending.container, 0.0):
+                continue
             known = {row["uid"] for row in ctx.baseline["namespaces"][ctx.namespace]["pods"].values()}
             if pod["metadata"]["uid"] in known:
                 seen = see(pod, "lastState", f"{ending.reason}, exit code {ending.code}, {ending.restarts} restarts")
