@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from lab_checks.engine import audit
+import pytest
+
+from lab_checks.engine import audit, identity
 
 KUBECTL = "kubectl/v1.37.1 (linux/amd64) kubernetes/abc"
 
@@ -37,13 +39,31 @@ def test_components_and_the_course_itself_are_no_learners() -> None:
     deeds = audit.read(
         [
             event("patch", "pods", 11, user="system:kube-scheduler"),
-            event("list", "events", 11, agent="OpenAPI-Generator/37.0.2/python"),
-            event("patch", "deployments", 11, uri="/apis/apps/v1/deployments/x?fieldManager=ai-lab&force=true"),
+            event("list", "events", 11, user=identity.USER),
+            event("patch", "deployments", 11, user="system:serviceaccount:kube-system:deployment-controller"),
         ],
         since=10,
     )
     assert deeds.deeds == ()
     assert deeds.known
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"agent": "OpenAPI-Generator/37.0.2/python"},
+        {"agent": "ai-lab"},
+        {"uri": "/apis/apps/v1/deployments/x?fieldManager=ai-lab&force=true"},
+        {"user": "system:serviceaccount:ai-platform:god"},
+    ],
+)
+def test_a_learner_is_told_by_who_was_connected_and_not_by_what_the_client_calls_itself(change: dict[str, str]) -> None:
+    deeds = audit.read([event("patch", "deployments", 11, **change)], since=10)
+    assert len(deeds.changes("deployments")) == 1
+
+
+def test_a_dry_run_changes_nothing() -> None:
+    assert audit.read([event("patch", "deployments", 11, uri="/apis/apps/v1/deployments/x?dryRun=All")], since=10).deeds == ()
 
 
 def test_what_was_refused_changed_nothing_and_what_was_earlier_does_not_count() -> None:
