@@ -104,7 +104,8 @@ def _near(problem: str, name: str, known: list[str]) -> str:
 
 
 def _exercise(lab: str, row: dict[str, Any], shared: dict[str, Any]) -> Exercise:
-    """`shared`: the lab's own `allow` and `because`, to which an exercise adds."""
+    """`shared`: the lab's own `allow` and `because`, to which an exercise adds, and its `causes`, where an exercise asks for a diagnosis and has none."""
+    row = {**row, "causes": row.get("causes", shared.get("causes", ()) if row.get("diagnosis") else ())}
     allow: dict[str, tuple[str, ...]] = {}
     for table in (shared.get("allow", {}), row.get("allow", {})):
         for name, fields in table.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -258,7 +259,9 @@ class Session:
             if judge is None:
                 return verdict.error(f"{exercise.id} asks for no diagnosis").of(exercise.id)
             if cause not in exercise.causes:
-                found = verdict.failed(f'"{cause}" is not one of the causes to choose from', expected=", ".join(exercise.causes))
+                near = difflib.get_close_matches(cause, exercise.causes, n=1, cutoff=0.5)
+                meant = f'; did you mean "{near[0]}"?' if near else ""
+                found = verdict.failed(f'"{cause}" is not one of the causes to choose from{meant}', expected=", ".join(exercise.causes))
             else:
                 found = judge(self.context(exercise), cause, quotes)
         except verdict.Stop as stop:
