@@ -104,8 +104,7 @@ def judge(ctx: Context, scene: causes.Scene, cause: str, quotes: str) -> Verdict
             expected="a diagnosis while the evidence is still there",
             next=f"ai-lab reset {ctx.exercise.key} brings the broken start back; diagnose first, then mend",
         )
-    rows = [line.strip().rstrip(",") for line in quotes.replace('"', "").splitlines() if line.strip() and "paste" not in line.lower()]
-    lines = [line for line in rows if not evidence.is_heading(line)]
+    lines = evidence.lines_of(quotes.replace('"', ""))
     if not lines:
         raise fail(
             "a diagnosis needs evidence",
@@ -133,7 +132,9 @@ def judge(ctx: Context, scene: causes.Scene, cause: str, quotes: str) -> Verdict
 
 def _proved(ctx: Context, scene: causes.Scene, cause: str, lines: list[str], claim: causes.Finding) -> Verdict:
     proof = PROOFS[cause]
-    first = [line for line in lines if proof.line.search(line) and _said_of(ctx, scene, line)]
+    # A terminal wraps long lines: the words may stand on both sides of a break.
+    whole = [*lines, " ".join(lines)] if len(lines) > 1 else lines
+    first = [line for line in whole if proof.line.search(line) and _said_of(ctx, scene, line)]
     if not first:
         return failed(
             f"the cause is right, and this evidence does not show it: {lines[0][:120]}",

@@ -59,3 +59,32 @@ def test_words_that_an_object_does_not_have_are_foreign(line: str, foreign: list
 )
 def test_the_head_of_a_table_is_no_evidence(line: str, heading: bool) -> None:
     assert evidence.is_heading(line) is heading
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "NAME                 GPU",
+        "NAME   STATUS   ROLES   AGE   VERSION   GPU.PRODUCT",
+        "LAST SEEN   TYPE   REASON   OBJECT   MESSAGE",
+        "Events:",
+        "Last State:",
+        "System Info:",
+        "(Total limits may be over 100 percent, i.e., overcommitted.)",
+    ],
+)
+def test_the_head_of_a_table_or_of_a_part_is_a_heading_in_kubectls_words_and_in_ones_own(line: str) -> None:
+    assert evidence.is_heading(line)
+
+
+def test_quotation_marks_headings_and_empty_forms_are_no_evidence() -> None:
+    quoted = "> 3 node(s) had untolerated taint(s)\nNAME   GPU\n\npaste the line here\nReason: OOMKilled,"
+    assert evidence.lines_of(quoted) == ["3 node(s) had untolerated taint(s)", "Reason: OOMKilled"]
+
+
+def test_a_line_of_describe_is_made_of_the_words_of_its_object() -> None:
+    known = evidence.words({"spec": {"ipFamilyPolicy": "SingleStack"}, "status": {"startedAt": "2026-11-26T16:54:03Z", "exitCode": 137}})
+    assert evidence.foreign("IP Family Policy:         SingleStack", known) == []
+    assert evidence.foreign("Started:      Thu, 26 Nov 2026 16:54:03 +0000", known) == []
+    assert evidence.foreign("137", known) == []
+    assert evidence.foreign("exit code 137 is my lucky number", known) == ["is", "my", "lucky"]

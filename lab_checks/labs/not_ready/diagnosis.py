@@ -75,20 +75,20 @@ def judge(ctx: Context, name: str, cause: str, quotes: str) -> Verdict:
             expected="a diagnosis while the evidence is still there",
             next=f"ai-lab reset {ctx.exercise.key} brings the broken start back; diagnose first, then mend",
         )
-    lines = [line.strip() for line in quotes.splitlines() if line.strip() and "paste" not in line.lower()]
+    lines, shown = evidence.lines_of(quotes), evidence.Shown(ctx)
     if not lines:
         raise fail("a diagnosis needs evidence", expected="a line that kubectl printed, copied as it is", next=look)
     made = now.deployment["metadata"]["creationTimestamp"]
     for line in lines:
         places = evidence.find(ctx, line)
-        if not places:
+        if not shown.stands(line):
             raise fail(
                 "a quoted line is nowhere on the cluster",
                 Seen("your evidence", "", line),
                 expected="words that kubectl printed a moment ago, copied and not retyped",
                 next=look,
             )
-        if all(place.at and place.at < made for place in places):
+        if places and all(place.at and place.at < made for place in places):
             raise fail(
                 "a quoted line was said before this exercise began",
                 Seen(places[0].source, "last", places[0].at),
@@ -99,6 +99,8 @@ def judge(ctx: Context, name: str, cause: str, quotes: str) -> Verdict:
     if not claim.holds:
         return failed(f"{cause} is not the cause: {claim.why}", *claim.seen, expected="the cause that the cluster shows", next=look)
     proof = PROOFS[cause]
+    # A terminal wraps long lines: the words may stand on both sides of a break.
+    lines = [*lines, " ".join(lines)] if len(lines) > 1 else lines
     first = [line for line in lines if proof.line.search(line)]
     if not first:
         return failed(

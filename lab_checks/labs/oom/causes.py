@@ -12,7 +12,7 @@ from lab_checks.engine.verdict import Seen, Verdict, fail, failed, passed
 from lab_checks.judging import evidence
 
 _CUDA = re.compile(r"CUDA out of memory|OutOfMemoryError")
-_OOM = re.compile(r"OOMKilled|(?:exit ?code|exitCode)\D{0,4}137", re.I)
+_OOM = re.compile(r"OOMKilled|(?:exit ?code|exitCode)\D{0,4}137|^137$", re.I)
 _SHOWS = {
     "memory-limit": _OOM,
     "gpu-memory": _CUDA,
@@ -20,7 +20,6 @@ _SHOWS = {
     "killed-by-liveness": re.compile(r"failed liveness probe", re.I),
     "evicted": re.compile(r"Evicted|low on resource", re.I),
 }
-_LEAST = 8
 
 
 @dataclass(frozen=True)
@@ -59,30 +58,6 @@ def causes(now: Scene) -> dict[str, str]:
     return found
 
 
-def stands(ctx: Context, now: Scene, line: str) -> bool:
-    """Whether the quoted line stands in the containers' logs, in their states, or anywhere else that kubectl shows."""
-    wanted = evidence.plain(line)
-    if len(wanted) < _LEAST:
-        return False
-    if any(
-        wanted in evidence.plain(each) or (len(evidence.plain(each)) > 24 and evidence.plain(each) in wanted)
-        for each in now.log.splitlines()
-    ):
-        return True
-    return _state(now, line) or bool(evidence.find(ctx, line))
-
-
-def _state(now: Scene, line: str) -> bool:
-    """`Reason: OOMKilled`, `Exit Code: 137`, `OOMKilled 3 (10s ago)`: the words of describe and get about how a container ended."""
-    for pod in now.pods:
-        for ending in observe.endings(pod):
-            if ending.reason and ending.reason != "Error" and ending.reason in line:
-                return True
-            if re.search(rf"exit ?code\W*{ending.code}\b", line, re.I):
-                return True
-    return False
-
-
 def judge(ctx: Context, cause: str, quotes: str) -> Verdict:
     """The verdict on a diagnosis of the API: the cause holds, the quoted lines stand on the cluster, and one of them shows it."""
     now = scene(ctx, ctx.need("deployments", "ai-log-summary-api"))
@@ -93,12 +68,12 @@ def judge(ctx: Context, cause: str, quotes: str) -> Verdict:
             expected="a diagnosis while the evidence is still there",
             next=f"ai-lab reset {ctx.exercise.key} brings the broken start back; diagnose first, then mend",
         )
-    lines = [line.strip() for line in quotes.splitlines() if line.strip()]
+    lines, shown = evidence.lines_of(quotes), evidence.Shown(ctx)
     where = f"kubectl -n {ctx.namespace} describe pod -l app=ai-log-summary-api, and logs with --previous"
     if not lines:
         raise fail("a diagnosis needs evidence", expected="a line that kubectl printed, copied as it is", next=where)
     for line in lines:
-        if not stands(ctx, now, line):
+        if not shown.stands(line):
             raise fail(
                 "a quoted line is nowhere on the cluster", Seen("your evidence", "", line[:160]), expected="words that kubectl printed, copied", next=where
             )  # fmt: skip
@@ -110,7 +85,7 @@ def judge(ctx: Context, cause: str, quotes: str) -> Verdict:
             expected="the cause that the ending shows",
             next=where,
         )
-    if not any(_SHOWS[cause].search(line) for line in lines):
+    if not any(_SHOWS[cause].search(line) for line in [*lines, " ".join(lines)]):
         return failed(
             f"the cause is right, and this evidence does not show it: {lines[0][:120]}",
             expected="the line that names it: in Last State, or in the log of the container that ended",
