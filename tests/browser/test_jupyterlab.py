@@ -157,7 +157,7 @@ TYPED = (
     ("ai-lab env", r"export KUBECONFIG="),
     ("ai-lab doctor", r"Python: 3\."),
     ("ai-lab progress", r"03-pending"),
-    ("ai-lab check 00-welcome", r"\[not yet\]"),
+    ("ai-lab check 00-welcome", r"0 of 3 exercises passed"),
     ("ai-lab start 00-welcome/cluster-map", r"\[started\]"),
     ("ai-lab hint 00-welcome/cluster-map", r"\[hint 1 of \d"),
     ("ai-lab interview", r"three-probes"),
