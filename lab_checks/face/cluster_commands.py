@@ -68,6 +68,11 @@ def _up(name: str, recover: bool = False) -> clusters.Cluster:
     except ClusterError as problem:
         offer = "" if cluster.name == "embedded" or "embedded" in problem.next else "; or: ai-lab up --cluster embedded"
         raise die(problem.what, NO_CLUSTER, problem.next + offer) from None
+    except KeyboardInterrupt:
+        # The server has a session of its own and hears no Ctrl-C.
+        clusters.remember(cluster)
+        echo("\nStopped waiting; the cluster may still come up. See it with ai-lab status, stop it with ai-lab down", err=True)
+        raise
     return cluster
 
 
