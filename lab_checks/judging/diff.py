@@ -105,11 +105,6 @@ def changed_paths(before: Object | None, now: Object | None) -> list[Change]:
     return list(_differences((), one, other))
 
 
-def changed_parts(before: Any, now: Any) -> list[Change]:
-    """The same for two parts of objects, such as two Pod specs."""
-    return list(_differences((), before, now))
-
-
 def _differences(path: Path, before: Any, now: Any, part: Path = ()) -> Iterator[Change]:
     if before == now or (_empty(before) and _empty(now)):
         return
@@ -119,7 +114,7 @@ def _differences(path: Path, before: Any, now: Any, part: Path = ()) -> Iterator
         if _is_map(before) and _is_map(now):
             yield from _maps(path, before or {}, now or {}, part)
             return
-    elif path and (key := _KEYS.get(path[-1])) and _is_list(before) and _is_list(now) and _keyed(before, now):
+    elif path and (key := _KEYS.get(path[-1])) and _is_list(before) and _is_list(now) and _of_maps(before, now):
         yield from _maps(path, _by_key(before or [], key), _by_key(now or [], key), part)
         return
     elif path and path[-1] in _SETS and _is_list(before) and _is_list(now):
@@ -157,10 +152,6 @@ def _is_list(value: Any) -> bool:
 
 def _of_maps(*lists: list[Any] | None) -> bool:
     return all(isinstance(each, dict) for rows in lists for each in rows or [])
-
-
-def _keyed(*lists: list[Any] | None) -> bool:
-    return _of_maps(*lists)
 
 
 def _by_key(rows: list[Object], keys: tuple[str, ...]) -> Object:

@@ -11,9 +11,7 @@ from lab_checks.engine.course import Exercise
 from lab_checks.engine.observe import NodeFacts
 from lab_checks.engine.session import Session
 from lab_checks.engine.verdict import Stop
-from lab_checks.labs.gpu_nodes import facts as facts
-from lab_checks.labs.gpu_nodes import guards as guards
-from lab_checks.labs.gpu_nodes import repair
+from lab_checks.labs.gpu_nodes import facts, guards, repair
 
 LAB = course.load().lab("01-gpu-nodes")
 

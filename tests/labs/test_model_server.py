@@ -16,11 +16,7 @@ from lab_checks.engine import paths
 from lab_checks.engine.observe import amount
 from lab_checks.engine.verdict import Outcome, Stop
 from lab_checks.face import pictures
-from lab_checks.labs.model_server import guards as guards
-from lab_checks.labs.model_server import inside as inside
-from lab_checks.labs.model_server import live as live
-from lab_checks.labs.model_server import past as past
-from lab_checks.labs.model_server import view as view
+from lab_checks.labs.model_server import guards, inside, live, past, view
 
 GPU = "nvidia.com/gpu"
 MANIFESTS = paths.root() / "manifests" / "02-model-server"

@@ -8,8 +8,7 @@ from kubeobjects import Object
 from lab_checks.engine.context import Context
 from lab_checks.engine.course import Exercise
 from lab_checks.engine.verdict import Stop
-from lab_checks.labs.welcome import answers as answers
-from lab_checks.labs.welcome import compare as compare
+from lab_checks.labs.welcome import answers, compare
 from lab_checks.labs.welcome.answers import Wrong
 from lab_checks.labs.welcome.map import Map
 

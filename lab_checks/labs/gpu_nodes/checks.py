@@ -11,9 +11,8 @@ from lab_checks.engine.observe import GPU, see
 from lab_checks.engine.registry import exercise
 from lab_checks.engine.verdict import Seen, Verdict, error, fail, idle, passed, wait
 from lab_checks.judging import guards
-from lab_checks.labs.gpu_nodes import facts as facts
+from lab_checks.labs.gpu_nodes import facts, hints
 from lab_checks.labs.gpu_nodes import guards as also
-from lab_checks.labs.gpu_nodes import hints as hints
 from lab_checks.labs.gpu_nodes.repair import REPAIRED, XID
 
 LAB = "01-gpu-nodes"

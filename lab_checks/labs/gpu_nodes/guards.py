@@ -12,7 +12,7 @@ from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, asked, named, see
 from lab_checks.engine.verdict import Seen, fail, idle, wait
 from lab_checks.judging import guards
-from lab_checks.labs.gpu_nodes import facts as facts
+from lab_checks.labs.gpu_nodes import facts
 from lab_checks.labs.gpu_nodes.repair import REPAIRED, XID
 
 _UUID = re.compile(r"GPU-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

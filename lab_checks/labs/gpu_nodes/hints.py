@@ -6,7 +6,7 @@ from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, asked
 from lab_checks.engine.registry import first_hint
-from lab_checks.labs.gpu_nodes import facts as facts
+from lab_checks.labs.gpu_nodes import facts
 from lab_checks.labs.gpu_nodes.repair import REPAIRED
 
 _LAB = "01-gpu-nodes"

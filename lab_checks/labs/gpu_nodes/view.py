@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab_checks.engine import observe
 from lab_checks.engine.api import Api
 from lab_checks.face import pictures
-from lab_checks.labs.gpu_nodes import facts as facts
+from lab_checks.labs.gpu_nodes import facts
 
 _HEADER = ("node", "label promises", "capacity", "allocatable", "held by Pods", "device plugin")
 

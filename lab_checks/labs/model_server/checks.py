@@ -12,10 +12,7 @@ from lab_checks.engine.registry import exercise
 from lab_checks.engine.verdict import Seen, Verdict, fail, idle, passed
 from lab_checks.judging import guards
 from lab_checks.labs.model_server import guards as also
-from lab_checks.labs.model_server import hints as hints
-from lab_checks.labs.model_server import inside as inside
-from lab_checks.labs.model_server import live as live
-from lab_checks.labs.model_server import past as past
+from lab_checks.labs.model_server import hints, inside, live, past
 from lab_checks.labs.model_server.guards import API, MIB
 
 LAB = "02-model-server"

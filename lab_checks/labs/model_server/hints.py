@@ -5,8 +5,7 @@ from __future__ import annotations
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.registry import first_hint
-from lab_checks.labs.model_server import live as live
-from lab_checks.labs.model_server import past as past
+from lab_checks.labs.model_server import live, past
 from lab_checks.labs.model_server.guards import API
 
 _LAB = "02-model-server"

@@ -16,7 +16,7 @@ from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, amount, asked, named, see
 from lab_checks.engine.verdict import Stop, fail, idle, wait
 from lab_checks.judging import answers, guards
-from lab_checks.labs.model_server import live as live
+from lab_checks.labs.model_server import live
 from lab_checks.labs.model_server.guards import API, MIB
 
 # 128 and SIGKILL.

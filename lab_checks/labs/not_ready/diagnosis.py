@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lab_checks.engine.context import Context
 from lab_checks.engine.verdict import Seen, Verdict, fail, failed, passed
 from lab_checks.judging import evidence
-from lab_checks.labs.not_ready import causes as causes
+from lab_checks.labs.not_ready import causes
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from lab_checks.engine.context import Context
 from lab_checks.engine.observe import named, see
 from lab_checks.engine.verdict import Outcome, Seen, Stop, Verdict, fail, idle, wait
 from lab_checks.judging import answers, guards
-from lab_checks.labs.not_ready import causes as causes
+from lab_checks.labs.not_ready import causes
 
 PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 _PROGRAM = ("image", "command", "args", "envFrom")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
-from lab_checks.labs.not_ready import causes as causes
-from lab_checks.labs.not_ready import traffic as traffic
+from lab_checks.labs.not_ready import causes, traffic
 
 
 def question(ctx: Context, name: str) -> str:

@@ -8,7 +8,7 @@ from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.face import pictures
 from lab_checks.judging import guards
-from lab_checks.labs.not_ready import causes as causes
+from lab_checks.labs.not_ready import causes
 
 if TYPE_CHECKING:
     from lab_checks.engine.api import Api
