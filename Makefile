@@ -44,6 +44,7 @@ format: $(VENV)/.installed-dev ## put the code into the project's form
 
 test-unit: $(VENV)/.installed-dev ## tests that need no cluster
 	@sh tests/cli/get-shells.sh
+	@sh tests/images/get-prometheus.sh build/prometheus
 	$(PYTEST) -m 'not cluster and not notebook and not browser and not kind' -n 2
 
 test-cluster: $(VENV)/.installed-dev ## tests on a live embedded cluster, with real kubectl
@@ -69,4 +70,4 @@ bench: $(VENV)/.installed-dev ## measure start-up, memory and verdicts
 	$(BIN)/python -m benchmarks
 
 clean: ## remove what was built (the cluster's state is kept)
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -100,7 +100,7 @@ def _go_marks(root: Path) -> dict[str, dict[str, dict[str, Any]]]:
                 found[name] = ({"o": 1} if "o" in flags and "p" not in flags else {}) | ({"g": named[0]} if named else {})
         return found
 
-    return {message.replace("k8s.io.", "io.k8s.", 1): of(message) for message in table}
+    return {message.replace("k8s.io.", "io.k8s.", 1).replace("apiextensions_", "apiextensions-"): of(message) for message in table}
 
 
 def _marked(node: dict[str, Any], marks: dict[str, dict[str, Any]]) -> dict[str, Any]:

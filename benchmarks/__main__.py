@@ -139,9 +139,9 @@ def watches(home: Path, runs: int) -> None:
 
 def interview(home: Path, runs: int) -> None:
     """Scores the answers of the evaluation once."""
-    from benchmarks.interview import lines, measure
+    from benchmarks.interview import told
 
-    print("\n".join(lines(measure())))
+    print("\n".join(told()))
 
 
 PARTS: dict[str, Callable[[Path, int], None]] = {

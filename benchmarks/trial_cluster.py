@@ -19,7 +19,7 @@ from clusters.embedded import owned_processes, short_folders
 from clusters.embedded.server_process import ServerProcess
 
 BIN = Path(sys.executable).parent
-UP, DOWN, WIPE = ("up", "--cluster", "embedded"), ("down",), ("down", "--wipe")
+UP, DOWN, WIPE = ("up", "--cluster", "embedded"), ("down",), ("down", "--wipe", "--yes")
 # A command that takes longer is said to hang; the slowest that is right takes about 30 s on a busy machine.
 PATIENCE = 180.0
 

@@ -37,9 +37,9 @@ def get(name: str, state: Path | None = None) -> Cluster:
 
 
 def choose(state: Path | None = None) -> tuple[Cluster, str]:
-    """(cluster, why): what `auto` takes. Kind where it could start at once, else embedded with one line on what kind would take.
+    """(cluster, why): what `auto` takes. Kind where it could start at once, else embedded; `why` says in one line what kind would take.
 
-    The cluster that the last `up` brought up is kept while it answers.
+    The cluster that the last `up` brought up is kept while it answers. Where kind is not installed, `why` is said before the first `up` only.
     """
     import shutil
 
@@ -50,7 +50,7 @@ def choose(state: Path | None = None) -> tuple[Cluster, str]:
         return before, ""
     if shutil.which("kind") is None:
         # The most frequent case by far, and told without starting another program.
-        hindrance = "kind is not installed (ai-lab doctor says what else it would take)"
+        why = "Taking the embedded cluster; kind is not installed, ai-lab doctor says what it takes" if before is None else ""
     else:
         from clusters.kind.provider import KindCluster
 
@@ -59,7 +59,8 @@ def choose(state: Path | None = None) -> tuple[Cluster, str]:
         if not hindrance:
             kind.may_fetch = False
             return kind, ""
-    return get("embedded", folder), f"Taking the embedded cluster. For kind: {hindrance}; ai-lab up --cluster kind"
+        why = f"Taking the embedded cluster. For kind: {hindrance}; ai-lab up --cluster kind"
+    return get("embedded", folder), why
 
 
 def remember(cluster: Cluster, state: Path | None = None) -> None:

@@ -28,7 +28,7 @@ _EMBEDDED_DISK = GIB // 2
 
 @dataclass(frozen=True)
 class Finding:
-    """`area` is course, embedded or kind; `state` is ok, warn or missing; `mend` is empty where nothing is to be done."""
+    """`area` is course, embedded, kind or current (a cluster of one's own); `state` is ok, warn or missing; `mend` is empty where nothing is to be done."""
 
     area: str
     name: str
@@ -44,7 +44,7 @@ def examine(state: Path, commands: Commands | None = None) -> list[Finding]:
     """All findings of this machine; `state` is the course's state folder."""
     runner = commands or Commands()
     facts = host.facts(state)
-    return [*_course(state, facts, runner), *_embedded(facts), *_kind(facts, runner)]
+    return [*_course(state, facts, runner), *_embedded(facts), *_kind(facts, runner), *_current()]
 
 
 def _course(state: Path, facts: host.HostFacts, commands: Commands) -> list[Finding]:
@@ -101,7 +101,17 @@ def _embedded(facts: host.HostFacts) -> list[Finding]:
         Finding("embedded", "system", "ok" if supported else "missing", facts.system, "" if supported else "use Linux, macOS or WSL 2"),
         _at_least("embedded", "memory free", facts.free_memory, _EMBEDDED_MEMORY, "close something large"),
         _at_least("embedded", "disk free", facts.free_disk, _EMBEDDED_DISK, "free some disk, or set AI_LAB_HOME to another one"),
+        Finding("embedded", "NetworkPolicies", "ok", "enforced for Python programs, which all programs of the course are"),
     ]
+
+
+def _current() -> list[Finding]:
+    """What no look at this machine tells of a cluster of one's own: its network plugin decides whether a policy does anything.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/#prerequisites
+    """
+    seen = "up to its network plugin: Calico and Cilium enforce them; flannel alone does not, and four-callers and way-out of lab 09 cannot pass there"
+    return [Finding("current", "NetworkPolicies", "ok", seen)]
 
 
 def _at_least(area: str, name: str, have: int, need: int, mend: str) -> Finding:
@@ -130,6 +140,8 @@ def _kind(facts: host.HostFacts, commands: Commands) -> list[Finding]:
         found.append(Finding("kind", "container engine", "missing", problem.what, problem.next))
     try:
         found.append(Finding("kind", "kind", "ok", "v" + ".".join(map(str, Kind(commands).version()))))
+        # kindnet has done so since kind 0.24, and an older kind is refused above.
+        found.append(Finding("kind", "NetworkPolicies", "ok", "enforced by kindnet, kind's own network plugin"))
     except ClusterError as problem:
         found.append(Finding("kind", "kind", "missing", problem.what, problem.next))
     if engine is not None and found[0].state == "ok":

@@ -31,7 +31,7 @@ _BUILD = 1800.0
 
 @dataclass(frozen=True)
 class LabImage:
-    """One image to build: `reference` is its name and tag, `context` the folder of its Dockerfile."""
+    """One image to build: `reference` is its name and tag, `context` the build's folder, `dockerfile` the file's path there."""
 
     reference: str
     context: Path
@@ -56,7 +56,9 @@ def catalogue(root: Path = ROOT) -> tuple[LabImage, ...]:
     found = []
     for described in sorted(root.glob("*/image.toml")):
         for row in tomllib.loads(described.read_text())["image"]:
-            found.append(LabImage(row["name"], described.parent, row.get("dockerfile", "Dockerfile"), row.get("args") or {}))
+            context = (described.parent / row.get("context", ".")).resolve()
+            file = described.parent.resolve() / row.get("dockerfile", "Dockerfile")
+            found.append(LabImage(row["name"], context, str(file.relative_to(context)), row.get("args") or {}))
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""Pure functions over Kubernetes objects, used by the checks and by the embedded cluster alike: quantities, selectors, placement, what a Pod asks for.
+"""Functions over Kubernetes objects alone, for the checks and the embedded cluster alike: metadata, quantities, selectors, placement, resources.
 
 Nothing here asks a cluster, and nothing here knows who calls it.
 """

@@ -8,6 +8,7 @@ from typing import Any
 
 Labels = dict[str, str]
 Matcher = Callable[[Labels], bool]
+Check = Callable[[str, list[str]], None]
 
 # What labels.Lexer reads: a sign, or everything up to the next sign or space.
 _TOKEN = re.compile(r"[ \t\r\n]*(==|!=|[=!(),<>]|[^ \t\r\n=!(),<>]+)")
@@ -55,16 +56,20 @@ def _requirement(key: str, operator: str, values: list[str]) -> Matcher:
     raise SelectorError(f'"{operator}" is not a valid label selector operator')
 
 
-def parse(text: str) -> Matcher:
-    """A matcher for a `labelSelector` query; the empty text matches everything. Raises SelectorError, in the words of labels.Parse."""
-    matchers = _Parser(text).parse()
+def parse(text: str, check: Check | None = None) -> Matcher:
+    """A matcher for a `labelSelector` query; the empty text matches everything. Raises SelectorError, in the words of labels.Parse.
+
+    `check` is asked about each requirement's key and values as they are read, and may raise SelectorError itself.
+    """
+    matchers = _Parser(text, check).parse()
     return lambda labels: all(matcher(labels) for matcher in matchers)
 
 
 class _Parser:
     """Reads each character once, however long the text is (k8s.io/apimachinery/pkg/labels/selector.go)."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, check: Check | None = None):
+        self._check = check or (lambda key, values: None)
         # Whatever is not read is space at the end.
         self._tokens = [*_TOKEN.findall(text.rstrip(_SPACE)), _END]
         self._at = 0
@@ -100,6 +105,7 @@ class _Parser:
             key = self._next()
         if key == _END or key in _SIGNS:
             raise SelectorError(f"found '{key}', expected: identifier")
+        self._check(key, [])
         if self._peek() in (_END, ","):
             return _requirement(key, "DoesNotExist" if absent else "Exists", [])
         if absent:
@@ -108,7 +114,11 @@ class _Parser:
         operator = self._next()
         if operator not in _OPERATORS:
             raise SelectorError(f"found '{operator}', expected: {_OPERATOR_NAMES}")
-        return _requirement(key, operator, self._values() if operator in ("in", "notin") else [self._value()])
+        values = self._values() if operator in ("in", "notin") else [self._value()]
+        self._check(key, values)
+        if operator in (">", "<") and _number(values[0]) is None:
+            raise SelectorError(f"values[0]: Invalid value: \"{values[0]}\": for 'Gt', 'Lt' operators, the value must be an integer")
+        return _requirement(key, operator, values)
 
     def _value(self) -> str:
         if self._peek() in (_END, ","):

@@ -21,6 +21,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
+# A shell without job control starts what it puts in the background with SIGINT ignored, and every child inherits that:
+# tests of Ctrl-C would then wait for an interrupt that never comes.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @dataclass
 class LiveCluster:
@@ -56,7 +61,7 @@ class LiveCluster:
         found: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "-o", "json"))
         return found
 
-    def eventually(self, pattern: str, *arguments: str, within: float = 60) -> str:
+    def eventually(self, pattern: str, *arguments: str, within: float = 180) -> str:
         """Repeats a kubectl command until its output matches `pattern`; `within` is in seconds."""
         deadline = time.monotonic() + within
         while True:

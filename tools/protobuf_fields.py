@@ -3,7 +3,7 @@
 
     python tools/protobuf_fields.py FOLDER > clusters/embedded/apiserver/protobuf_fields.json
 
-FOLDER is the `k8s.io` folder of Debian's golang-k8s-api-dev and golang-k8s-apimachinery-dev (usr/share/gocode/src/k8s.io):
+FOLDER holds the repositories api, apimachinery and apiextensions-apiserver of k8s.io (staging/src/k8s.io of Kubernetes' source):
 the numbers are in the .proto files, and which fields are pointers or inlined is in the Go types beside them.
 One message a line: {name: {number: [JSON name, type, flags]}}; flags are a letter each: l list, m map, p pointer, i inlined, o left out of
 JSON when empty. A fourth column has the Go type of a field whose scalar, list or map type has a name of its own (`v1.PullPolicy`).
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 MESSAGE = re.compile(r"^message (\w+) \{(.*?)^\}", re.S | re.M)
@@ -22,7 +23,8 @@ STRUCT = re.compile(r"^type (\w+) struct \{(.*?)^\}", re.S | re.M)
 GO_FIELD = re.compile(r"^\s+(?:\w+\s+)?(?P<type>[*\[\]\w.]+)\s+`json:\"(?P<json>[^\"]*)\"[^`]*protobuf:\"[^\"]*?,(?P<number>\d+),", re.M)
 
 NAMED = re.compile(r"^type (\w+) (?:string|int32|int64|\[\]|map\[)", re.M)
-BASE = re.compile(r"(?:(\w+)\.)?(\w+)$")
+NAME = re.compile(r"(?:(\w+)\.)?(\w+)")
+IMPORT = re.compile(r'^\s*(\w+)?\s*"k8s\.io/([^"]+)"', re.M)
 
 META = "k8s.io.apimachinery.pkg.apis.meta.v1"
 
@@ -34,7 +36,7 @@ def messages(root: Path) -> dict[str, dict[str, list[str]]]:
         named = re.search(r"^package (\S+);", text, re.M)
         assert named
         package = named.group(1)
-        marks = go_fields(path.parent)
+        marks = go_fields(path.parent, root)
         for name, body in MESSAGE.findall(text):
             fields = {}
             for label, plain, _, mapped, field, number in FIELD.findall(body):
@@ -49,30 +51,60 @@ def messages(root: Path) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def go_fields(folder: Path) -> dict[tuple[str, str], tuple[str, str, str]]:
+def go_fields(folder: Path, root: Path) -> dict[tuple[str, str], tuple[str, str, str]]:
     """(JSON name, flags, named type) of each field by its message and number."""
-    texts = [path.read_text() for path in folder.glob("*.go")]
-    own = {name for text in texts for name in NAMED.findall(text)}
     found = {}
-    for text in texts:
+    for path in folder.glob("*.go"):
+        text = path.read_text()
+        packages = imports(text, root)
         for name, body in STRUCT.findall(text):
             for field in GO_FIELD.finditer(body):
                 flags = "p" if field["type"].startswith("*") else ""
                 flags += "i" if ",inline" in field["json"] else ""
                 flags += "o" if "omitempty" in field["json"] else ""
                 json_name = field["json"].partition(",")[0]
-                found[name, field["number"]] = json_name, flags, named_type(field["type"], folder.name, own)
+                kind = field["type"].lstrip("*")
+                named = spelled(kind, folder, packages) if has_name(kind, folder, packages) else ""
+                found[name, field["number"]] = json_name, flags, named
     return found
 
 
-def named_type(kind: str, version: str, own: set[str]) -> str:
-    """`*PullPolicy` → `v1.PullPolicy`, `[]FinalizerName` → `[]v1.FinalizerName`; empty for types that have no name, and for structs."""
-    base = BASE.search(kind)
-    assert base
-    alias, name = base.groups()
-    if alias == "types" or (alias in ("v1", "corev1") and name == "ResourceName"):
-        return f"{kind[: base.start()].lstrip('*')}{alias.removeprefix('core')}.{name}"
-    return f"{kind[: base.start()].lstrip('*')}{version}.{name}" if alias is None and name in own else ""
+def imports(text: str, root: Path) -> dict[str, Path]:
+    """The folder behind each package name of a Go file, for the packages under `root`."""
+    block = re.search(r"^import \((.*?)^\)", text, re.S | re.M)
+    found = {}
+    for alias, path in IMPORT.findall(block.group(1)) if block else []:
+        folder = root / path
+        if folder.is_dir():
+            found[alias or folder.name] = folder
+    return found
+
+
+@cache
+def named_in(folder: Path) -> frozenset[str]:
+    """The types of a package that are scalars, lists or maps with a name."""
+    return frozenset(name for path in folder.glob("*.go") for name in NAMED.findall(path.read_text()))
+
+
+def has_name(kind: str, folder: Path, packages: dict[str, Path]) -> bool:
+    """Whether a Go type has a part whose name says more than its form: `[]FinalizerName`, `map[QualifiedName]DeviceAttribute`."""
+    for alias, name in NAME.findall(kind):
+        holder = packages.get(alias) if alias else folder
+        if alias == "types" or (holder is not None and name in named_in(holder)):
+            return True
+    return False
+
+
+def spelled(kind: str, folder: Path, packages: dict[str, Path]) -> str:
+    """A Go type as reflection prints it: every name with its package."""
+
+    def qualified(match: re.Match[str]) -> str:
+        alias, name = match.groups()
+        if alias:
+            return f"{packages[alias].name if alias in packages else alias}.{name}"
+        return f"{folder.name}.{name}" if name[0].isupper() else name
+
+    return NAME.sub(qualified, kind)
 
 
 def reachable(table: dict[str, dict[str, list[str]]], roots: list[str]) -> set[str]:
@@ -93,6 +125,9 @@ def main() -> None:
     for row in served:
         for each in [row, *row["subresources"]]:
             group, version = each["group"] or row["group"], each["version"] or row["version"]
+            if each["group"] == "apiextensions.k8s.io":
+                roots.append(f"k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.{version}.{each['kind']}")
+                continue
             package = "core" if not group else group.removesuffix(".k8s.io").split(".")[0]
             roots.append(f"k8s.io.api.{package}.{version}.{each['kind']}")
     kept = sorted(reachable(table, roots))

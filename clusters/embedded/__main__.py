@@ -34,7 +34,9 @@ from clusters.embedded.kubelet import orphans
 from clusters.embedded.kubelet.kubelet import Kubelet
 from clusters.embedded.kubelet.node_spec import NodeSpec, load_topology
 from clusters.embedded.kubeproxy.pod_network import PodNetwork
+from clusters.embedded.kubeproxy.policy_agent import PolicyAgent
 from clusters.embedded.kubeproxy.proxy import KubeProxy
+from clusters.embedded.node_roles import NodeRoles
 from clusters.embedded.nodes import NodeConnections
 from clusters.embedded.pki import PkiError
 from clusters.embedded.scheduler import Scheduler
@@ -169,7 +171,7 @@ async def serve(options: argparse.Namespace, began: float, files: int) -> None:
     await _start_api_server(server, state, options.port)
 
     def client(user: str, *groups: str) -> LocalClient:
-        return LocalClient(server, user, groups)
+        return LocalClient(server.services, user, groups)
 
     topology = load_topology(options.topology)
     allowed = open_files.pods_allowed(files, [bool(node.taints) for node in topology])
@@ -182,13 +184,18 @@ async def serve(options: argparse.Namespace, began: float, files: int) -> None:
         return Kubelet(user, node, network, state / "nodes" / node.name, images, connections, cluster=identity)
 
     nodes = Informer(client("system:apiserver", "system:masters"), "nodes")
+    roles = NodeRoles(client("system:addon-manager", "system:masters"), nodes, {node.name: node.roles for node in topology})
     root_ca = server.certificates.ca.read_text()
     components: dict[str, Callable[[], Awaitable[None]]] = {
         **{f"kubelet {node.name}": made_anew(partial(kubelet, node)) for node in topology},
         "kube-scheduler": made_anew(lambda: Scheduler(client("system:kube-scheduler"))),
-        "kube-controller-manager": made_anew(lambda: ControllerManager(client("system:kube-controller-manager"), root_ca)),
+        "kube-controller-manager": made_anew(
+            lambda: ControllerManager(client("system:kube-controller-manager"), root_ca, server.tokens.issue_for_secret)
+        ),
         "kube-proxy": made_anew(lambda: KubeProxy(client("system:kube-proxy"), network)),
+        "network policies": made_anew(lambda: PolicyAgent(client("system:network-policies"), network)),
         "nodes": nodes.run,
+        "node roles": roles.run,
     }
     # Known now: when the state folder is deleted, the links to them go with it.
     sockets = short_folders.below(state)
@@ -199,9 +206,6 @@ async def serve(options: argparse.Namespace, began: float, files: int) -> None:
         if not options.without_addons:
             new = await addons.apply(client("system:addon-manager", "system:masters"), ROOT / "manifests" / "base")
             lacking = await _await_ready(nodes, len(topology), _GPU_PATIENCE if new else _GPU_PATIENCE_AGAIN)
-        # What start-up leaves behind is alive for good: keep the collector from walking through it again and again.
-        gc.collect()
-        gc.freeze()
         say(
             options.ready_fd,
             {"server": server.url, "kubeconfig": str(state / "kubeconfig"), "seconds": round(time.monotonic() - began, 3)}
@@ -209,6 +213,10 @@ async def serve(options: argparse.Namespace, began: float, files: int) -> None:
             | ({"files": files, "pods": sum(allowed)} if min(allowed) < open_files.MAX_PODS else {})
             | ({"recovered": store.recovered} if store.recovered else {}),
         )
+        # What start-up leaves behind is alive for good: keep the collector from walking through it, now and again and again.
+        gc.collect()
+        gc.freeze()
+        gc.enable()
         await stop.wait()
         for task in running:
             task.cancel()
@@ -244,6 +252,8 @@ def main() -> int:
         server_log.start(options.log)
         files = open_files.raise_limit()
         orphans.adopt()
+        # Until the cluster is ready there is little but what stays: nothing worth a collection.
+        gc.disable()
         asyncio.run(serve(options, began, files))
     except Exception as error:
         failure = _first(error)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
+
 from clusters.base import ADDONS
 from clusters.embedded.client import Client, Object
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import by_kind
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # On the namespace kube-system of a cluster that has been given its add-ons.
 _GIVEN = "ai-lab.dev/addons"
 
@@ -33,9 +36,18 @@ async def apply(client: Client, folder: Path) -> bool:
     for obj in read(folder):
         resource = by_kind()[obj["apiVersion"], obj["kind"]]
         try:
-            await client.create(resource.name, obj, obj["metadata"].get("namespace") if resource.namespaced else None)
+            await client.create(resource.name, _applied(obj), obj["metadata"].get("namespace") if resource.namespaced else None)
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
     await client.patch("namespaces", "kube-system", {"metadata": {"annotations": {_GIVEN: "created"}}})
     return True
+
+
+def _applied(obj: Object) -> Object:
+    """The object as `kubectl apply` would have made it: a later apply of its file says nothing of a missing annotation."""
+    metadata = obj["metadata"]
+    annotations = metadata.get("annotations") or {}
+    bare = {**obj, "metadata": {"annotations": annotations, **metadata}}
+    noted = orjson.dumps(bare, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE).decode()
+    return {**obj, "metadata": {**metadata, "annotations": {**annotations, LAST_APPLIED: noted}}}

@@ -7,7 +7,7 @@ Objects that come out (from reads, watches and informers) are shared and must no
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -36,6 +36,13 @@ class Client(Protocol):
     async def list(
         self, resource: str, namespace: str | None = None, *, label_selector: str = "", field_selector: str = ""
     ) -> ObjectList: ...
+
+    async def get_raw(self, path: str, query: Mapping[str, str] | None = None, *, account: str = "") -> Object:
+        """What an aggregated API answers at `path` (`/apis/custom.metrics.k8s.io/v1beta2/…`), or its APIGroup (`/apis/custom.metrics.k8s.io`).
+
+        `account` (`kube-system/horizontal-pod-autoscaler`) asks as that ServiceAccount.
+        """
+        ...
 
     def watch(self, resource: str, namespace: str | None = None, *, resource_version: str) -> AsyncIterator[WatchEvent]:
         """Events after `resource_version`, without end. Raises ApiError 410 (Expired) when that is too old: list again."""

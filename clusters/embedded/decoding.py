@@ -8,21 +8,20 @@ conversion from plain maps (k8s.io/apimachinery/pkg/runtime/converter.go).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from clusters.embedded import scalars
+from clusters.embedded import resources, scalars, schema
 from clusters.embedded.errors import ApiError
+from clusters.embedded.schema import Type
 from kubeobjects import Object, quantity
-
-if TYPE_CHECKING:
-    from clusters.embedded.schema import Type
-
 
 # Times that Go holds by value: the zero time is written as null.
 _WRITTEN_WHEN_ZERO = frozenset({("PodCondition", "lastProbeTime"), ("Event", "eventTime")})
 _INTEGER_RANGE = {"int32": 2**31, "int64": 2**63}
+_OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 # What a null stands for in a list or map.
 _ZERO: dict[str, Any] = {"string": "", "quantity": "0", "integer": 0, "boolean": False, "number": 0}
+_DECODES_ITSELF = frozenset({"quantity", "int-or-string", "time", "micro-time"})
 _KINDS = {bool: "bool", str: "string", int: "number", float: "number", list: "array", dict: "object"}
 _GO_KINDS = {bool: "bool", str: "string", int: "int64", float: "float64", list: "slice", dict: "map"}
 
@@ -37,27 +36,59 @@ class DecodeError(ApiError):
 
 @dataclass
 class _Decoding:
-    """What one decode has found so far, and whose words it uses."""
+    """What one decode has found so far, and whose words it uses.
+
+    Go's JSON decoder remembers the first value of a wrong type and goes on (`first`); a type that decodes itself (quantities, times,
+    int-or-strings) ends the decoding at once.
+    """
 
     kind: str
     version: str
     unstructured: bool
     strict: list[str]
+    first: DecodeError | None = None
 
     def refuse(self, why: str) -> DecodeError:
         return DecodeError(self.kind, self.version, why)
 
-    def mismatch(self, wanted: Type, value: Any, path: str, owner: str) -> DecodeError:
-        return self.refuse(_converter_words(wanted, value) if self.unstructured else _json_words(wanted, value, path, owner))
+    def mismatch(self, wanted: Type, value: Any, path: str, owner: str) -> None:
+        """Remembers a value of a wrong type; raises DecodeError where decoding ends with it."""
+        if self.unstructured:
+            raise self.refuse(_converter_words(wanted, value))
+        error = self.refuse(_json_words(wanted, value, path, owner))
+        if wanted.kind in _DECODES_ITSELF:
+            raise error
+        self.first = self.first or error
 
 
-def decode(wanted: Type, body: Object, kind: str, api_version: str, unstructured: bool = False) -> tuple[Object, list[str]]:
-    """(the object, what strict decoding complains of). Raises DecodeError for a value of the wrong type.
+def decode(body: Object, api_version: str, kind: str, strict: bool = True, *, unstructured: bool = False) -> tuple[Object, list[str]]:
+    """(the object as it is stored, what strict decoding complains of). A kind without a definition (a custom resource) stays as it is.
 
     `unstructured` says that the body comes from a strategic merge and not from JSON text: other words, and 2.0 is a whole number.
+    Raises DecodeError for a value of the wrong type.
     """
+    custom = resources.custom_kind({"apiVersion": api_version, "kind": kind})
+    if custom is not None:
+        return custom.decode(body)
+    wanted = schema.get().find(api_version, kind)
+    if wanted is None:
+        return body, []
     decoding = _Decoding(kind, api_version.rpartition("/")[2], unstructured, [])
-    return _struct(wanted, body, "", "", decoding), decoding.strict
+    found = _struct(wanted, body, "", "", decoding)
+    if decoding.first is not None:
+        raise decoding.first
+    return found, decoding.strict if strict else []
+
+
+def decode_metadata(metadata: Any, kind: str, version: str) -> tuple[Object, list[str]]:
+    """(the metadata of a custom object as it is stored, what strict decoding complains of). Raises DecodeError."""
+    decoding = _Decoding(kind, version, False, [])
+    if not isinstance(metadata, dict):
+        raise decoding.refuse(f"json: cannot unmarshal {_KINDS[type(metadata)]} into Go value of type v1.ObjectMeta")
+    found = _struct(schema.get().definition(_OBJECT_META), metadata, "metadata", "", decoding)
+    if decoding.first is not None:
+        raise decoding.first
+    return found, decoding.strict
 
 
 def _struct(wanted: Type, value: Object, path: str, go_path: str, decoding: _Decoding) -> Object:
@@ -84,11 +115,11 @@ def _value(wanted: Type, value: Any, path: str, go_path: str, owner: str, decodi
     kind = wanted.kind
     if wanted.is_struct:
         if not isinstance(value, dict):
-            raise decoding.mismatch(wanted, value, go_path, owner)
+            return decoding.mismatch(wanted, value, go_path, owner)
         return _struct(wanted, value, path, go_path, decoding)
     if kind == "array":
         if not isinstance(value, list):
-            raise decoding.mismatch(wanted, value, go_path, owner)
+            return decoding.mismatch(wanted, value, go_path, owner)
         inner = wanted.items
         if inner is None:
             return value
@@ -98,7 +129,7 @@ def _value(wanted: Type, value: Any, path: str, go_path: str, owner: str, decodi
         ]
     if kind == "object":
         if not isinstance(value, dict):
-            raise decoding.mismatch(wanted, value, go_path, owner)
+            return decoding.mismatch(wanted, value, go_path, owner)
         inner = wanted.values
         if inner is None:
             return value
@@ -125,9 +156,13 @@ def _scalar(wanted: Type, value: Any, go_path: str, owner: str, decoding: _Decod
                 return scalars.base64_text(value)
     except (quantity.QuantityError, scalars.ScalarError) as error:
         why = f"error decoding from json: {error}" if kind == "bytes" and decoding.unstructured else str(error)
-        raise decoding.refuse(why) from None
+        refused = decoding.refuse(why)
+        if kind != "bytes" or decoding.unstructured:
+            raise refused from None
+        decoding.first = decoding.first or refused
+        return None
     if not _fits(wanted, value, decoding.unstructured):
-        raise decoding.mismatch(wanted, value, go_path, owner)
+        return decoding.mismatch(wanted, value, go_path, owner)
     return int(value) if kind == "integer" else value
 
 

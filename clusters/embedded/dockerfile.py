@@ -116,8 +116,8 @@ def _copied(rest: str, folder: Path, working_dir: str, stages: dict[str, Built])
     return found
 
 
-def read(path: Path, arguments: dict[str, str] | None = None) -> Built:
-    """The image that the Dockerfile at `path` describes, its context being the folder of the file.
+def read(path: Path, arguments: dict[str, str] | None = None, *, context: Path | None = None) -> Built:
+    """The image that the Dockerfile at `path` describes; its context is the folder of the file unless another is given.
 
     Raises ValueError for a file without FROM.
     """
@@ -162,7 +162,7 @@ def read(path: Path, arguments: dict[str, str] | None = None) -> Built:
             built.cmd = _command(rest)
         elif word in ("COPY", "ADD"):
             rest = expand(rest, known)
-            built.files += _copied(rest, path.parent, built.working_dir, stages)
+            built.files += _copied(rest, context or path.parent, built.working_dir, stages)
             # An environment that an earlier stage installed and this one copies.
             source = re.search(r"--from=(\S+)", rest)
             if source and source[1] in stages:

@@ -19,6 +19,8 @@ class ApiError(Exception):
         self.reason = reason
         self.message = message
         self.details = details or {}
+        # Some errors have details that say nothing, and show that.
+        self.has_details = details is not None
 
     @property
     def status(self) -> dict[str, Any]:
@@ -28,9 +30,10 @@ class ApiError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
-        if self.details:
+        if self.reason:
+            body["reason"] = self.reason
+        if self.has_details:
             body["details"] = self.details
         body["code"] = self.code
         return body
@@ -89,7 +92,9 @@ def forbidden(plural: str, group: str, name: str, why: str) -> ApiError:
 def invalid(kind: str, group: str, name: str, causes: Iterable[FieldError]) -> ApiError:
     """422 for an object that validation refuses; `causes` in the order in which they are to be read."""
     listed = list(causes)
-    body = str(listed[0]) if len(listed) == 1 else "[" + ", ".join(map(str, listed)) + "]"
+    # The message says each thing once; the causes say all (ErrorList.ToAggregate).
+    told = list(dict.fromkeys(map(str, listed)))
+    body = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
     details: dict[str, Any] = {"name": name} | ({"group": group} if group else {})
     details["kind"] = kind
     details["causes"] = [{"reason": cause.kind, "message": cause.message, "field": cause.field} for cause in listed]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import time
 
-from clusters.embedded import meta
 from clusters.embedded.client import Client, Object
 from clusters.embedded.errors import ApiError
 from clusters.embedded.event_correlation import Correlator, Recent
+from kubeobjects import meta
 
 log = logging.getLogger(__name__)
 

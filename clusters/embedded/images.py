@@ -7,6 +7,8 @@ copied files are read there. Each such folder also holds an `image.toml` that na
     name = "registry.example.com/ai-log-summary-api:v1"
     args = { MODEL_VERSION = "v1" }
 
+A row's `context` is the folder that the Dockerfile copies from, where it is not its own.
+
 Everything else (Python, a shell toolbox) is data in `images.toml`. `Catalogue.find` answers a name as a Pod has it, or None: not here,
 so that it would have to be pulled.
 """
@@ -61,7 +63,10 @@ def default_pull_policy(text: str) -> str:
 
 @dataclass(frozen=True)
 class Image:
-    """One image. `files` are (path in the container, file or folder of this machine); `python` is bare, packages or empty."""
+    """One image. `files` are (path in the container, file or folder of this machine); `python` is bare, packages or empty.
+
+    `tools` are programs of this machine, `applets` are ours (`kubelet/applets`).
+    """
 
     name: str
     entrypoint: tuple[str, ...] = ()
@@ -72,6 +77,7 @@ class Image:
     files: tuple[tuple[str, Path], ...] = ()
     python: str = ""
     tools: frozenset[str] = frozenset()
+    applets: frozenset[str] = frozenset()
     size: int = 0
     stop_signal: str = "SIGTERM"
 
@@ -110,6 +116,7 @@ class Catalogue:
                 env=dict(row["env"]),
                 python=row["python"],
                 tools=tools[row["tools"]],
+                applets=frozenset(row.get("applets", ())),
                 size=row["size"],
             )
             self._patterns.append((row["repository"], re.compile(row["tags"]), image))
@@ -124,7 +131,8 @@ class Catalogue:
             self._images[normalise(row["name"])] = self._built(folder, row)
 
     def _built(self, folder: Path, row: dict[str, Any]) -> Image:
-        built = dockerfile.read(folder / row.get("dockerfile", "Dockerfile"), row.get("args") or {})
+        file, context = folder / row.get("dockerfile", "Dockerfile"), folder / row.get("context", ".")
+        built = dockerfile.read(file, row.get("args") or {}, context=context)
         base = self.find(built.base)
         if base is None:
             raise ValueError(f"{folder / 'Dockerfile'}: the base image {built.base} is not in the catalogue")

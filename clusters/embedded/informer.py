@@ -11,10 +11,9 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 
-from clusters.embedded import meta
 from clusters.embedded.client import Client, Object
 from clusters.embedded.errors import ApiError
-from kubeobjects import selectors
+from kubeobjects import meta, selectors
 
 log = logging.getLogger(__name__)
 

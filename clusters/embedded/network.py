@@ -22,6 +22,10 @@ class Network(Protocol):
         """Variables that the shim needs inside the Pod (not visible as the learner's own: the kubelet adds them last)."""
         ...
 
+    async def until_judged(self, pod_ip: str) -> None:
+        """Returns once NetworkPolicies know of the Pod with this address, or after a second: nothing of it is to run before."""
+        ...
+
     async def dial(self, ip: str, port: int, *, loopback: bool = False) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to a Pod's or a Service's address and port. Raises ConnectionRefusedError where nothing listens.
 

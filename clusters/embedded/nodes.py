@@ -62,7 +62,7 @@ class KubeletServer(Protocol):
         ...
 
     def usage(self) -> dict[str, Any]:
-        """{"node": {"cpu": millicores, "memory": bytes}, "pods": {"ns/name": {container: {"cpu": …, "memory": …}}}} in use now."""
+        """{"node": {"cpu": millicores, "memory": bytes}, "pods": {"ns/name": {container: {"cpu": …, "memory": …, "cpu_milliseconds": …}}}} in use now."""
         ...
 
 

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import orjson
 
-from kubeobjects import Object
+from kubeobjects import Object, meta
 
 ADMIN_NAME = "kubernetes-admin"
+FRONT_PROXY_NAME = "front-proxy-client"
 ADMIN_GROUPS = ("kubeadm:cluster-admins", "system:masters")
 _SERVER_NAMES = (
     "127.0.0.1",
@@ -33,6 +34,10 @@ _SERVER_NAMES = (
     "kubernetes.default.svc.cluster.local",
 )
 ISSUER = "https://kubernetes.default.svc.cluster.local"
+# Of the tokens that Secrets hold, which are older than TokenRequests and name no audience.
+SECRET_ISSUER = "kubernetes/serviceaccount"
+# What the names of their claims begin with.
+SECRET_CLAIM = "kubernetes.io/serviceaccount/"
 _VALID_DAYS = 3650
 
 
@@ -46,6 +51,10 @@ class Certificates:
     admin: Path
     admin_key: Path
     token_key: Path
+    # What the API server shows to other API servers that stand behind it, and who they may believe.
+    front_proxy_ca: Path
+    front_proxy: Path
+    front_proxy_key: Path
 
 
 class PkiError(Exception):
@@ -61,12 +70,18 @@ def ensure(folder: Path) -> Certificates:
         admin=folder / "admin.crt",
         admin_key=folder / "admin.key",
         token_key=folder / "sa.key",
+        front_proxy_ca=folder / "front-proxy-ca.crt",
+        front_proxy=folder / "front-proxy-client.crt",
+        front_proxy_key=folder / "front-proxy-client.key",
     )
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         issued = (paths.ca, paths.server, paths.server_key, paths.admin, paths.admin_key)
         if not all(each.exists() and each.stat().st_size for each in issued):
             _issue(paths)
+        front = (paths.front_proxy_ca, paths.front_proxy, paths.front_proxy_key)
+        if not all(each.exists() and each.stat().st_size for each in front):
+            _issue_front_proxy(paths)
         if not paths.token_key.exists() or paths.token_key.stat().st_size < 32:
             _write(paths.token_key, secrets.token_bytes(32))
     except OSError as error:
@@ -92,6 +107,14 @@ def _issue(paths: Certificates) -> None:
         certificates.issue(_SERVER_NAMES, ADMIN_NAME, ADMIN_GROUPS, _VALID_DAYS),
         strict=True,
     ):
+        _write(path, content)
+
+
+def _issue_front_proxy(paths: Certificates) -> None:
+    from clusters.embedded import certificates
+
+    made = certificates.issue_client("front-proxy-ca", FRONT_PROXY_NAME, _VALID_DAYS)
+    for path, content in zip((paths.front_proxy_key, paths.front_proxy, paths.front_proxy_ca), made, strict=True):
         _write(path, content)
 
 
@@ -124,10 +147,21 @@ class TokenIssuer:
             "nbf": now,
             "sub": f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}",
         }
-        head = _encode(orjson.dumps({"alg": "HS256", "kid": hashlib.sha256(self._key).hexdigest()[:16], "typ": "JWT"}))
-        body = _encode(orjson.dumps(claims))
-        expires = datetime.fromtimestamp(now + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"{head}.{body}.{self._sign(f'{head}.{body}')}", expires
+        return self._signed(claims), meta.format_time(datetime.fromtimestamp(now + seconds, UTC))
+
+    def issue_for_secret(self, account: Object, secret: Object) -> str:
+        """The token that a Secret of type kubernetes.io/service-account-token holds: it lasts as long as the Secret (serviceaccount.LegacyClaims)."""
+        metadata = account["metadata"]
+        return self._signed(
+            {
+                "iss": SECRET_ISSUER,
+                f"{SECRET_CLAIM}namespace": metadata["namespace"],
+                f"{SECRET_CLAIM}secret.name": secret["metadata"]["name"],
+                f"{SECRET_CLAIM}service-account.name": metadata["name"],
+                f"{SECRET_CLAIM}service-account.uid": metadata["uid"],
+                "sub": f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}",
+            }
+        )
 
     def verify(self, token: str) -> Object | None:
         """The claims of a token that this cluster issued and that has not expired, or None."""
@@ -138,8 +172,15 @@ class TokenIssuer:
             claims = orjson.loads(_decode(signed.partition(".")[2]))
         except (ValueError, binascii.Error):
             return None
+        if claims.get("iss") == SECRET_ISSUER:
+            return claims
         now = time.time()
         return claims if claims.get("nbf", 0) <= now + 60 and now < claims.get("exp", 0) else None
+
+    def _signed(self, claims: Object) -> str:
+        head = _encode(orjson.dumps({"alg": "HS256", "kid": hashlib.sha256(self._key).hexdigest()[:16], "typ": "JWT"}))
+        body = _encode(orjson.dumps(claims))
+        return f"{head}.{body}.{self._sign(f'{head}.{body}')}"
 
     def _sign(self, text: str) -> str:
         return _encode(hmac.new(self._key, text.encode(errors="replace"), hashlib.sha256).digest())

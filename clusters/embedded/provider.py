@@ -82,8 +82,15 @@ class EmbeddedCluster(Cluster):
 
     def down(self, progress: Progress) -> None:
         """Ends the server and everything that it runs, whatever state they are in. Raises ClusterError where something does not end."""
-        with self._alone(), progress.step("Stopping the embedded cluster"):
-            self._server.end(self._server.find())
+        with self._alone():
+            pid = self._server.find()
+            if pid is None:
+                # Containers of a server that was killed may still be there.
+                self._server.end(None)
+                progress.say("the embedded cluster is not running")
+                return
+            with progress.step("Stopping the embedded cluster"):
+                self._server.end(pid)
 
     def wipe(self) -> None:
         """Ends what runs and removes all that the cluster has stored. Raises ClusterError where that cannot be removed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 _LAYOUT = "2006-01-02T15:04:05Z07:00"
 _MICRO_LAYOUT = "2006-01-02T15:04:05.000000Z07:00"
@@ -26,6 +27,8 @@ _FRACTION = re.compile(r"[.,](\d+)")
 _ZONE = re.compile(r"Z|([+-])(\d\d):(\d\d)")
 _ALPHABET = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
+_URL_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
 
 class ScalarError(ValueError):
     """Text that is not what it should be; the message is that of Go's time or encoding/base64."""
@@ -34,36 +37,60 @@ class ScalarError(ValueError):
 def time(text: str, *, micro: bool = False) -> str:
     """A time as metav1.Time (or MicroTime) writes it: UTC, whole seconds (microseconds). Raises ScalarError."""
     layout = _MICRO_LAYOUT if micro else _LAYOUT
-    opening = f'parsing time "{text}" as "{layout}": cannot parse "{{}}" as "{{}}"'
+    opening = f'parsing time {_quoted(text)} as "{layout}": cannot parse {{}} as "{{}}"'
     at, numbers = 0, []
     for shown, pattern, name, low, high in _PARTS:
         found = re.compile(pattern).match(text, at)
         if not found:
-            raise ScalarError(opening.format(text[at:], shown))
+            raise ScalarError(opening.format(_quoted(text[at:]), shown))
         if name:
             numbers.append(int(found[0]))
             if not low <= numbers[-1] <= high:
-                raise ScalarError(f'parsing time "{text}": {name} out of range')
+                raise ScalarError(f"parsing time {_quoted(text)}: {name} out of range")
         at = found.end()
     microseconds = 0
     fraction = _FRACTION.match(text, at)
     if fraction:
         microseconds, at = int(fraction[1][:6].ljust(6, "0")), fraction.end()
     elif micro:
-        raise ScalarError(opening.format(text[at:], ".000000"))
+        raise ScalarError(opening.format(_quoted(text[at:]), ".000000"))
     zone = _ZONE.match(text, at)
     if not zone:
-        raise ScalarError(opening.format(text[at:], "Z07:00"))
+        raise ScalarError(opening.format(_quoted(text[at:]), "Z07:00"))
     if zone.end() < len(text):
-        raise ScalarError(f'parsing time "{text}": extra text: "{text[zone.end() :]}"')
+        raise ScalarError(f"parsing time {_quoted(text)}: extra text: {_quoted(text[zone.end() :])}")
     try:
         moment = datetime(*numbers[:6], microseconds, tzinfo=UTC)  # type: ignore[arg-type,misc]
     except ValueError:
-        raise ScalarError(f'parsing time "{text}": day out of range') from None
+        raise ScalarError(f"parsing time {_quoted(text)}: day out of range") from None
     if zone[1]:
         offset = timedelta(hours=int(zone[2]), minutes=int(zone[3]))
         moment = moment - offset if zone[1] == "+" else moment + offset
     return moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{moment.microsecond:06d}Z" if micro else "Z")
+
+
+def _quoted(text: str) -> str:
+    """Text as the time package quotes it: all but ASCII as bytes in hexadecimal."""
+    plain = "".join(f"\\{each}" if each in '"\\' else each for each in text)
+    return '"' + "".join(each if " " <= each < "\x80" else "".join(f"\\x{byte:02x}" for byte in each.encode()) for each in plain) + '"'
+
+
+def go_float(value: float) -> str:
+    """A float64 as Go's %v prints it: the shortest digits, with an exponent from 1e+06 on and below 1e-4 (strconv, 'g')."""
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    assert isinstance(exponent, int)
+    shown = "".join(map(str, digits)).rstrip("0") or "0"
+    point = len(digits) + exponent
+    minus = "-" if sign else ""
+    if shown == "0":
+        return f"{minus}0"
+    if -4 <= point - 1 < 6:
+        if point <= 0:
+            return f"{minus}0.{'0' * -point}{shown}"
+        whole = shown.ljust(point, "0")
+        return minus + (f"{whole[:point]}.{whole[point:]}" if len(whole) > point else whole)
+    fraction = f".{shown[1:]}" if len(shown) > 1 else ""
+    return f"{minus}{shown[0]}{fraction}e{'-' if point < 1 else '+'}{abs(point - 1):02d}"
 
 
 def base64_text(text: str) -> str:
@@ -95,3 +122,13 @@ def base64_text(text: str) -> str:
 
 def _corrupt(position: int) -> str:
     return f"illegal base64 data at input byte {position}"
+
+
+def raw_url_base64(text: str) -> bytes:
+    """What base64 for URLs without padding stands for. Raises ScalarError with the place of what is wrong (base64.RawURLEncoding)."""
+    for position, character in enumerate(text):
+        if character not in _URL_ALPHABET:
+            raise ScalarError(_corrupt(len(text[:position].encode())))
+    if len(text) % 4 == 1:
+        raise ScalarError(_corrupt(len(text) - 1))
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 
+from clusters.embedded.resources import custom_kind
 from kubeobjects import Object
 
 ARCHIVE = Path(__file__).with_name("schema.zip")
@@ -79,6 +80,17 @@ class Type:
         return found
 
     @property
+    def is_open(self) -> bool:
+        """Whether a struct keeps fields that it does not declare (x-kubernetes-preserve-unknown-fields)."""
+        return "open" in self._node
+
+    @property
+    def key_defaults(self) -> Object:
+        """What the keys of an associative list are where an item leaves them out."""
+        found: Object = self._node.get("key-defaults", {})
+        return found
+
+    @property
     def required(self) -> list[str]:
         """The fields of a struct that have to be set."""
         found: list[str] = self._node.get("q", [])
@@ -88,12 +100,12 @@ class Type:
         """The type of a struct's field or of a map's value; None for a field that the struct has not."""
         if self.is_struct:
             node = self._node["p"].get(name)
-            return self._schema.type_of(node) if node is not None else None
-        return self._schema.type_of(self._node["a"]) if "a" in self._node else None
+            return self._schema.read(node)
+        return self._schema.read(self._node.get("a"))
 
     @property
     def items(self) -> Type | None:
-        return self._schema.type_of(self._item_node("i", "[]")) if "i" in self._node else None
+        return self._schema.read(self._item_node("i", "[]")) if "i" in self._node else None
 
     def _item_node(self, key: str, prefix: str) -> Object:
         """The node of items or values; they have the name that Go gives them in the type of the whole."""
@@ -104,7 +116,7 @@ class Type:
     @property
     def values(self) -> Type | None:
         """The type of a map's values."""
-        return self._schema.type_of(self._item_node("a", "map[string]")) if "a" in self._node else None
+        return self._schema.read(self._item_node("a", "map[string]")) if "a" in self._node else None
 
     @property
     def omitted_when_empty(self) -> bool:
@@ -171,12 +183,19 @@ class Schema:
         self._kinds: dict[str, str] = loaded["kinds"]
 
     def find(self, api_version: str, kind: str) -> Type | None:
-        """The type of a kind; None for one without a definition (a custom resource)."""
+        """The type of a kind; None for one that nothing defines."""
+        custom = custom_kind({"apiVersion": api_version, "kind": kind})
+        if custom is not None:
+            return Type(self, custom.node)
         name = self._kinds.get(f"{api_version}/{kind}")
         return Type(self, self._types[name], name) if name else None
 
     def definition(self, name: str) -> Type:
         return Type(self, self._types[name], name)
+
+    def read(self, node: Object | None) -> Type | None:
+        """The type of a field; None where there is none, and where a custom resource leaves it to the value."""
+        return None if node is None or "deduced" in node else self.type_of(node)
 
     def type_of(self, node: Object) -> Type:
         """The type of a field: its own node, or the definition it refers to with the field's merge rules laid over it."""
@@ -187,18 +206,6 @@ class Schema:
         if len(node) > 1:
             target = target | {key: value for key, value in node.items() if key != "r"}
         return Type(self, target, name)
-
-    def decode(
-        self, body: Object, api_version: str, kind: str, strict: bool = True, *, unstructured: bool = False
-    ) -> tuple[Object, list[str]]:
-        """(the object as it is stored, what strict decoding complains of); see `decoding.decode`."""
-        found = self.find(api_version, kind)
-        if found is None:
-            return body, []
-        from clusters.embedded import decoding
-
-        decoded, complaints = decoding.decode(found, body, kind, api_version, unstructured)
-        return decoded, complaints if strict else []
 
 
 @cache

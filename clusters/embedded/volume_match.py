@@ -5,8 +5,7 @@ Used by the volume binder for claims that are bound at once and by the scheduler
 
 from __future__ import annotations
 
-from clusters.embedded import meta
-from kubeobjects import Object, node_selection, quantity, selectors
+from kubeobjects import Object, meta, node_selection, quantity, selectors
 
 
 def _claim_class(claim: Object) -> str:

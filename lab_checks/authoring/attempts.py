@@ -14,7 +14,8 @@
 
 A step is `run` (a bash line with kubectl set to the lab's cluster; `stdin` is fed to it), `diagnose`, `answer`, `await` (run, matches), or
 `measure`: like `run`, and what it prints, a JSON object, is handed in as answers. It is for what differs from run to run.
-An answer that only the cluster knows is `{run: …}`: what that command prints.
+An answer or a piece of evidence that only the cluster knows is `{run: …}`: what that command prints.
+`{cluster: restart}` is `ai-lab down` and `ai-lab up`; `{exercise: reset}` lays the start again.
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ from typing import Any
 
 import yaml
 
+from clusters.base import Progress
 from lab_checks.engine.api import CommandFailed, shell
 from lab_checks.engine.course import Exercise, Lab
 from lab_checks.engine.session import Session
 from lab_checks.engine.verdict import Outcome, Verdict
 
+FOLDER = Path("tests/labs/attempts")
 _WAIT = 60.0
 
 
@@ -69,11 +72,19 @@ def replay(session: Session, exercise: Exercise, attempt: Attempt) -> None:
     """Does what an attempt does. Raises CommandFailed for a command that the attempt itself gets wrong."""
     for step in attempt.steps:
         if "diagnose" in step:
-            session.diagnose(exercise, step["diagnose"]["cause"], step["diagnose"]["evidence"])
+            given = step["diagnose"]["evidence"]
+            session.diagnose(
+                exercise, step["diagnose"]["cause"], [_value(session, each) for each in ([given] if not isinstance(given, list) else given)]
+            )
         elif "answer" in step:
             session.answer(exercise, **{name: _value(session, value) for name, value in step["answer"].items()})
         elif "measure" in step:
             session.answer(exercise, **json.loads(shell(step["measure"], session.learner, stdin=step.get("stdin", ""))))
+        elif "cluster" in step:
+            session.cluster.down(Progress())
+            session.cluster.up(Progress())
+        elif "exercise" in step:
+            session.start(exercise)
         elif "await" in step:
             _await(session, step["await"])
         else:

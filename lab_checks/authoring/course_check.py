@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from lab_checks.authoring import notebooks
+from lab_checks.authoring import notebooks, spoilers
 from lab_checks.engine import course, paths, registry
 
 _LINK = re.compile(r"\[[^\]]*\]\((?!https?://|#|mailto:)([^)\s#]+)(?:#[^)]*)?\)")
@@ -21,14 +21,22 @@ def problems(root: Path | None = None) -> list[str]:
     for lab in course.load().labs:
         registry.load(lab)
         found += _exercises(base, lab)
-        found += _manifests(base, lab)
+        found += stray(base, lab)
         found += _notebook(base, lab)
+        found += spoiled(base, lab)
     checked = {each.key for each in course.load().exercises}
     found += [f"a check is registered for {key}, which the course does not have" for key in registry.registered() if key not in checked]
-    known = {lab.id for lab in course.load().labs} | {"base"}
+    # Of no lab: what a new cluster is given, and the DRA driver, which replaces a part of that.
+    known = {lab.id for lab in course.load().labs} | {"base", "dra", "metrics-adapter"}
     found += [f"manifests/{path.name} belongs to no lab" for path in sorted((base / "manifests").iterdir()) if path.name not in known]
     found += notebooks.out_of_step(base)
     return found
+
+
+def spoiled(base: Path, lab: course.Lab) -> list[str]:
+    """The places where the notebook of a lab, as its source makes it now, gives one of its exercises away."""
+    source = base / "solutions" / f"{lab.id}.md"
+    return spoilers.problems(base, lab, notebooks.learners(notebooks.read(source))) if source.exists() else []
 
 
 def _exercises(base: Path, lab: course.Lab) -> list[str]:
@@ -49,16 +57,21 @@ def _exercises(base: Path, lab: course.Lab) -> list[str]:
     return found
 
 
-def _manifests(base: Path, lab: course.Lab) -> list[str]:
+def stray(base: Path, lab: course.Lab) -> list[str]:
+    """What is wrong with the files of a lab under manifests/: folders of no exercise, files that nothing reads, text that is no YAML."""
     folder = base / "manifests" / lab.id
     found = []
     names = {each.id for each in lab.exercises}
     for path in sorted(folder.glob("*")) if folder.is_dir() else ():
-        if path.is_dir() and path.name not in names:
+        # What a lab's exercises have in common is its base.
+        if path.is_dir() and path.name not in {*names, "base"}:
             found.append(f"{path.relative_to(base)} belongs to no exercise")
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         if path.is_file() and path.suffix not in (".yaml", ".toml"):
             found.append(f"{path.relative_to(base)} is a stray file")
+        beside = path.parent / "kustomization.yaml"
+        if path.suffix == ".yaml" and path != beside and beside.exists() and f" {path.name}\n" not in beside.read_text():
+            found.append(f"{path.relative_to(base)} is not named in the kustomization.yaml beside it")
         if path.suffix == ".yaml":
             try:
                 list(yaml.safe_load_all(path.read_text()))

@@ -1,7 +1,8 @@
 """Notebooks from their sources: `solutions/<lab>.md` is what a writer edits; two notebooks come out of it.
 
 `solutions/<lab>.ipynb` is the source with the outputs of its last run; `labs/<lab>.ipynb` is the learner's, without outputs and without the cells
-tagged `solution`. The source is jupytext's Markdown: text is text, a fenced block is a cell, ```bash a `%%bash` cell, tags stand behind the language.
+tagged `solution`. What is marked as a debrief (`lab_checks/engine/debrief.py`) is in neither: the check that passes shows it.
+The source is jupytext's Markdown: text is text, a fenced block is a cell, ```bash a `%%bash` cell, tags stand behind the language.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def read(source: Path) -> Any:
     import jupytext
 
     notebook = jupytext.read(source, fmt="md")
+    notebook.cells = [cell for cell in notebook.cells if "debrief" not in cell.metadata]
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"{source.stem}-{number:03d}"
         cell.metadata.pop("lines_to_next_cell", None)
@@ -82,7 +84,9 @@ def execute(notebook: Any, folder: Path, timeout: int = 300) -> Any:
     from nbclient.exceptions import CellExecutionError
 
     try:
-        NotebookClient(notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+        NotebookClient(
+            notebook, timeout=timeout, kernel_name="python3", coalesce_streams=True, resources={"metadata": {"path": str(folder)}}
+        ).execute()
     except CellExecutionError as problem:
         raise CellFailed(str(problem).strip()) from None
     for number, cell in enumerate(cell for cell in notebook.cells if cell.cell_type == "code"):

@@ -9,7 +9,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,19 @@ _PATHS = {
     "deployments": "/apis/apps/v1", "replicasets": "/apis/apps/v1", "daemonsets": "/apis/apps/v1", "statefulsets": "/apis/apps/v1",
     "jobs": "/apis/batch/v1", "cronjobs": "/apis/batch/v1",
     "endpointslices": "/apis/discovery.k8s.io/v1", "ingresses": "/apis/networking.k8s.io/v1", "networkpolicies": "/apis/networking.k8s.io/v1",
+    "roles": "/apis/rbac.authorization.k8s.io/v1", "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
+    "clusterroles": "/apis/rbac.authorization.k8s.io/v1", "clusterrolebindings": "/apis/rbac.authorization.k8s.io/v1",
+    "validatingadmissionpolicies": "/apis/admissionregistration.k8s.io/v1",
+    "validatingadmissionpolicybindings": "/apis/admissionregistration.k8s.io/v1",
+    "poddisruptionbudgets": "/apis/policy/v1",
     "priorityclasses": "/apis/scheduling.k8s.io/v1", "runtimeclasses": "/apis/node.k8s.io/v1",
 }  # fmt: skip
-_CLUSTER_SCOPED = frozenset({"nodes", "namespaces", "priorityclasses", "runtimeclasses"})
+_CLUSTER_SCOPED = frozenset(
+    {
+        "nodes", "namespaces", "priorityclasses", "runtimeclasses", "clusterroles", "clusterrolebindings", "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+    }
+)  # fmt: skip
 
 
 class ApiUnreachable(Exception):
@@ -39,6 +50,24 @@ class ApiUnreachable(Exception):
     def __init__(self, what: str, status: int = 0):
         super().__init__(what)
         self.status = status
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server answered: the HTTP status, the body (a Status where it refuses), and the texts of its Warning headers."""
+
+    code: int
+    body: Object
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        return self.code < 300
+
+    @property
+    def message(self) -> str:
+        """Why it refuses, in its own words; empty where it does not."""
+        return "" if self.allowed else " ".join(str(self.body.get("message") or self.code).split())
 
 
 class Api:
@@ -89,27 +118,42 @@ class Api:
             return None
         return None if body is None else body.decode(errors="replace")
 
+    def answer(self, kind: str, name: str, namespace: str, path: str, query: Sequence[tuple[str, str]] = ()) -> tuple[int, bytes]:
+        """Status and body of what a Pod or a Service (`name:port`) answers through the API server's proxy, errors too. Raises ApiUnreachable.
+
+        Where nobody is behind it the API server itself answers, with 503 and a Status.
+        """
+        reply = self._send("GET", f"{self._collection(kind, namespace)}/{name}/proxy/{path}", query, {"Accept": "*/*"})
+        return reply.status, reply.data
+
     def _read(self, path: str, query: Sequence[tuple[str, str]], accept: str, empty: tuple[int, ...] = (404,)) -> bytes | None:
         """What stands at a path; None where the answer is one of `empty`. Raises ApiUnreachable."""
-        import http.client
-
-        import urllib3
-        from kubernetes.client import ApiException
-
-        request = self._client.param_serialize(
-            "GET", path, query_params=list(query), header_params={"Accept": accept}, auth_settings=["BearerToken"]
-        )
-        try:
-            reply = self._client.call_api(*request, _request_timeout=10)
-            reply.read()
-        except (ApiException, urllib3.exceptions.HTTPError, OSError, http.client.HTTPException) as problem:
-            raise ApiUnreachable(f"GET {path}: the API server does not answer ({type(problem).__name__})") from None
+        reply = self._send("GET", path, query, {"Accept": accept})
         if reply.status in empty:
             return None
         if reply.status != 200:
             raise ApiUnreachable(f"GET {path}: {reply.status} {reply.reason}", reply.status)
         found: bytes = reply.data
         return found
+
+    def _send(
+        self, method: str, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str], body: Object | None = None
+    ) -> Any:
+        """What came back, whatever its status: the client's RESTResponse, read. Raises ApiUnreachable where nobody answers."""
+        import http.client
+
+        import urllib3
+        from kubernetes.client import ApiException
+
+        request = self._client.param_serialize(
+            method, path, query_params=list(query), header_params=dict(headers), body=body, auth_settings=["BearerToken"]
+        )
+        try:
+            reply = self._client.call_api(*request, _request_timeout=10)
+            reply.read()
+        except (ApiException, urllib3.exceptions.HTTPError, OSError, http.client.HTTPException) as problem:
+            raise ApiUnreachable(f"{method} {path}: the API server does not answer ({type(problem).__name__})") from None
+        return reply
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """One object, for example `get("deployments", "api", "ai-platform")`; None where it does not exist."""
@@ -133,6 +177,28 @@ class Api:
         found = self.get("namespaces", "kube-system")
         return str(found["metadata"]["uid"]) if found else ""
 
+    def attempt(
+        self, method: str, path: str, body: Object | None = None, *, user: str = "", group: str = "", query: Sequence[tuple[str, str]] = ()
+    ) -> Answer:
+        """What the API server answers to a request, a refusal among it. Raises ApiUnreachable where nothing answers.
+
+        `user` and `group` are whom the request is made as (Impersonate-User, Impersonate-Group). A PATCH is a JSON merge patch.
+        """
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers |= {name: value for name, value in (("Impersonate-User", user), ("Impersonate-Group", group)) if value}
+        reply = self._send(method, path, query, headers, body)
+        try:
+            found = json.loads(reply.data or b"{}")
+        except ValueError:
+            raise ApiUnreachable(f"{method} {path}: what answered is no API server", reply.status) from None
+        if reply.status in (429, 500, 502, 503, 504):
+            raise ApiUnreachable(f"{method} {path}: {reply.status} {reply.reason}", reply.status)
+        # A Warning header is `299 - "the text"` (RFC 7234, 5.5).
+        warnings = [each.partition('"')[2].rpartition('"')[0].replace('\\"', '"') for each in reply.response.headers.getlist("Warning")]
+        return Answer(reply.status, found, tuple(warnings))
+
 
 class NoApi(Api):
     """Where there is no cluster to ask: what an exercise that is about words is given."""
@@ -140,8 +206,10 @@ class NoApi(Api):
     def __init__(self) -> None:
         pass
 
-    def _read(self, path: str, query: Sequence[tuple[str, str]], accept: str, empty: tuple[int, ...] = (404,)) -> bytes | None:
-        raise ApiUnreachable(f"GET {path}: this exercise works without a cluster")
+    def _send(
+        self, method: str, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str], body: Object | None = None
+    ) -> Any:
+        raise ApiUnreachable(f"{method} {path}: this exercise works without a cluster")
 
 
 def search_path() -> str:

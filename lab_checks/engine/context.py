@@ -5,17 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cached_property
+from typing import TypeVar
 
 from kubeobjects import Object
 from lab_checks.engine import observe, snapshot
 from lab_checks.engine.api import Api
 from lab_checks.engine.audit import Deeds
 from lab_checks.engine.course import Exercise
+from lab_checks.engine.metrics import Alert, Metrics, MetricsError, NoMonitoring, QueryRefused, Sample, Series
 from lab_checks.engine.observe import NodeFacts
 from lab_checks.engine.snapshot import Snapshot
 from lab_checks.engine.verdict import Seen, fail, wait
 
 NAMESPACE = "ai-platform"
+
+T = TypeVar("T")
 
 
 class Context:
@@ -140,6 +144,37 @@ class Context:
             event = self.failed_scheduling(pod)
             line = event["message"] if event else ""
         return line, observe.reasons(line)
+
+    # Metrics
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """The cluster's monitoring. What it raises is not a verdict yet: `query`, `query_range` and `alerts` are for checks."""
+        return Metrics(self.api)
+
+    def query(self, promql: str, at: float | None = None) -> list[Sample]:
+        """The samples of a PromQL expression now, or `at` seconds since 1970; ends the check where monitoring cannot answer."""
+        return self._measured(promql, lambda: self.metrics.query(promql, at))
+
+    def query_range(self, promql: str, start: float, end: float, step: float) -> list[Series]:
+        """The values of a PromQL expression from `start` to `end`, every `step` seconds; ends the check where monitoring cannot answer."""
+        return self._measured(promql, lambda: self.metrics.query_range(promql, start, end, step))
+
+    def alerts(self) -> list[Alert]:
+        """The alerts that are pending or firing; ends the check where monitoring cannot answer."""
+        return self._measured("", self.metrics.alerts)
+
+    def _measured(self, promql: str, ask: Callable[[], T]) -> T:
+        try:
+            return ask()
+        except QueryRefused as problem:
+            raise fail(
+                "the query has no answer", Seen("query", "", promql), Seen("the server", "", str(problem)), next=problem.next
+            ) from None
+        except NoMonitoring as problem:
+            raise fail(str(problem), next=problem.next) from None
+        except MetricsError as problem:
+            raise wait(str(problem), next=problem.next) from None
 
     @property
     def now(self) -> float:

@@ -21,6 +21,30 @@ class UnknownName(LookupError):
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What a quoted line has to be: it matches one of `shows` (regular expressions; `%name%` is filled in from the cluster) and stands on one of
+    the objects `of`, by their part in the exercise (`workload`, `node`, `service`, …); `told` says in words where such a line is found.
+    """
+
+    shows: tuple[str, ...]
+    told: str
+    of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cause:
+    """An answer to choose from in a diagnosis, and its evidence: each of `needs` asks for a line; `look` is a command that shows them.
+
+    Where one line fits other causes as well, a second is asked for, and `alone` says why the first is not enough.
+    """
+
+    id: str
+    needs: tuple[Evidence, ...]
+    look: str
+    alone: str = ""
+
+
+@dataclass(frozen=True)
 class Exercise:
     """`version` rises when passing means something else than before; `causes` are the answers to choose from in a diagnosis.
 
@@ -28,7 +52,8 @@ class Exercise:
     `cluster` is false where words alone are judged, and neither start nor check needs one.
     `same_solution_as` names exercises of the lab whose solution is rightly this one's as well.
     `allow` says which objects may change and in which fields (the form is described in judging/unchanged.py); everything else on the cluster stays as
-    it was at the start. `because` gives a field's own reason for staying as it was.
+    it was at the start. `because` gives a field's own reason for staying as it was. `words` are what the lab's own checks say (judging/words.py).
+    `given` lists words of the solution that the notebook may say all the same (authoring/spoilers.py).
     """
 
     lab: str
@@ -45,6 +70,8 @@ class Exercise:
     same_solution_as: tuple[str, ...] = ()
     allow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     because: Mapping[str, str] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -61,6 +88,7 @@ class Lab:
     about: str
     minutes: int
     exercises: tuple[Exercise, ...]
+    causes: tuple[Cause, ...] = ()
 
     @property
     def cluster(self) -> bool:
@@ -90,7 +118,14 @@ class Course:
     def find(self, target: str) -> tuple[Lab, Exercise | None]:
         """The lab and, in `LAB/EXERCISE`, the exercise. Raises UnknownName."""
         name, _, exercise = target.partition("/")
-        lab = self.lab(name)
+        try:
+            lab = self.lab(name)
+        except UnknownName:
+            keys = {each.id: each.key for each in self.exercises}
+            close = difflib.get_close_matches(exercise or name, keys, n=1, cutoff=0.8)
+            if close:
+                raise UnknownName(f'there is no lab "{name}"; did you mean {keys[close[0]]}?') from None
+            raise
         return lab, lab.exercise(exercise) if exercise else None
 
     @property
@@ -103,16 +138,24 @@ def _near(problem: str, name: str, known: list[str]) -> str:
     return f"{problem}; did you mean {close[0]}?" if close else f"{problem}; there are: {', '.join(known)}"
 
 
+def _cause(row: dict[str, Any], shared: dict[str, Any]) -> Cause:
+    needs = tuple(Evidence(tuple(each["shows"]), each["told"], tuple(each.get("of", ()))) for each in row["needs"])
+    return Cause(row["id"], needs, row.get("look", shared.get("look", "")), row.get("alone", shared.get("alone", "")))
+
+
 def _exercise(lab: str, row: dict[str, Any], shared: dict[str, Any]) -> Exercise:
-    """`shared`: the lab's own `allow` and `because`, to which an exercise adds, and its `causes`, where an exercise asks for a diagnosis and has none."""
-    row = {**row, "causes": row.get("causes", shared.get("causes", ()) if row.get("diagnosis") else ())}
+    """`shared`: the lab's own `allow`, `because` and `given`, to which an exercise adds, and its causes, for one that asks for a diagnosis and names none."""
+    every = shared.get("causes") or [each["id"] for each in shared.get("cause", ())]
+    row = {**row, "causes": row.get("causes", every if row.get("diagnosis") else ())}
     allow: dict[str, tuple[str, ...]] = {}
     for table in (shared.get("allow", {}), row.get("allow", {})):
         for name, fields in table.items():
             allow[name] = (*allow.get(name, ()), *fields)
     because = {**shared.get("because", {}), **row.get("because", {})}
     lists = {name: tuple(each.strip() for each in row.get(name, ())) for name in ("causes", "answers", "hints", "same_solution_as")}
-    return Exercise(lab=lab, **{**row, "goal": row["goal"].strip(), **lists, "allow": allow, "because": because})
+    given = (*shared.get("given", ()), *row.get("given", ()))
+    said = {"allow": allow, "because": because, "words": shared.get("words", {}), "given": given}
+    return Exercise(lab=lab, **{**row, "goal": row["goal"].strip(), **lists, **said})
 
 
 def _lab(module: str) -> Lab:
@@ -124,6 +167,7 @@ def _lab(module: str) -> Lab:
         about=data["about"].strip(),
         minutes=data["minutes"],
         exercises=tuple(_exercise(data["id"], row, data) for row in data["exercise"]),
+        causes=tuple(_cause(row, data.get("evidence", {})) for row in data.get("cause", ())),
     )
 
 

@@ -8,12 +8,11 @@ prints the request, in millicores, of each of three Pods that together leave 400
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 
 from kubeobjects.placement import left
-from lab_checks.engine.api import Api
+from lab_checks.engine.api import ApiUnreachable
 from lab_checks.engine.observe import amount
+from lab_checks.engine.reach import NoCluster, api_of_shell
 
 
 def part(cores: float, leave: float, parts: int) -> int:
@@ -30,12 +29,22 @@ def main() -> None:
     parser.add_argument("--leave", required=True, help="a quantity, such as 400m")
     parser.add_argument("--parts", type=int, default=1)
     options = parser.parse_args()
-    api = Api(Path(os.environ["KUBECONFIG"]))
-    node = api.get("nodes", options.node)
-    if node is None:
-        raise SystemExit(f"there is no node {options.node}")
+    if options.parts < 1:
+        parser.error("--parts must be 1 or more")
     try:
-        print(f"{part(float(left(node, api.list('pods'), 'cpu')), float(amount(options.leave)), options.parts)}m")
+        leave = float(amount(options.leave))
+    except ValueError:
+        parser.error(f'--leave: "{options.leave}" is no quantity')
+    try:
+        api = api_of_shell()
+        node = api.get("nodes", options.node)
+        if node is None:
+            raise SystemExit(f"there is no node {options.node}")
+        print(f"{part(float(left(node, api.list('pods'), 'cpu')), leave, options.parts)}m")
+    except NoCluster as problem:
+        raise SystemExit(f"{problem.what} Next: {problem.next}") from None
+    except ApiUnreachable as problem:
+        raise SystemExit(f"The cluster does not answer: {problem}") from None
     except ValueError as problem:
         raise SystemExit(f"{options.node}: {problem}") from None
 

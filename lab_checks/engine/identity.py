@@ -6,12 +6,13 @@ client calls itself, or its field manager, proves nothing: who is connected does
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 from pathlib import Path
 
-from lab_checks.engine.api import shell
+from lab_checks.engine.api import CommandFailed, shell
 
 NAME = "ai-lab"
 NAMESPACE = "kube-system"
@@ -45,8 +46,12 @@ def kubeconfig(learners: Path, folder: Path, cluster: str, *, renew: bool = Fals
     """
     path = folder / "course" / f"{cluster}.kubeconfig"
     try:
-        if not renew and time.time() - path.stat().st_mtime < _RENEW and _same_server(path, learners):
-            return path
+        if not renew and _same_server(path, learners):
+            if time.time() - path.stat().st_mtime < _RENEW:
+                return path
+            # With its own token, which still holds: the audit log would take the learner's connection for the learner.
+            with contextlib.suppress(CommandFailed):
+                return _with_token(_token(path), learners, path)
     except (OSError, ValueError, LookupError):
         # None yet, or one that cannot be read.
         pass
@@ -55,7 +60,16 @@ def kubeconfig(learners: Path, folder: Path, cluster: str, *, renew: bool = Fals
 
 def _made(learners: Path, path: Path) -> Path:
     shell(f"kubectl apply --field-manager={NAME} --server-side --force-conflicts -f -", learners, stdin=json.dumps(_ACCOUNT))
-    token = shell(f"kubectl -n {NAMESPACE} create token {NAME} --duration={_LASTS}s", learners).strip()
+    return _with_token(_token(learners), learners, path)
+
+
+def _token(by: Path) -> str:
+    """A new token of the account, created by the account of that kubeconfig. Raises CommandFailed."""
+    return shell(f"kubectl -n {NAMESPACE} create token {NAME} --duration={_LASTS}s", by).strip()
+
+
+def _with_token(token: str, learners: Path, path: Path) -> Path:
+    """Writes the course's kubeconfig: this token, at the address of the learner's."""
     cluster = json.loads(shell("kubectl config view --minify --raw --flatten -o json", learners))["clusters"][0]["cluster"]
     body = {
         "apiVersion": "v1",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from fnmatch import fnmatchcase
 
 from lab_checks.engine.api import Api, shell
 from lab_checks.engine.snapshot import Snapshot
 
 # (resource, "namespace/name", or "name" at cluster scope)
 Key = tuple[str, str]
+AskedFor = Callable[[Key], bool]
 
 # Set right elsewhere (nodes and priority classes by what they were, the plugin by its manifest), or made by the course itself.
 _ELSEWHERE = frozenset({"nodes", "priorityclasses"})
@@ -37,6 +39,16 @@ def created(pristine: Mapping[str, Collection[str]], now: Snapshot, courses: set
     return found
 
 
+def asked_for(allow: Mapping[str, Collection[str]]) -> AskedFor:
+    """Whether an exercise with this `allow` asks for an object to be created: nobody has to be asked before that one is deleted."""
+    patterns = [pattern for pattern, words in allow.items() if "create" in words or "*" in words]
+
+    def asks(row: Key) -> bool:
+        return any(fnmatchcase("/".join(row), pattern) for pattern in patterns)
+
+    return asks
+
+
 def told(rows: list[Key]) -> str:
     """The objects as people are told of them: `service/leak in namespace default, …`."""
     names = []
@@ -54,7 +66,7 @@ def commands(rows: list[Key]) -> list[str]:
         namespace, _, name = key.rpartition("/")
         grouped.setdefault((kind, namespace), []).append(name)
     return [
-        f"kubectl delete {kind} {' '.join(names)}" + (f" -n {namespace}" if namespace else "")
+        f"kubectl delete {kind} {' '.join(names)} --cascade=foreground" + (f" -n {namespace}" if namespace else "")
         for (kind, namespace), names in sorted(grouped.items(), key=lambda row: (row[0][0] == "namespaces", row[0]))
     ]
 

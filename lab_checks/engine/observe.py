@@ -5,7 +5,11 @@ Functions from objects to facts; `context.py` fetches the objects.
 
 from __future__ import annotations
 
+import json
+import math
 import re
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -102,6 +106,11 @@ class Ending:
     code: int
     restarts: int
 
+    @property
+    def told(self) -> str:
+        """`OOMKilled, exit code 137, 1 restart`."""
+        return f"{self.reason}, exit code {self.code}, {self.restarts} restart{'s' * (self.restarts != 1)}"
+
 
 def endings(pod: Object) -> list[Ending]:
     """The last ending of each container: its present one, else the one before. Containers that never ended are left out."""
@@ -122,18 +131,45 @@ def restarted_by_itself(pod: Object, container: str, changed: float) -> float:
 
     That is: its node was restarted, or it had been started before what it reads (`changed`, seconds since the epoch) was put right.
     """
-    statuses = pod.get("status", {}).get("containerStatuses") or []
-    status: Object = next((each for each in statuses if each["name"] == container), {})
+    status = _status(pod, container)
     last, running = status.get("lastState", {}).get("terminated") or {}, status.get("state", {}).get("running") or {}
     if not last or not running.get("startedAt"):
         return 0.0
     lost = (last.get("reason"), last.get("exitCode")) == _LOST
-    before = bool(last.get("startedAt")) and last.get("reason") == "Error" and _moment(last["startedAt"]) <= changed
-    return _moment(running["startedAt"]) if lost or before else 0.0
+    return moment(running["startedAt"]) if lost or _began_before(last, changed) else 0.0
 
 
-def _moment(stamp: str) -> float:
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
+def will_read_it_anew(pod: Object, container: str, changed: float) -> bool:
+    """Whether a container that is down had been started before what it reads was put right (`changed`, seconds since the epoch)."""
+    status = _status(pod, container)
+    last = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated") or {}
+    return "running" not in status.get("state", {}) and _began_before(last, changed)
+
+
+def running_for(pod: Object, container: str) -> float:
+    """Seconds that a container has been running, by this machine's clock; infinite where it is not running."""
+    running = _status(pod, container).get("state", {}).get("running") or {}
+    return time.time() - moment(running["startedAt"]) if running.get("startedAt") else math.inf
+
+
+def _status(pod: Object, container: str) -> Object:
+    found: Object = next((each for each in pod.get("status", {}).get("containerStatuses") or [] if each["name"] == container), {})
+    return found
+
+
+def _began_before(ended: Object, changed: float) -> bool:
+    return bool(ended.get("startedAt")) and ended.get("reason") == "Error" and moment(ended["startedAt"]) <= changed
+
+
+def moment(stamp: str) -> float:
+    """Seconds since the epoch of a timestamp as the API and `kubectl logs --timestamps` write it."""
+    return datetime.fromisoformat(stamp).timestamp()
+
+
+def newest(pods: Iterable[Object]) -> Object | None:
+    """The Pod that was made last, of those that are not on their way out; None where there is none."""
+    staying = [each for each in pods if "deletionTimestamp" not in each["metadata"]]
+    return max(staying, key=lambda each: str(each["metadata"]["creationTimestamp"]), default=None)
 
 
 def restarts(pod: Object) -> int:
@@ -199,14 +235,36 @@ def taints(node: Object) -> tuple[tuple[str, str, str], ...]:
     )
 
 
+def shown(value: object) -> str:
+    """A value as kubectl prints it: `<none>`, `true`, a whole number without a point, `a=b,c=d` for labels, `a,b` for names, JSON for the rest."""
+    if value is None or value in ({}, [], ""):
+        return "<none>"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float | Decimal):
+        return f"{float(value):.12g}"
+    if isinstance(value, dict) and not any(isinstance(each, dict | list) for each in value.values()):
+        return ",".join(f"{key}={shown(each)}" for key, each in value.items())
+    if isinstance(value, list | tuple) and not any(isinstance(each, dict | list) for each in value):
+        return ",".join(map(shown, value))
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
 def see(obj: Object, field: str, value: object) -> Seen:
-    return Seen(named(obj), field, str(value))
+    """What was seen at a field of an object, the value as `shown` prints it."""
+    return Seen(named(obj), field, shown(value))
 
 
 def is_plugin(daemonset: Object) -> bool:
     """Whether a DaemonSet is a device plugin: it reaches for the folder in which the kubelet listens for plugins."""
     volumes = daemonset["spec"]["template"]["spec"].get("volumes") or []
     return any((each.get("hostPath") or {}).get("path", "").rstrip("/") == _PLUGIN_SOCKETS for each in volumes)
+
+
+def plugin_pod(pods: list[Object], node: str) -> Object | None:
+    """The Ready Pod of a device plugin on a node."""
+    mine = (pod for pod in pods if pod["spec"].get("nodeName") == node and is_plugin({"spec": {"template": pod}}) and is_ready(pod))
+    return next(mine, None)
 
 
 def promised(node: Object) -> int:

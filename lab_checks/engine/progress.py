@@ -52,7 +52,8 @@ class Attempt:
 @dataclass(frozen=True)
 class Standing:
     """Where an exercise stands. `passed_version` is the version that was passed, 0 where none was; `passed_at` and `passed_headline` tell of the
-    newest pass of that version. `first_start` and `last_start` are 0 where it was never started; times are in seconds since the epoch.
+    newest pass of that version. `hints` are those of the start that took most. `first_start` and `last_start` are 0 where it was never started;
+    times are in seconds since the epoch.
     """
 
     exercise: str
@@ -156,7 +157,7 @@ class Progress:
                     "SELECT version, at, outcome, headline, credit FROM verdict WHERE exercise = ? ORDER BY id", (exercise,)
                 ).fetchall(),
                 database.execute(
-                    "SELECT coalesce(sum(hints), 0), coalesce(min(started), 0), coalesce(max(started), 0) FROM attempt WHERE exercise = ?",
+                    "SELECT coalesce(max(hints), 0), coalesce(min(started), 0), coalesce(max(started), 0) FROM attempt WHERE exercise = ?",
                     (exercise,),
                 ).fetchone(),
             )

@@ -5,6 +5,10 @@ A cluster and what went wrong come in; a NoCluster goes out. The command and the
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import clusters
 from clusters import Cluster, ClusterError
 from lab_checks.engine.api import Api, ApiUnreachable
 
@@ -27,6 +31,19 @@ def connect(cluster: Cluster | None) -> Api:
         api.raw("/version")
     except ApiUnreachable as problem:
         raise no_cluster(cluster, problem) from None
+    return api
+
+
+def api_of_shell() -> Api:
+    """The API of the kubeconfig that KUBECONFIG names, as kubectl in the same shell would reach it; without one, of the cluster in use. Raises NoCluster."""
+    named = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
+    if not named:
+        return connect(clusters.in_use())
+    try:
+        api = Api(Path(named))
+        api.raw("/version")
+    except ApiUnreachable:
+        raise NoCluster(f"No cluster answers under the kubeconfig {named} (KUBECONFIG).", next=UP) from None
     return api
 
 

@@ -17,7 +17,11 @@ FirstHint = Callable[[Context], str]
 # Judges a passed exercise once more, by what holds in all of them: a verdict takes the place of the pass, None lets it stand.
 Everywhere = Callable[[Context], Verdict | None]
 
+# Notes what a start shows, for later: a name and what is kept under it in the baseline.
+AtStart = Callable[[Context], dict[str, Any]]
+
 _checks: dict[str, Check] = {}
+_at_start: list[AtStart] = []
 _everywhere: list[Everywhere] = []
 _diagnoses: dict[str, Diagnosis] = {}
 _first_hints: dict[str, FirstHint] = {}
@@ -38,6 +42,18 @@ def everywhere(function: Everywhere) -> Everywhere:
     if function not in _everywhere:
         _everywhere.append(function)
     return function
+
+
+def at_start(function: AtStart) -> AtStart:
+    """Registers what is noted of every start, once it stands, and kept in the baseline."""
+    if function not in _at_start:
+        _at_start.append(function)
+    return function
+
+
+def noted(ctx: Context) -> dict[str, Any]:
+    """What is noted of the start that stands on the cluster now."""
+    return {name: value for function in _at_start for name, value in function(ctx).items()}
 
 
 def confirmed(ctx: Context, found: Verdict) -> Verdict:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import clusters
-from lab_checks.engine import audit, course, identity, reach, registry, verdict
-from lab_checks.engine import setup as lesson
+from kubeobjects import meta
+from lab_checks.engine import audit, course, identity, reach, registry, setup, verdict
 from lab_checks.engine.api import Api, ApiUnreachable, CommandFailed, NoApi
 from lab_checks.engine.context import Context
 from lab_checks.engine.course import Exercise, Lab
@@ -46,6 +46,17 @@ def silent(line: str) -> None:
 def when(moment: float) -> str:
     """A moment (seconds since the epoch) as people here write it down: 2026-11-26 14:35."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
+
+
+def _next_hint(attempt: Attempt | None, of: int) -> tuple[int, str]:
+    """(the number of the hint that comes next, the cause where it is the first one since its diagnosis was accepted); above `of`: there is none left."""
+    if attempt is None:
+        return 1, ""
+    diagnosis = attempt.answers.get("diagnosis") or {}
+    if not diagnosis.get("accepted"):
+        return attempt.hints + 1, ""
+    then = diagnosis.get("hints", 0)
+    return max(then, of // 2) + attempt.hints - then + 1, diagnosis["cause"] if attempt.hints == then else ""
 
 
 class Session:
@@ -116,7 +127,11 @@ class Session:
         api = self.api
         self.progress.ensure_writable()
         with self._cluster_stays():
-            before = lesson.lay(api, exercise, self.progress, self.say, self.ask, self.cluster.made_by_lab)
+            since = meta.now()
+            before = setup.create_start(api, exercise, self.progress, self.say, self.ask, self.cluster.made_by_lab)
+            before["since"] = since
+            registry.load(course.load().lab(exercise.lab))
+            before |= registry.noted(Context(api, exercise, before, {}, lambda: audit.Deeds(False, ())))
             return self.progress.start(exercise.key, exercise.version, api.cluster_id(), before)
 
     def reset(self, lab: Lab, exercise: Exercise | None = None) -> None:
@@ -129,8 +144,7 @@ class Session:
         api = self.api
         self.progress.ensure_writable()
         with self._cluster_stays():
-            lesson.clean(api, self.progress, self.say, self.ask, made_by_lab=self.cluster.made_by_lab)
-            self.progress.cleared(api.cluster_id())
+            setup.clean(api, self.progress, self.say, self.ask, made_by_lab=self.cluster.made_by_lab)
 
     @contextlib.contextmanager
     def _cluster_stays(self) -> Iterator[None]:
@@ -139,7 +153,7 @@ class Session:
             yield
         except ApiUnreachable as problem:
             raise self.away(problem) from None
-        except lesson.LessonError:
+        except setup.LessonError:
             _ = self.api
             raise
 
@@ -175,9 +189,10 @@ class Session:
         found = next((each for each in lab.exercises if each.key == newest), None)
         return found if found is not None and self.passed_before(found) is None else None
 
-    def check(self, exercise: Exercise, patience: float | None = None, *, strict: bool = False) -> Verdict:
+    def check(self, exercise: Exercise, patience: float | None = None, *, strict: bool = False, waiting: Say | None = None) -> Verdict:
         """What the check says now; one that is not yet is asked again for up to `patience` seconds (the exercise's own by default).
 
+        `waiting` hears what it waits for, in place of `say`: a face may take that line away again when the verdict is there.
         An exercise that was passed and whose start is not on the cluster any more stays passed; with `strict` it is not yet, with the reason.
         A fault of the checker is a verdict. Raises NoCluster, StoreError.
         """
@@ -195,7 +210,7 @@ class Session:
             if found.outcome is not Outcome.NOT_YET or found.idle or time.monotonic() >= deadline:
                 break
             if not told:
-                self.say(f"waiting: {found.headline}")
+                (waiting or self.say)(f"waiting: {found.headline}")
                 told = True
             time.sleep(_LOOK_EVERY)
         return self._saved(
@@ -274,7 +289,8 @@ class Session:
             raise self.away(problem) from None
         except Exception as problem:
             return self._fault("diagnosis", exercise, problem).of(exercise.id)
-        return self._saved(found.of(exercise.id), lambda: self._keep(exercise, cause, quotes, found.passed))
+        told = found.on_diagnosis(f"now the fix, then ai-lab check {exercise.key}")
+        return self._saved(told.of(exercise.id), lambda: self._keep(exercise, cause, quotes, found.passed))
 
     def _keep(self, exercise: Exercise, cause: str, quotes: str, accepted: bool) -> None:
         """Notes a diagnosis. One that was accepted stays as it was when the same cause is named again: a cell that is run twice is no second thought."""
@@ -284,13 +300,17 @@ class Session:
             return
         tried = [*before.get("tried", ()), *([] if cause in before.get("tried", ()) else [cause])]
         self.progress.answer(
-            exercise.key, diagnosis={"cause": cause, "evidence": quotes, "accepted": accepted, "at": time.time(), "tried": tried}
-        )
+            exercise.key,
+            diagnosis={
+                "cause": cause, "evidence": quotes, "accepted": accepted, "at": time.time(), "tried": tried,
+                "hints": attempt.hints if attempt else 0,
+            },
+        )  # fmt: skip
 
     def answer(self, exercise: Exercise, **values: Any) -> bool:
         """Keeps answers with the attempt; False where the exercise was not started. Raises LessonError for what is handed in another way."""
         if "diagnosis" in values:
-            raise lesson.LessonError(
+            raise setup.LessonError(
                 f'a diagnosis is handed in with lab.diagnose("{exercise.id}", cause="…", evidence="…"), which judges it'
             )
         return self.progress.answer(exercise.key, **values) is not None
@@ -298,16 +318,21 @@ class Session:
     def hint(self, exercise: Exercise) -> tuple[str, int, int]:
         """(hint, its number, how many there are): the next one; the first looks at the cluster where the lab provides for it.
 
+        After an accepted diagnosis they go on from the second half of the hints: the first half leads to the cause.
         A hint is given where there is no cluster, and where it cannot be counted: the latter is said.
         """
-        try:
-            number = min(self.progress.hint(exercise.key) or 1, len(exercise.hints))
-        except StoreError as problem:
-            self.say(f"this hint is not counted: {problem}")
-            attempt = self.progress.attempt(exercise.key)
-            number = min((attempt.hints if attempt else 0) + 1, len(exercise.hints))
+        of = len(exercise.hints)
+        number, cause = _next_hint(self.progress.attempt(exercise.key), of)
+        if number <= of:
+            try:
+                self.progress.hint(exercise.key)
+            except StoreError as problem:
+                self.say(f"this hint is not counted: {problem}")
+        number = min(number, of)
         text = exercise.hints[number - 1]
-        if number == 1:
+        if cause:
+            text = f"The cause is found: {cause}. Now the fix. {text}"
+        elif number == 1:
             registry.load(course.load().lab(exercise.lab))
             special = registry.first_hint_of(exercise)
             if special is not None:

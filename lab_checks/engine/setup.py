@@ -1,11 +1,13 @@
-"""Laying an exercise's broken start on a cluster, and taking everything back.
+"""Creating an exercise's broken start on a cluster, and taking everything back.
 
 An exercise begins from the same place every time: nodes and the GPU plugin as they were before any exercise, the course's namespaces empty,
-then the manifests of `manifests/<lab>/<exercise>/` and the steps of its `start.toml`:
+then the manifests of `manifests/<lab>/<exercise>/` (the healthy base and patches, by kustomize, or plain YAML) and the steps of its `start.toml`:
 
     namespaces = ["team-b"]                      # further namespaces to make (and to empty again)
     [[step]]
     run = "kubectl annotate node ai-lab-worker3 gpu.ai-lab.dev/no-devices=true --overwrite"
+    [[step]]
+    apply = "after"                              # a folder of manifests beside it
     [[await]]
     run = "kubectl -n ai-platform get events"
     matches = "FailedScheduling"
@@ -23,10 +25,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubeobjects import Object
-from lab_checks.engine import baseline, leftovers, observe, paths, rollout, snapshot
+from lab_checks.engine import baseline, course, leftovers, manifests, monitoring, observe, paths, rollout, snapshot
 from lab_checks.engine.api import Api, ApiUnreachable, CommandFailed, shell
 from lab_checks.engine.context import NAMESPACE
-from lab_checks.engine.course import Exercise
+from lab_checks.engine.course import Exercise, UnknownName
 from lab_checks.engine.progress import Progress
 
 Say = Callable[[str], None]
@@ -34,13 +36,20 @@ Ask = Callable[[str], bool]
 
 # Namespaces that the course makes carry this label, so that it never touches another one.
 LABEL = "ai-lab.dev/course"
+# What a namespace of the course may be labelled with before an exercise begins.
+_NAMESPACE_LABELS = frozenset({LABEL, "kubernetes.io/metadata.name", "team"})
 _KINDS = (
     "deployments,statefulsets,daemonsets,jobs,cronjobs,replicasets,replicationcontrollers,services,ingresses,configmaps,secrets,"
     "resourcequotas,limitranges,networkpolicies,persistentvolumeclaims,poddisruptionbudgets,horizontalpodautoscalers,roles,rolebindings"
 )
+_CLUSTER_RIGHTS = ("clusterroles", "clusterrolebindings")
 _BASE_PLUGIN = "daemonset/nvidia-device-plugin-daemonset"
 # What a step on nodes, or on what the whole cluster shares, names.
 _OUTSIDE = re.compile(r"kube-system|\bnodes?\b|\b(?:un)?cordon\b|\btaint\b|\bdrain\b")
+# Manifests of kinds that the whole cluster shares.
+_SHARED = re.compile(r"^kind: *(?:ClusterRole|ClusterRoleBinding|PriorityClass|\w*AdmissionPolicy(?:Binding)?)$", re.M)
+# Kinds that may refuse what the course does next, a deletion among it: what was left of them goes first.
+_ADMISSION = re.compile(r"(?:validating|mutating)(?:admissionpolic|webhookconfiguration)")
 _WAIT = 90.0
 _LOOK_EVERY = 0.25
 
@@ -49,17 +58,25 @@ _LOOK_EVERY = 0.25
 class Await:
     run: str
     matches: str
-    what: str = "the start to be laid"
+    what: str = "the start to be ready"
     seconds: float = _WAIT
 
 
 @dataclass(frozen=True)
-class Start:
-    """What an exercise begins with."""
+class Step:
+    """A command line, or a folder whose manifests are applied."""
 
-    manifests: tuple[Path, ...] = ()
+    run: str = ""
+    apply: Path | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """What an exercise begins with: the manifests of `folder`, then the steps."""
+
+    folder: Path
     namespaces: tuple[str, ...] = ()
-    steps: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
     awaits: tuple[Await, ...] = field(default=())
 
 
@@ -68,21 +85,21 @@ def start_of(exercise: Exercise) -> Start:
     described = folder / "start.toml"
     data = tomllib.loads(described.read_text()) if described.exists() else {}
     return Start(
-        manifests=tuple(sorted(folder.glob("*.yaml"))) if folder.is_dir() else (),
+        folder=folder,
         namespaces=tuple(data.get("namespaces", ())),
-        steps=tuple(row["run"] for row in data.get("step", ())),
+        steps=tuple(Step(row.get("run", ""), folder / row["apply"] if "apply" in row else None) for row in data.get("step", ())),
         awaits=tuple(
-            Await(row["run"], row["matches"], row.get("for", "the start to be laid"), row.get("seconds", _WAIT))
+            Await(row["run"], row["matches"], row.get("for", "the start to be ready"), row.get("seconds", _WAIT))
             for row in data.get("await", ())
         ),
     )
 
 
 class LessonError(Exception):
-    """A start that could not be laid; the message says what did not happen and what to look at."""
+    """A start that could not be created; the message says what did not happen and what to look at."""
 
 
-def lay(api: Api, exercise: Exercise, progress: Progress, say: Say, ask: Ask, made_by_lab: bool = True) -> Object:
+def create_start(api: Api, exercise: Exercise, progress: Progress, say: Say, ask: Ask, made_by_lab: bool = True) -> Object:
     """Brings the cluster to the exercise's start and returns the baseline; `ask` is asked before anything outside the course is deleted.
 
     Raises LessonError.
@@ -90,26 +107,30 @@ def lay(api: Api, exercise: Exercise, progress: Progress, say: Say, ask: Ask, ma
     On a cluster that the lab did not make (`made_by_lab` false) nothing outside the course's own namespaces is written.
     """
     start = start_of(exercise)
-    if not made_by_lab and any(_OUTSIDE.search(step) for step in start.steps):
+    if not made_by_lab and any(_OUTSIDE.search(step.run) for step in start.steps):
         raise LessonError(
             f"{exercise.key} changes nodes or the GPU plugin, and this cluster was not made by the course; ai-lab up --cluster embedded has nodes for it"
         )
-    clean(api, progress, say, ask, keep=start.namespaces, made_by_lab=made_by_lab)
     try:
-        for namespace in (NAMESPACE, *start.namespaces):
-            _namespace(api, namespace)
-        if start.manifests:
-            say("laying the start")
-            shell(
-                "kubectl apply --field-manager=ai-lab --server-side --force-conflicts -n "
-                + NAMESPACE
-                + "".join(f" -f {path}" for path in start.manifests),
-                api.kubeconfig,
-            )
-        for step in start.steps:
-            shell(step, api.kubeconfig, folder=paths.manifests(exercise.lab, exercise.id))
+        with manifests.rendering([start.folder, *(step.apply for step in start.steps if step.apply)]) as rendered:
+            if not made_by_lab and (shared := _SHARED.search(rendered(start.folder))):
+                raise LessonError(
+                    f"{exercise.key} creates a {shared.group().split()[-1]}, which the whole cluster shares, and this cluster was not made by "
+                    "the course; ai-lab up --cluster embedded has one for it"
+                )
+            clean(api, progress, say, ask, keep=start.namespaces, made_by_lab=made_by_lab)
+            for namespace in (NAMESPACE, *start.namespaces):
+                _namespace(api, namespace)
+            if rendered(start.folder):
+                say("creating the start")
+                _apply(api, monitoring.chosen(api, rendered(start.folder)))
+            for step in start.steps:
+                if step.apply:
+                    _apply(api, monitoring.chosen(api, rendered(step.apply)))
+                else:
+                    shell(step.run, api.kubeconfig, folder=start.folder)
     except CommandFailed as problem:
-        raise LessonError(f"the start of {exercise.key} could not be laid: {problem}") from None
+        raise LessonError(f"the start of {exercise.key} could not be created: {problem}") from None
     for condition in start.awaits:
         _until(api, condition, say)
     try:
@@ -119,13 +140,17 @@ def lay(api: Api, exercise: Exercise, progress: Progress, say: Say, ask: Ask, ma
     return baseline.take(api, [NAMESPACE, *start.namespaces])
 
 
+def _apply(api: Api, manifests: str) -> None:
+    shell("kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f -", api.kubeconfig, stdin=manifests)
+
+
 def _settle(api: Api, namespaces: tuple[str, ...], say: Say) -> None:
     """Removes Pods that a kubelet refused while the start was made, and waits until those that are going are gone."""
     deadline = time.monotonic() + _WAIT
     told = False
     while True:
-        left = [pod for name in namespaces for pod in api.list("pods", name)]
-        left += [pod for pod in api.list("pods", "kube-system") if observe.is_plugin({"spec": {"template": pod}})]
+        # Of every namespace: what was left elsewhere holds its GPU until its last moment.
+        left = api.list("pods")
         going = [pod for pod in left if "deletionTimestamp" in pod["metadata"]]
         for pod in left:
             if pod["metadata"]["namespace"] in namespaces and rollout.refused(pod) and pod not in going:
@@ -163,12 +188,21 @@ def _until(api: Api, condition: Await, say: Say) -> None:
 
 
 def _namespace(api: Api, name: str) -> None:
+    """The namespace, empty or not, with no other labels than the course's own: an exercise's, such as a level of Pod Security, are gone."""
     there = api.get("namespaces", name)
-    if there and LABEL in (there["metadata"].get("labels") or {}) and "deletionTimestamp" not in there["metadata"]:
+    deadline = time.monotonic() + _WAIT
+    while there and "deletionTimestamp" in there["metadata"]:
+        if time.monotonic() > deadline:
+            raise LessonError(f"namespace {name} is still going; look at: kubectl get namespace {name} -o yaml")
+        time.sleep(_LOOK_EVERY)
+        there = api.get("namespaces", name)
+    labels = (there or {}).get("metadata", {}).get("labels") or {}
+    if LABEL in labels:
+        if added := sorted(set(labels) - _NAMESPACE_LABELS):
+            shell(f"kubectl label namespace {name} {' '.join(f'{each}-' for each in added)} --field-manager=ai-lab", api.kubeconfig)
         return
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {LABEL: "true"}}}
     shell("kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f -", api.kubeconfig, stdin=json.dumps(body))
-    deadline = time.monotonic() + _WAIT
     while api.get("serviceaccounts", "default", name) is None:
         if time.monotonic() > deadline:
             raise LessonError(f"namespace {name} got no default ServiceAccount: is the controller manager running?")
@@ -181,23 +215,30 @@ def clean(api: Api, progress: Progress, say: Say, ask: Ask, keep: tuple[str, ...
     On a cluster that the lab did not make, namespaces without the course's label, nodes and plugins are left alone.
     """
     if not made_by_lab:
-        there = api.get("namespaces", NAMESPACE)
-        if there and LABEL not in (there["metadata"].get("labels") or {}):
-            raise LessonError(
-                f"namespace {NAMESPACE} of this cluster was not made by the course, and an exercise would empty it; "
-                f"if it is yours to give: kubectl label namespace {NAMESPACE} {LABEL}=true"
-            )
+        for name in (NAMESPACE, *keep):
+            there = api.get("namespaces", name)
+            if there and LABEL not in (there["metadata"].get("labels") or {}):
+                raise LessonError(
+                    f"namespace {name} of this cluster was not made by the course, and an exercise would empty it; "
+                    f"if it is yours to give: kubectl label namespace {name} {LABEL}=true"
+                )
+        progress.cleared(api.cluster_id())
         try:
             _empty(api, say, keep)
         except CommandFailed as problem:
             raise LessonError(f"the course's namespaces could not be emptied: {problem}") from None
         return
-    restore_nodes(api, progress)
+    first = _first_look(api, progress)
+    asked_for = _asked_for(progress.shown(api.cluster_id()))
+    # From here on no exercise's start is whole on the cluster: one that is stopped half-way is not judged.
+    progress.cleared(api.cluster_id())
+    _restore_nodes(api, first)
     try:
+        _remove_leftovers(api, first, say, ask, asked_for, only=_ADMISSION)
         _empty(api, say, keep)
-        _remove_plugins(api, progress)
-        _remove_priorities(api, progress)
-        _remove_leftovers(api, progress, say, ask)
+        _remove_plugins(api, first)
+        _remove_priorities(api, first)
+        _remove_leftovers(api, first, say, ask, asked_for)
         # Replaced, because an apply would leave what a learner added; applied where there is nothing to replace; made anew where a learner's
         # one of that name has another selector, which no update changes.
         plugin = paths.root() / "manifests/base/gpu-device-plugin.yaml"
@@ -209,10 +250,15 @@ def clean(api: Api, progress: Progress, say: Say, ask: Ask, keep: tuple[str, ...
         )
     except CommandFailed as problem:
         raise LessonError(f"the cluster could not be brought back to its beginning: {problem}") from None
-    _restore_plugin(api, progress, say)
+    _restore_plugin(api, first, say)
 
 
 def _empty(api: Api, say: Say, keep: tuple[str, ...]) -> None:
+    """Empties the course's namespaces, deletes those that `keep` does not name, and what the course made at cluster scope: it carries the same label."""
+    # Asked for first: most exercises have made nothing there, and a delete that finds nothing takes as long as one that does.
+    ours_only = [("labelSelector", f"{LABEL}=true")]
+    if any((api.raw(f"/apis/rbac.authorization.k8s.io/v1/{kind}", ours_only) or {}).get("items") for kind in _CLUSTER_RIGHTS):
+        shell(f"kubectl delete {','.join(_CLUSTER_RIGHTS)} -l {LABEL}=true --ignore-not-found", api.kubeconfig)
     ours = [each["metadata"]["name"] for each in api.list("namespaces", labels=f"{LABEL}=true")]
     namespaces = sorted({*ours, NAMESPACE})
     for name in namespaces:
@@ -230,23 +276,32 @@ def _empty(api: Api, say: Say, keep: tuple[str, ...]) -> None:
             shell(f"kubectl delete namespace {name} --wait=false --ignore-not-found", api.kubeconfig)
 
 
-def restore_nodes(api: Api, progress: Progress) -> None:
-    """Gives every node the labels, taints, cordon and faults that it had before any exercise; remembers them at the first call."""
+def _first_look(api: Api, progress: Progress) -> Object:
+    """The cluster before any exercise: its nodes, its plugins, and the names of its objects. Taken and kept at the first call."""
     cluster = api.cluster_id()
-    nodes = {node["metadata"]["name"]: node for node in api.list("nodes")}
-    pristine = progress.pristine(cluster)
-    if pristine is None:
+    found = progress.pristine(cluster)
+    if found is None:
         # Faults are the course's own annotations: what an unfinished exercise of an earlier learner left is not how the nodes were made.
-        pristine = {
-            "nodes": {name: {**baseline.node_rules(node), "faults": {}, "sizes": _sizes(node)} for name, node in nodes.items()},
+        found = {
+            "nodes": {
+                node["metadata"]["name"]: {**baseline.node_rules(node), "faults": {}, "sizes": _sizes(node)} for node in api.list("nodes")
+            },
             "objects": {kind: list(objects) for kind, objects in snapshot.take(api).items()},
             "plugins": [_where(*each) for each in _plugins(api)],
             "priorities": [each["metadata"]["name"] for each in api.list("priorityclasses")],
         }
-        progress.remember_pristine(cluster, pristine)
-    for name, wanted in pristine["nodes"].items():
-        if name not in nodes:
-            continue
+        progress.remember_pristine(cluster, found)
+    return found
+
+
+def _restore_nodes(api: Api, first: Object) -> None:
+    """Gives every node the labels, taints, cordon and faults that it had at the first look."""
+    nodes = {node["metadata"]["name"]: node for node in api.list("nodes")}
+    if gone := sorted(first["nodes"].keys() - nodes.keys()):
+        raise LessonError(
+            f"node {gone[0]} was deleted, and a kubelet registers its Node only when it starts: ai-lab down, then ai-lab up; what you did is kept"
+        )
+    for name, wanted in first["nodes"].items():
         have = baseline.node_rules(nodes[name])
         if all(have[key] == wanted[key] for key in have):
             continue
@@ -281,32 +336,46 @@ def _where(namespace: str, kind: str, name: str) -> str:
     return f"{kind}/{name}" if namespace == "kube-system" else f"{namespace}/{kind}/{name}"
 
 
-def _remove_plugins(api: Api, progress: Progress) -> None:
+def _remove_plugins(api: Api, first: Object) -> None:
     """Takes away device plugins that were not there before any exercise: two of them on a node fight over its devices."""
-    known = (progress.pristine(api.cluster_id()) or {}).get("plugins", [])
+    known = first.get("plugins", [])
     for namespace, kind, name in _plugins(api):
         if _where(namespace, kind, name) not in [*known, _BASE_PLUGIN]:
             wait = "--cascade=foreground --wait=true --timeout=60s --ignore-not-found"
             shell(f"kubectl -n {namespace} delete {kind} {name} {wait}", api.kubeconfig)
 
 
-def _remove_priorities(api: Api, progress: Progress) -> None:
+def _remove_priorities(api: Api, first: Object) -> None:
     """Takes away priority classes that were not there before any exercise: a default for everybody would change every later start."""
-    known = (progress.pristine(api.cluster_id()) or {}).get("priorities")
+    known = first.get("priorities")
     names = [each["metadata"]["name"] for each in api.list("priorityclasses")]
     added = [name for name in names if known is not None and name not in known and not name.startswith("system-")]
     if added:
         shell(f"kubectl delete priorityclass {' '.join(added)} --ignore-not-found", api.kubeconfig)
 
 
-def _remove_leftovers(api: Api, progress: Progress, say: Say, ask: Ask) -> None:
-    """Takes away what was created since the first start: in the course's namespaces at once, elsewhere after a question."""
-    before = (progress.pristine(api.cluster_id()) or {}).get("objects")
+def _asked_for(shown: str) -> leftovers.AskedFor:
+    """What the exercise that is on the cluster asks its learner to create."""
+    try:
+        exercise = course.load().find(shown)[1] if shown else None
+    except UnknownName:
+        # Of another version of the course.
+        exercise = None
+    return leftovers.asked_for(exercise.allow if exercise else {})
+
+
+def _remove_leftovers(
+    api: Api, first: Object, say: Say, ask: Ask, asked_for: leftovers.AskedFor, only: re.Pattern[str] | None = None
+) -> None:
+    """Takes away what was created since the first start: in the course's namespaces, by the course, or because the exercise asked for it, at once;
+    anything else after a question. Of the kinds that `only` matches, where it is given."""
+    before = first.get("objects")
     if before is None:
         # A cluster from an earlier version of the course, which did not note it.
         return
-    now = snapshot.take(api)
-    courses = {name for name, each in now["namespaces"].items() if LABEL in (each["metadata"].get("labels") or {})} | {NAMESPACE}
+    everything = snapshot.take(api)
+    now = {kind: objects for kind, objects in everything.items() if only is None or only.match(kind)}
+    courses = {name for name, each in everything["namespaces"].items() if LABEL in (each["metadata"].get("labels") or {})} | {NAMESPACE}
     handled = {*_KINDS.split(","), "pods"}
     leftovers.remove(
         api,
@@ -321,6 +390,9 @@ def _remove_leftovers(api: Api, progress: Progress, say: Say, ask: Ask) -> None:
         ],
     )
     rows = leftovers.created(before, now, courses)
+    ours = [row for row in rows if asked_for(row) or LABEL in (now[row[0]][row[1]]["metadata"].get("labels") or {})]
+    leftovers.remove(api, ours)
+    rows = [row for row in rows if row not in ours]
     if not rows:
         return
     told = leftovers.told(rows)
@@ -337,10 +409,10 @@ def _sizes(node: Object) -> Object:
     return {key: node["status"].get("allocatable", {}).get(key) for key in ("cpu", "memory", "pods")}
 
 
-def _restore_plugin(api: Api, progress: Progress, say: Say) -> None:
+def _restore_plugin(api: Api, first: Object, say: Say) -> None:
     """Waits until the plugin's rollout is over, GPU nodes offer what their labels promise, and kubelets have corrected a status written by hand."""
     deadline = time.monotonic() + _WAIT
-    pristine = (progress.pristine(api.cluster_id()) or {}).get("nodes", {})
+    pristine = first.get("nodes", {})
     told = False
 
     def said(pod: Object) -> str:

@@ -81,8 +81,10 @@ def _kept(kind: Resource, items: Iterable[Object]) -> Iterator[tuple[str, Object
 
 
 def _is_derived(kind: str, obj: Object) -> bool:
-    """Whether a controller made the object, or renews it by itself."""
+    """Whether a controller made the object, or renews it by itself, or it is a Pod on its way out."""
     metadata = obj["metadata"]
+    if kind == "pods" and "deletionTimestamp" in metadata:
+        return True
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     if any(owner.get("controller") for owner in metadata.get("ownerReferences") or []):
         return True

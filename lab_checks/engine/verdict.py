@@ -33,7 +33,7 @@ class Verdict:
     """`credit` is the share of the exercise that is done, from 0 to 1; a passed one has 1.
 
     `idle`: not yet because nothing was done, so that waiting for the cluster changes nothing. `notice`: what else the learner has to know
-    of this look, such as that the verdict could not be saved.
+    of this look, such as that the verdict could not be saved. `diagnosis`: what is judged is a diagnosis, and the exercise goes on after it.
     """
 
     outcome: Outcome
@@ -45,6 +45,13 @@ class Verdict:
     exercise: str = field(default="", compare=False)
     idle: bool = False
     notice: str = field(default="", compare=False)
+    diagnosis: bool = False
+
+    @property
+    def mark(self) -> str:
+        """What a verdict is called where it is shown. An accepted diagnosis is not called passed: the exercise is not."""
+        judged = self.diagnosis and self.outcome in (Outcome.PASSED, Outcome.FAILED)
+        return f"diagnosis {'' if self.passed else 'not '}accepted" if judged else str(self.outcome)
 
     @property
     def passed(self) -> bool:
@@ -53,12 +60,16 @@ class Verdict:
     def of(self, exercise: str) -> Verdict:
         return replace(self, exercise=exercise)
 
+    def on_diagnosis(self, then: str) -> Verdict:
+        """The same as the verdict on a diagnosis; `then` is what comes after an accepted one."""
+        return replace(self, diagnosis=True, next=self.next or (then if self.passed else ""))
+
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "outcome": str(self.outcome)}
 
     def lines(self) -> list[str]:
         """The verdict as plain text; the first line is the same at every look at an unchanged cluster."""
-        text = [f"[{self.outcome}] {self.exercise}: {self.headline}"]
+        text = [f"[{self.mark}] {self.exercise}: {self.headline}"]
         text += [f"  seen: {each}" for each in self.seen]
         if self.expected:
             text.append(f"  expected: {self.expected}")

@@ -5,12 +5,12 @@ Nothing that a model says is ever run. Evidence from the cluster is quoted as da
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lab_checks import endpoint
 from lab_checks.engine import paths
 from lab_checks.engine.api import CommandFailed, shell
 from lab_checks.engine.course import Lab
@@ -31,6 +31,8 @@ _DANGERS = (
     ("runs privileged", re.compile(r"privileged:\s*true", re.I)),
     ("deletes a quota", re.compile(r"delete\s+(?:resourcequota|quota|limitrange)", re.I)),
 )
+# Seconds for an answer of some hundred words on a small machine.
+_PATIENCE = 120.0
 _RISK = re.compile(r"\b(risk|danger|careful|side effect|before you|warning|consequence)", re.I)
 
 
@@ -81,27 +83,20 @@ class Assistant:
         print(f"\n[masked] {built.summary()}")
 
     def ask(self) -> None:
-        """Sends the prompt to the OpenAI-compatible endpoint of AI_LAB_ASSISTANT_URL, where you set one; else says how."""
-        url = os.environ.get("AI_LAB_ASSISTANT_URL")
-        if not url:
-            print("No assistant is configured, and none is needed. To ask one: set AI_LAB_ASSISTANT_URL (an OpenAI-compatible endpoint),")
-            print(
-                "AI_LAB_ASSISTANT_MODEL and, where it wants one, AI_LAB_ASSISTANT_KEY. Or paste lab.assistant.prompt() into one you may use."
-            )
-            return
-        from openai import OpenAI, OpenAIError
-
-        built = self.build()
-        print(f"[masked] {built.summary()}")
-        client = OpenAI(base_url=url, api_key=os.environ.get("AI_LAB_ASSISTANT_KEY", "none"), timeout=120)
+        """Sends the prompt to the OpenAI-compatible endpoint that you configured; without one, says how."""
         try:
-            reply = client.chat.completions.create(
-                model=os.environ.get("AI_LAB_ASSISTANT_MODEL", "default"), messages=[{"role": "user", "content": built.text}]
-            )
-        except OpenAIError as problem:
-            print(f"[assistant] {url} did not answer: {problem}")
+            where = endpoint.configured()
+            if where is None:
+                print(f"No assistant is configured, and none is needed. To ask one: {endpoint.HOW}")
+                print("Or paste lab.assistant.prompt() into one you may use.")
+                return
+            built = self.build()
+            print(f"[masked] {built.summary()}")
+            reply = endpoint.ask(where, [{"role": "user", "content": built.text}], patience=_PATIENCE)
+        except endpoint.EndpointError as problem:
+            print(f"[assistant] {problem}")
             return
-        print(reply.choices[0].message.content)
+        print(reply)
 
     def recorded(self, name: str) -> str:
         """A recorded answer, for those who have no assistant at hand."""

@@ -17,6 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from clusters import ClusterError
 from lab_checks.engine.api import ApiUnreachable, CommandFailed
+from lab_checks.engine.metrics import MetricsError
 from lab_checks.engine.session import NotStarted, Session
 from lab_checks.engine.setup import LessonError
 from lab_checks.engine.store import StoreError
@@ -36,6 +37,8 @@ def in_words(problem: BaseException, session: Session) -> str | None:
         return f"{problem.what}.\nNext: {problem.next}. Then run this cell again."
     if isinstance(problem, LessonError):
         return str(problem)
+    if isinstance(problem, MetricsError):
+        return f"{problem}\nNext: {problem.next}" if problem.next else str(problem)
     if isinstance(problem, NotStarted):
         return f"This exercise is {problem}. Start it with lab.start first."
     if isinstance(problem, subprocess.CalledProcessError):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from kubeobjects import Object
 from lab_checks.engine import learner
+from lab_checks.face import wording
 from lab_checks.redact import redact
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def rows(session: Session, lab: Lab | None = None) -> list[Object]:
                 "exercise": exercise.key,
                 "title": exercise.title,
                 "version": exercise.version,
+                "state": wording.state(exercise, standing),
                 "passed": standing.passed_version == exercise.version,
                 "passed_version": standing.passed_version,
                 "passed_at": standing.passed_at or None,

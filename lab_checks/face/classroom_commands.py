@@ -29,15 +29,14 @@ def check_all(session: Session, as_json: bool) -> None:
 def show_progress(rows: list[dict[str, Any]]) -> None:
     """One line an exercise. Its name is to be typed, so it is whole at every width."""
     from lab_checks.engine.session import when
-    from lab_checks.face import tables
+    from lab_checks.face import tables, wording
 
     shown = []
     for row in rows:
-        if row["passed"]:
-            state = f"✔ passed {when(row['passed_at']).partition(' ')[0]}"
-        else:
-            state = "earlier version passed" if row["passed_version"] else row["last"] or ("started" if row["started"] else "open")
-        shown.append((row["exercise"], state, str(row["checks"]), str(row["hints"]), row["title"]))
+        since = f" {when(row['passed_at']).partition(' ')[0]}" if row["passed"] else ""
+        shown.append(
+            (row["exercise"], f"{wording.sign(row['state'])} {row['state']}{since}", str(row["checks"]), str(row["hints"]), row["title"])
+        )
     for line in tables.table(("exercise", "state", "checks", "hints", "title"), shown, tables.width(), keep=2):
         typer.echo(line)
     typer.echo(f"{sum(row['passed'] for row in rows)} of {len(rows)} exercises passed")
@@ -56,11 +55,14 @@ def progress(as_json: JsonOption = False) -> None:
 
 def report(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="what `ai-lab check --all --json` printed on each machine: files, or a folder of them")
+        list[Path] | None,
+        typer.Argument(metavar="FILE", help="what `ai-lab check --all --json` printed on each machine: files, or a folder of them"),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """For instructors: who is stuck where and since when, and which wrong way is the common one. Without files: this machine.
+    """For instructors: who is stuck where, and on what.
+
+    Since when each learner is stuck, and which wrong way is the common one. Without files: this machine.
 
     A file that is no report is named with the reason, and the rest is reported: exit status 1. Where nothing could be read it is 2.
     """
@@ -83,18 +85,18 @@ def report(
 def _show_report(reports: list[dict[str, Any]]) -> None:
     from lab_checks.face import classroom, tables
 
-    room = tables.width()
+    terminal_width = tables.width()
     for one in classroom.by_exercise(reports):
         if not one.begun:
             continue
         typer.secho(f"{one.exercise}  passed {one.passed}/{len(reports)}, {one.checks} checks", bold=True)
         if one.stuck:
             stuck = ", ".join(f"{each.learner} {_ago(each.since)}" for each in one.stuck)
-            typer.echo("\n".join(tables.wrapped(f"stuck since: {stuck}", room, "  ", "    ")))
+            typer.echo("\n".join(tables.wrapped(f"stuck since: {stuck}", terminal_width, "  ", "    ")))
         if one.common:
-            typer.echo("\n".join(tables.wrapped(f"goes wrong most: {one.common} ({one.common_learners})", room, "  ", "    ")))
+            typer.echo("\n".join(tables.wrapped(f"goes wrong most: {one.common} ({one.common_learners})", terminal_width, "  ", "    ")))
     people = [(each.learner, f"{each.passed}/{each.of}", each.at) for each in classroom.by_learner(reports)]
-    for line in tables.table(("learner", "passed", "works on"), people, room, keep=3):
+    for line in tables.table(("learner", "passed", "works on"), people, terminal_width, keep=3):
         typer.echo(line)
 
 

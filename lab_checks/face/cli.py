@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
-import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +18,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clusters import ClusterError
-from lab_checks.face import classroom_commands, cluster_commands
-from lab_checks.face.terminal import NO_CLUSTER, NOT_YET, USAGE, JsonOption, YesOption, die, echo, exit_status, open_session, show
+from lab_checks.face import classroom_commands, cluster_commands, debriefs
+from lab_checks.face.terminal import (
+    FAILED,
+    NO_CLUSTER,
+    NOT_YET,
+    USAGE,
+    JsonOption,
+    YesOption,
+    colours,
+    confirm,
+    die,
+    echo,
+    exit_status,
+    open_session,
+    passing,
+    show,
+    throw_away,
+)
 
 if TYPE_CHECKING:
     from lab_checks.engine.course import Exercise, Lab
@@ -50,7 +66,8 @@ def _options(
     pass
 
 
-Target = Annotated[str, typer.Argument(help="a lab, or LAB/EXERCISE, for example 03-pending/moved-in")]
+_EXERCISE = "LAB/EXERCISE"
+Target = Annotated[str, typer.Argument(metavar=_EXERCISE, help="for example 03-pending/moved-in; nothing: the exercise under way")]
 
 app.command()(cluster_commands.up)
 app.command()(cluster_commands.down)
@@ -68,14 +85,17 @@ def _find(target: str) -> tuple[Lab, Exercise | None]:
         raise die(str(problem), USAGE, "ai-lab progress lists the labs and their exercises") from None
 
 
-def _find_exercise(target: str) -> Exercise:
-    lab, exercise = _find(target)
-    if exercise is None:
-        if len(lab.exercises) == 1:
-            return lab.exercises[0]
-        names = ", ".join(each.key for each in lab.exercises)
-        raise die(f"{lab.id} has {len(lab.exercises)} exercises; name one", USAGE, names)
-    return exercise
+def _find_exercise(session: Session, target: str, command: str) -> Exercise:
+    """The exercise of that name; without a name the one under way, and with a lab's name the one under way there."""
+    from lab_checks.face import next_exercise
+
+    lab, exercise = _find(target) if target else (None, None)
+    found = exercise or (session.under_way(lab) if lab else next_exercise.under_way(session))
+    if found is not None:
+        return found
+    where = f" in {lab.id}" if lab else ""
+    example = f"{lab.exercises[0].key}" if lab else "03-pending/moved-in"
+    raise die(f"no exercise is under way{where}; name one", USAGE, f"{command} {example}; ai-lab progress lists them")
 
 
 def _shown(verdict: Verdict, lab: str) -> None:
@@ -108,37 +128,85 @@ def _tell_missing_cluster(session: Session, exercise: Exercise) -> None:
 
 
 @app.command()
-def start(target: Target, yes: YesOption = False) -> None:
-    """Create the broken start of an exercise; what an earlier one left behind goes away."""
-    lab, named = _find(target)
-    exercise = named or lab.exercises[0]
+def start(
+    target: Annotated[
+        str, typer.Argument(metavar=_EXERCISE, help="a lab alone: its next exercise; `next`: the course's; nothing: say which that is")
+    ] = "",
+    yes: YesOption = False,
+) -> None:
+    """Start an exercise, or say which one is next.
+
+    Its broken start is created on the cluster, and what an earlier exercise left behind goes away.
+    """
+    from lab_checks.face import next_exercise, tables, wording
+
+    session = open_session(yes=yes)
+    if not target:
+        _tell_next(session)
+        return
+    lab, named = (None, None) if target == "next" else _find(target)
+    exercise = named or next_exercise.next_open(session, lab) or (lab.exercises[0] if lab else None)
+    if exercise is None:
+        echo(_ALL_PASSED)
+        return
     with _exercise_begins():
-        open_session(yes=yes).start(exercise)
-    _say(f"[started] {exercise.key}: {exercise.title}\n{exercise.goal}", lab.id)
+        session.start(exercise)
+    _say(f"[started] {exercise.key}: {exercise.title}", exercise.lab)
+    goal = wording.in_terminal(" ".join(exercise.goal.split()), exercise.lab)
+    echo("\n".join(tables.wrapped(goal, tables.width())))
+    for line in next_exercise.asks_for(exercise):
+        echo(f"  {line}")
+
+
+_ALL_PASSED = "Every exercise is passed. ai-lab start LAB/EXERCISE starts one again."
+
+
+def _tell_next(session: Session) -> None:
+    from lab_checks.face import next_exercise
+
+    now = next_exercise.under_way(session)
+    if now is not None:
+        echo(f"[started] {now.key}: {now.title}")
+        for line in (*next_exercise.asks_for(now), f"begin it again: ai-lab start {now.key}"):
+            echo(f"  {line}")
+    following = next_exercise.next_open(session)
+    if following is not None and following != now:
+        echo("\n".join(next_exercise.described(following)))
+    elif now is None:
+        echo(_ALL_PASSED)
 
 
 @app.command()
 def check(
-    target: Annotated[str, typer.Argument(help="a lab, or LAB/EXERCISE; nothing with --all")] = "",
+    target: Annotated[str, typer.Argument(metavar=f"LAB|{_EXERCISE}", help="nothing: the exercise under way")] = "",
     all_labs: Annotated[bool, typer.Option("--all", help="every exercise of the course, as it stood when it was last checked")] = False,
     again: Annotated[bool, typer.Option("--again", help="look at the cluster anew, also for what was passed")] = False,
     as_json: JsonOption = False,
-    wait: Annotated[float | None, typer.Option(help="seconds to wait for a cluster that is still moving")] = None,
+    wait: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0, help="how long to wait for a cluster that is still moving")
+    ] = None,
 ) -> None:
-    """Say what the checks see on the cluster. Exit status 0 only when all passed.
+    """Say what the checks see on the cluster.
 
-    LAB/EXERCISE looks at that exercise. LAB looks at the exercise under way (the one that was started last and is not passed), then shows how
-    all exercises of the lab stand; the exit status is 0 when all of them are passed, and 3 when the rest is still to do.
+    Exit status 0 only when all passed. LAB/EXERCISE looks at that exercise. LAB looks at the exercise under way (the one that was started last
+    and is not passed), then shows how all exercises of the lab stand; the exit status is 0 when all of them are passed, and 3 when the rest is
+    still to do.
 
     What was passed stays passed and is shown with when it was passed, until it is started again; --again looks at the cluster anew.
     """
+    from lab_checks.engine import course
+
     session = open_session()
+    if all_labs and target:
+        raise die(f"--all is about every lab, and {target} about one", USAGE, f"ai-lab check {target}, or: ai-lab check --all")
     if all_labs:
         classroom_commands.check_all(session, as_json)
         return
-    if not target:
-        raise die("say which lab or exercise to check, or --all", USAGE, "ai-lab check 03-pending")
-    lab, named = _find(target)
+    if target:
+        lab, named = _find(target)
+    else:
+        named = _find_exercise(session, "", "ai-lab check")
+        lab = course.load().lab(named.lab)
     if named is None:
         raise _check_lab(session, lab, again, as_json, wait)
     found = _look(session, named, again, wait)
@@ -146,6 +214,8 @@ def check(
         typer.echo(_json([found]))
     else:
         _shown(found, lab.id)
+        if found.passed:
+            debriefs.mention(named)
     raise typer.Exit(exit_status([found]))
 
 
@@ -155,7 +225,8 @@ def _look(session: Session, exercise: Exercise, again: bool, wait: float | None)
     before = None if again else session.passed_before(exercise)
     if before is not None:
         return replace(before, notice=f"{before.notice}; --again looks at the cluster anew")
-    return session.check(exercise, wait, strict=again)
+    with passing() as waiting:
+        return session.check(exercise, wait, strict=again, waiting=waiting)
 
 
 def _json(found: list[Verdict], **more: object) -> str:
@@ -183,6 +254,8 @@ def _check_lab(session: Session, lab: Lab, again: bool, as_json: bool, wait: flo
     else:
         for each in found:
             _shown(each, lab.id)
+        if under_way is not None and any(each.passed for each in found):
+            debriefs.mention(under_way)
         classroom_commands.show_progress(rows)
         if left and all(each.passed for each in found):
             echo(f"  next: ai-lab start {left[0]}")
@@ -190,9 +263,10 @@ def _check_lab(session: Session, lab: Lab, again: bool, as_json: bool, wait: flo
 
 
 @app.command()
-def hint(target: Target) -> None:
-    """Show the next hint of an exercise: a question first, the command last."""
-    exercise, session = _find_exercise(target), open_session()
+def hint(target: Target = "") -> None:
+    """Show the next hint: a question first, the command last."""
+    session = open_session()
+    exercise = _find_exercise(session, target, "ai-lab hint")
     text, number, of = session.hint(exercise)
     _say(f"[hint {number} of {of}] {text}", exercise.lab)
     _tell_missing_cluster(session, exercise)
@@ -200,28 +274,46 @@ def hint(target: Target) -> None:
 
 @app.command()
 def diagnose(
-    target: Target,
-    cause: Annotated[str, typer.Option(help="one of the exercise's causes; leave it out to see them")] = "",
-    evidence: Annotated[list[str] | None, typer.Option(help="a line from the cluster that shows it; may be given several times")] = None,
+    target: Target = "",
+    cause: Annotated[str, typer.Option(metavar="CAUSE", help="one of the exercise's causes; leave it out to see them")] = "",
+    evidence: Annotated[
+        list[str] | None, typer.Option(metavar="LINE", help="a line from the cluster that shows it; may be given several times")
+    ] = None,
 ) -> None:
-    """Hand in a diagnosis: a cause, and the evidence quoted from the cluster."""
-    exercise = _find_exercise(target)
+    """Hand in a diagnosis: a cause, and its evidence."""
+    session = open_session()
+    exercise = _find_exercise(session, target, "ai-lab diagnose")
     if not exercise.causes:
         raise die(f"{exercise.key} asks for no diagnosis", USAGE, f"ai-lab check {exercise.key}")
     if not cause:
-        typer.echo("\n".join(exercise.causes))
+        if evidence:
+            raise die("name the cause that your evidence shows", USAGE, f"--cause with one of: {', '.join(exercise.causes)}")
+        echo(f"The causes to choose from for {exercise.key}:")
+        echo("".join(f"  {each}\n" for each in exercise.causes).rstrip())
+        echo("Hand in one, with the line of kubectl's output that shows it; --evidence may stand there more than once:")
+        echo(f'  ai-lab diagnose {exercise.key} --cause CAUSE --evidence "LINE"')
         return
-    found = open_session().diagnose(exercise, cause, evidence or [])
+    found = session.diagnose(exercise, cause, evidence or [])
     _shown(found, exercise.lab)
+    if found.passed:
+        debriefs.mention(exercise, diagnosed=True)
     raise typer.Exit(exit_status([found]))
 
 
 @app.command()
-def answer(target: Target, values: Annotated[list[str], typer.Argument(help="NAME=VALUE …")]) -> None:
+def answer(
+    words: Annotated[list[str], typer.Argument(metavar=f"{_EXERCISE} NAME=VALUE", help="without an exercise: the one under way")],
+) -> None:
     """Hand in answers to an exercise's questions."""
-    exercise = _find_exercise(target)
+    session = open_session()
+    target, values = ("", words) if "=" in words[0] else (words[0], words[1:])
+    exercise = _find_exercise(session, target, "ai-lab answer")
     if not exercise.answers:
         raise die(f"{exercise.key} asks for no answers", USAGE, f"ai-lab check {exercise.key}")
+    if not values:
+        raise die(
+            f"{exercise.key}: give an answer", USAGE, f"ai-lab answer {exercise.key} {' '.join(f'{name}=…' for name in exercise.answers)}"
+        )
     given = {}
     for each in values:
         name, equals, value = each.partition("=")
@@ -231,7 +323,6 @@ def answer(target: Target, values: Annotated[list[str], typer.Argument(help="NAM
             given[name] = json.loads(value)
         except ValueError:
             given[name] = value
-    session = open_session()
     if not session.answer(exercise, **given):
         raise die(f"{exercise.key} has not been started", NOT_YET, f"ai-lab start {exercise.key}")
     typer.echo(f"[noted] {exercise.key}: {', '.join(given)}")
@@ -240,11 +331,11 @@ def answer(target: Target, values: Annotated[list[str], typer.Argument(help="NAM
 
 @app.command()
 def reset(
-    target: Annotated[str, typer.Argument(help="a lab, or LAB/EXERCISE")] = "",
+    target: Annotated[str, typer.Argument(metavar=f"LAB|{_EXERCISE}", help="the exercise to begin again, or the lab to take back")] = "",
     everything: Annotated[bool, typer.Option("--all", help="take back all changes and forget all progress of this learner")] = False,
     yes: YesOption = False,
 ) -> None:
-    """Create an exercise's start again, or take back all that a lab changed on the cluster."""
+    """Begin an exercise again, or take back what a lab changed."""
     from lab_checks.engine import course
     from lab_checks.engine.setup import LessonError
 
@@ -252,6 +343,7 @@ def reset(
         raise die("say what to reset: a lab, LAB/EXERCISE, or --all", USAGE, "ai-lab progress lists the labs and their exercises")
     session = open_session(yes=yes)
     if everything:
+        _agree_to_forget(yes)
         try:
             session.reset(next(each for each in course.load().labs if each.cluster))
         except (LessonError, ClusterError) as problem:
@@ -266,12 +358,30 @@ def reset(
     typer.echo(f"[reset] {exercise.key if exercise else lab.id}")
 
 
+def _agree_to_forget(yes: bool) -> None:
+    """Says what will be gone. Raises the exit where the answer is no, or where nobody can answer."""
+    echo(
+        "This takes back what exercises changed on the cluster, and forgets all starts, answers, hints and passes. Notebooks are kept.",
+        err=True,
+    )
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise die("nobody can be asked here, so nothing was forgotten", USAGE, "ai-lab reset --all --yes")
+    if not confirm("Forget all progress?", False):
+        raise die("nothing was forgotten", FAILED)
+
+
+app.command("debrief")(debriefs.command)
 for _command in (classroom_commands.progress, classroom_commands.report, cluster_commands.doctor):
     app.command()(_command)
 
 
-def main() -> None:
-    """Runs the command; what goes wrong for a known reason is told in its own words."""
+def main(hear_interrupts: bool = False) -> None:
+    """Runs the command; what goes wrong for a known reason is told in its own words.
+
+    With `hear_interrupts`, Ctrl-C ended the process until now; here it becomes KeyboardInterrupt again.
+    """
     if len(sys.argv) > 1 and sys.argv[1] == "dev":
         from lab_checks.authoring import commands
 
@@ -280,17 +390,21 @@ def main() -> None:
         from lab_checks.face import image_commands
 
         app.add_typer(image_commands.app, name="images")
-    elif len(sys.argv) < 2 or sys.argv[1] in ("interview", "--help"):
-        from lab_checks.face import interview_command
+    elif len(sys.argv) < 2 or sys.argv[1] in ("endpoint", "interview", "--help"):
+        from lab_checks.face import endpoint_command, image_commands, interview_command
 
         app.command()(interview_command.interview)
+        app.command("endpoint")(endpoint_command.command)
+        app.add_typer(image_commands.app, name="images")
     try:
+        if hear_interrupts:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         _run()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:
         # `ai-lab progress | head`: the reader has seen enough.
-        _close_output()
+        throw_away(sys.stdout)
         raise SystemExit(0) from None
 
 
@@ -299,7 +413,7 @@ def _run() -> None:
 
     try:
         try:
-            app()
+            app(color=colours())
         finally:
             # What a full disk refuses is said here, and not at the interpreter's end.
             sys.stdout.flush()
@@ -309,7 +423,7 @@ def _run() -> None:
     except BrokenPipeError:
         raise
     except OSError as problem:
-        _close_output()
+        throw_away(sys.stdout)
         where = f"{problem.filename}: " if problem.filename else "what the command writes: "
         die(f"{where}{problem.strerror or problem}", STATE, _REMEDIES.get(problem.errno or 0, ""))
         raise SystemExit(STATE) from None
@@ -323,11 +437,6 @@ _REMEDIES = {
     errno.EACCES: "make it readable and writable for you, or set AI_LAB_HOME to a folder of your own",
     errno.EPERM: "make it readable and writable for you, or set AI_LAB_HOME to a folder of your own",
 }
-
-
-def _close_output() -> None:
-    """Throws away what is still to be written: nobody takes it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -16,7 +16,20 @@ import typer
 import clusters
 from clusters import ClusterError
 from lab_checks.face import shell_setup
-from lab_checks.face.terminal import FAILED, NO_CLUSTER, USAGE, JsonOption, TerminalProgress, command, die, echo, tilde, typable
+from lab_checks.face.terminal import (
+    FAILED,
+    NO_CLUSTER,
+    USAGE,
+    JsonOption,
+    TerminalProgress,
+    ask_line,
+    command,
+    confirm,
+    die,
+    echo,
+    tilde,
+    typable,
+)
 
 ClusterOption = Annotated[str, typer.Option("--cluster", help="auto, embedded, kind or current")]
 
@@ -33,7 +46,7 @@ def _note_learner(given: str | None, ask: bool = False) -> None:
     if given is None:
         if not ask or learner.asked(state) or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return
-        given = typer.prompt(f"Your name, for your instructor (Enter keeps {learner.account()})", default="", show_default=False, err=True)
+        given = ask_line(f"Your name, for your instructor (Enter keeps {learner.account()})")
     try:
         name = learner.remember(state, given)
     except learner.BadName as problem:
@@ -46,6 +59,8 @@ def _note_learner(given: str | None, ask: bool = False) -> None:
 
 
 def _cluster(name: str) -> clusters.Cluster:
+    if name not in ("auto", *clusters.NAMES):
+        raise die(f'there is no cluster called "{name}"', USAGE, f"--cluster with one of: auto, {', '.join(clusters.NAMES)}")
     try:
         if name != "auto":
             return clusters.get(name)
@@ -92,20 +107,51 @@ def up(
         typer.echo(f"The {found.name} cluster is up. For kubectl in this shell: {shell_setup.how_to(shell_setup.asking(), command())}")
 
 
+# What `down --wipe` takes away, by the cluster's name.
+_FORGOTTEN = {
+    "embedded": "every object on the embedded cluster, its volumes and its logs are deleted, and the next `ai-lab up` begins with an empty one",
+    "kind": "the kind cluster is deleted, and the archive of images from which the next one would start",
+    "current": "the context is forgotten; the cluster itself is not touched",
+}
+
+
 def down(
-    cluster: ClusterOption = "auto", wipe: Annotated[bool, typer.Option(help="forget all objects of the embedded cluster too")] = False
+    cluster: ClusterOption = "auto",
+    wipe: Annotated[bool, typer.Option("--wipe", help="delete what the cluster has stored too, after a question")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="with --wipe: do not ask")] = False,
 ) -> None:
-    """Stop the lab cluster. The embedded one keeps its objects; kind's is deleted."""
+    """Stop the lab cluster.
+
+    The embedded one keeps its objects; kind's is deleted. Progress and notebooks are kept, also with --wipe.
+    """
     found = clusters.in_use() if cluster == "auto" else _cluster(cluster)
     if found is None:
         typer.echo("No lab cluster is up.")
         return
+    if wipe:
+        _agree_to_wipe(found, yes)
     try:
-        found.down(TerminalProgress())
+        if found.status().state == "absent":
+            typer.echo(f"The {found.name} cluster is not up.")
+            found.down(clusters.Progress())
+        else:
+            found.down(TerminalProgress())
         if wipe:
             found.wipe()
+            typer.echo(f"The {found.name} cluster's state is deleted.")
     except ClusterError as problem:
         raise die(problem.what, NO_CLUSTER, problem.next) from None
+
+
+def _agree_to_wipe(found: clusters.Cluster, yes: bool) -> None:
+    """Says what will be gone. Raises the exit where the answer is no, or where nobody can answer."""
+    echo(f"With --wipe, {_FORGOTTEN[found.name]}. Progress and notebooks are kept.", err=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise die("nobody can be asked here, so nothing was deleted or stopped", USAGE, "ai-lab down --wipe --yes")
+    if not confirm("Delete?", False):
+        raise die("nothing was deleted or stopped", FAILED)
 
 
 def status(as_json: JsonOption = False) -> None:
@@ -133,7 +179,10 @@ def status(as_json: JsonOption = False) -> None:
 
 
 def env(shell: Annotated[str, typer.Option(help="auto, bash, zsh, fish or sh; auto is the shell that asks")] = "auto") -> None:
-    """Print what makes kubectl and ai-lab work in a shell of yours: eval "$(ai-lab env)", and in fish: ai-lab env | source."""
+    """Set up kubectl and ai-lab in a shell of your own.
+
+    Prints what the shell evaluates: eval "$(ai-lab env)", and in fish: ai-lab env | source.
+    """
     from lab_checks.engine.api import environment
 
     if shell not in ("auto", *shell_setup.KINDS):
@@ -150,7 +199,10 @@ def open_course(
     port: Annotated[int, typer.Option(help="JupyterLab's port on 127.0.0.1 (the next free one is taken where it is in use)")] = 8888,
     folder: Annotated[Path | None, typer.Option(help="where your copies of the notebooks are kept")] = None,
 ) -> None:
-    """Start the cluster, copy the notebooks that you have not begun, and open JupyterLab."""
+    """Start the cluster and open the course in JupyterLab.
+
+    Notebooks that you have not begun are copied into your folder.
+    """
     from lab_checks.engine import paths
     from lab_checks.face import jupyter
 
@@ -178,7 +230,10 @@ def open_course(
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Say for each kind of cluster what is there and what is missing, with the command that mends it."""
+    """Say what each kind of cluster has, and what is missing.
+
+    With the command that brings it.
+    """
     from clusters import doctor as checks
 
     findings = checks.examine(clusters.state_folder())
@@ -193,6 +248,6 @@ def doctor(as_json: JsonOption = False) -> None:
                     typer.secho(f"  {sign} ", fg=colour, nl=False)
                     echo(f"{finding.name}: {finding.seen}")
                     if finding.mend:
-                        echo(f"      mend: {finding.mend}")
+                        echo(f"      next: {finding.mend}")
     broken = any(finding.state == "missing" and finding.area in ("course", "embedded") for finding in findings)
     raise typer.Exit(FAILED if broken else 0)

@@ -9,6 +9,7 @@ import typer
 
 import clusters
 from clusters import images
+from lab_checks.face.terminal import USAGE, die
 
 app = typer.Typer(no_args_is_help=True, help="The lab's images for real nodes.", rich_markup_mode=None)
 
@@ -21,7 +22,7 @@ def _engine() -> images.ImageEngine:
 
 @app.command("list")
 def list_images() -> None:
-    """Show the images that the lab's Pods run, and whether the container engine has them."""
+    """Show the images, and which of them the engine has."""
     engine = _engine()
     for reference in images.needed():
         typer.echo(f"{'✔' if engine.has_image(reference) else '✘'} {reference}")
@@ -29,7 +30,10 @@ def list_images() -> None:
 
 @app.command()
 def build() -> None:
-    """Build the images that are missing or whose sources have changed, and fetch those of others; BASE_IMAGE, PIP_INDEX_URL and their like are handed on."""
+    """Build and fetch what is missing or has changed.
+
+    BASE_IMAGE, PIP_INDEX_URL and their like are handed on.
+    """
     engine = _engine()
     for image in images.catalogue():
         typer.echo(f"Building {image.reference}")
@@ -56,9 +60,12 @@ def save(
 
 @app.command()
 def load(archive: Archive) -> None:
-    """Read images from an archive, and bring them into the lab cluster's nodes where one is up."""
+    """Read images from an archive, for the engine and a cluster.
+
+    They are brought into the lab cluster's nodes where one is up.
+    """
     if not archive.exists():
-        raise clusters.ClusterError(f"{archive} is not there", next="ai-lab images save FILE writes one where the images are")
+        raise die(f"{archive} is not there", USAGE, "ai-lab images save FILE writes one where the images are")
     _engine().load(str(archive))
     running = clusters.in_use()
     if running is not None and running.status().state in ("ready", "starting"):

@@ -4,6 +4,7 @@ ai-lab interview                         the questions
 ai-lab interview three-probes            one question, answered here or in your editor
 ai-lab interview three-probes < mine.txt  … or from a file; exit status 0 only when the answer would do
 ai-lab interview --mock --seed 7         five questions, and a written report
+ai-lab interview three-probes --second-opinion   … and a model of yours (ai-lab endpoint) is asked what it hears besides
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from typing import Annotated
 
 import typer
 
-from lab_checks.face import tables
+from lab_checks.face import second_opinion, tables, wording
 from lab_checks.face.terminal import FAILED, NOT_YET, USAGE, die
-from lab_checks.interview import desk, drafts, mock, questions, report, rubric
+from lab_checks.interview import desk, drafts, mock, opinion, questions, report, rubric
 from lab_checks.interview.drafts import Draft
 from lab_checks.interview.questions import Question
 from lab_checks.interview.rubric import Result
@@ -31,23 +32,32 @@ STATE = 6
 
 
 def interview(
-    question: Annotated[str, typer.Argument(help="a question's name; without one the questions are listed")] = "",
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="a question's name; without one the questions are listed")] = "",
     as_mock: Annotated[bool, typer.Option("--mock", help="five questions, drawn by --seed, and a written report")] = False,
     seed: Annotated[str, typer.Option(help="of the mock interview: the same seed asks the same questions")] = "",
     model: Annotated[bool, typer.Option("--model", help="show one good answer after your own try")] = False,
     save: Annotated[Path | None, typer.Option("--report", help="where the report of a mock interview is written")] = None,
+    second: Annotated[
+        bool,
+        typer.Option("--second-opinion", help="ask the model of ai-lab endpoint what it hears besides the rubric; sends your answer there"),
+    ] = False,
+    show_sent: Annotated[bool, typer.Option("--show-sent", help="print what --second-opinion would send, and send nothing")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Practise for an interview: answer a question in your words, hear what is missing. Needs no cluster.
+    """Practise for an interview; no cluster is needed.
+
+    Answer a question in your own words, and hear what is missing.
 
     On a terminal you type, or write in the editor that EDITOR names; Ctrl-D ends an answer. Ctrl-C stops (exit status 130) and keeps what you
     typed: the same command goes on from there. From a file or a pipe, all of it is the answer; with --mock, lines of three dashes part the
     five answers.
     """
+    if (second or show_sent) and not question:
+        raise die("a second opinion is on one answer: name its question", USAGE, "ai-lab interview QUESTION --second-opinion")
     if as_mock:
         _mock(seed or str(random.randrange(1, 1000)), save, as_json)
     elif question:
-        _one(_find(question), model, as_json)
+        _one(_find(question), model, as_json, second, show_sent)
     else:
         _list(as_json)
 
@@ -137,7 +147,7 @@ def _keeping(draft: Draft, before: str = "") -> Callable[[str], None]:
     return keep
 
 
-def _one(question: Question, model: bool, as_json: bool) -> None:
+def _one(question: Question, model: bool, as_json: bool, second: bool, show_sent: bool) -> None:
     live = sys.stdin.isatty()
     if not as_json:
         _say(question.asks, bold=True)
@@ -155,6 +165,11 @@ def _one(question: Question, model: bool, as_json: bool) -> None:
     else:
         answer = _read_all()
         result = rubric.score(question, answer)
+    if show_sent:
+        typer.echo(second_opinion.sent(question, answer))
+        return
+    if second and (heard := second_opinion.asked(question, answer, lambda line: _say(line, "", "    ", err=as_json))):
+        result = opinion.counted(result, heard)
     if as_json:
         shown = result.to_json() | ({"model": question.model} if model and result.tried else {})
         typer.echo(json.dumps(shown, indent=1))
@@ -190,11 +205,11 @@ def _follow_up(question: Question, answer: str, result: Result, draft: Draft) ->
 
 
 def _tell(result: Result) -> None:
-    word, colour = ("not yet", "yellow") if result.empty else ("passed", "green") if result.passed else ("failed", "red")
-    _say(f"[{word}] {result.question.id}: {'no answer' if result.empty else result.headline}", "", "  ", fg=colour)
+    word = "not yet" if result.empty else "passed" if result.passed else "failed"
+    _say(f"[{word}] {result.question.id}: {'no answer' if result.empty else result.headline}", "", "  ", fg=wording.LOOKS[word].in_terminal)
     if not result.copied and not result.heap:
         for point in result.found:
-            _say(f"named: {point.says}", "  ", "    ")
+            _say(f"named{', by the second opinion' if point in result.lifted else ''}: {point.says}", "  ", "    ")
     for each in result.flags:
         _say(f'red flag: "{each.quote}"', "  ", "    ")
         _say(each.why, "    ")

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import signal
 import sys
 import time
 import urllib.error
@@ -152,6 +153,8 @@ def become_jupyterlab(folder: Path, kubeconfig: Path, port: int, browser: bool, 
     if lock >= 0:
         os.set_inheritable(lock, True)
     os.chdir(folder)
+    # Until JupyterLab's process can answer Ctrl-C, it waits there.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     sys.stdout.flush()
     sys.stderr.flush()
     # -P: a learner's file called json.py or yaml.py must not be taken for the module.

@@ -62,7 +62,8 @@ class _Terminal:
     def ended(self, well: bool, words: str) -> None:
         """A step's tick or cross, as all steps of the command show it."""
         sign, colour = ("✔", 32) if well else ("✘", 31)
-        self.say(f"\033[{colour}m{sign}\033[0m {words}" if self.interactive else f"{sign} {words}", error=True)
+        coloured = self.interactive and not os.environ.get("NO_COLOR")
+        self.say(f"\033[{colour}m{sign}\033[0m {words}" if coloured else f"{sign} {words}", error=True)
 
 
 def _initialize(opening: jupyter.Opening) -> Any:
@@ -108,6 +109,8 @@ class _Course:
         """The exit status: 0 where JupyterLab was open and was stopped."""
         self._terminal.passing(f"… {_STEP}")
         try:
+            # A Ctrl-C that came since the command became this process is heard here.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             self._server = _initialize(self._opening)
             _give_shells(self._server, self._terminal.interactive)
             self._listen_to_signals()

@@ -1,14 +1,14 @@
 """The notebook's face: `lab = open_lab("03-pending")`, then `lab.start`, `lab.check`, `lab.hint`, `lab.diagnose`, `lab.answer`, `lab.reset`,
-`lab.progress`, `lab.learner`.
+`lab.debrief`, `lab.progress`, `lab.learner`; `lab.query` and `lab.plot` ask the cluster's monitoring.
 
-Every widget has a plain line of text beside it, for screen readers and for machines that compare outputs. A cell's output is whole when the
-cell ends: nothing is updated, cleared or written from a thread afterwards.
+What is shown is one output in two forms: HTML for a page, and the plain text that a terminal shows, for programs that read notebooks. What a check
+waits for stands where its verdict comes. A cell's output is whole when the cell ends: nothing is updated, cleared or written from a thread afterwards.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 from typing import Any
@@ -17,17 +17,11 @@ from clusters import ClusterError
 from lab_checks.engine import course, learner
 from lab_checks.engine.api import Api, environment, search_path
 from lab_checks.engine.course import Exercise, UnknownName
+from lab_checks.engine.metrics import Metrics
 from lab_checks.engine.session import Session, when
-from lab_checks.engine.verdict import Outcome, Verdict
-from lab_checks.face import cells, pictures, wording
+from lab_checks.engine.verdict import Verdict
+from lab_checks.face import cells, debriefs, measured, pictures, wording
 from lab_checks.face.assistant import Assistant
-
-_LOOKS = {
-    Outcome.PASSED: ("✔", pictures.GREEN, "Passed"),
-    Outcome.FAILED: ("✘", pictures.RED, "Failed"),
-    Outcome.NOT_YET: ("…", pictures.ORANGE, "Not yet"),
-    Outcome.ERROR: ("!", pictures.GREY, "Checker error"),
-}
 
 
 class CannotGoOn(Exception):
@@ -37,19 +31,38 @@ class CannotGoOn(Exception):
         return [str(self)]
 
 
-def _show(html: str) -> None:
-    from IPython.display import display
-    from ipywidgets import HTML
+def _show(text: str, html: str) -> None:
+    _Place().show(text, html)
 
-    display(HTML(html))  # type: ignore[no-untyped-call]
+
+class _Place:
+    """One output of a cell: what is shown later takes the place of what was shown before."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def show(self, text: str, html: str) -> None:
+        from IPython.display import display
+
+        forms = {"text/plain": text, "text/html": html}
+        if self._handle is None:
+            self._handle = display(forms, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._handle.update(forms, raw=True)
+
+    def wait(self, line: str) -> None:
+        self.show(f"… {line}", f"<div role='status' style='border-left:6px solid {pictures.GREY};padding:6px 12px'>… {escape(line)}</div>")
 
 
 def verdict_card(verdict: Verdict) -> str:
-    """The verdict as HTML: outcome in word, sign and colour; what was seen; what was expected; where to look next."""
-    sign, colour, word = _LOOKS[verdict.outcome]
+    """The verdict as HTML: outcome in word, sign and colour; what was seen; what was expected; where to look next.
+
+    The colour is the bar's: as letters, orange and green on white stay below the contrast of 4.5 to 1 (WCAG 2.2, 1.4.3).
+    """
+    look = wording.LOOKS[verdict.mark]
     parts = [
-        f"<div role='status' style='border-left:6px solid {colour};padding:6px 12px;margin:4px 0;line-height:1.45'>",
-        f"<div><span style='color:{colour};font-weight:bold'>{sign} {word}</span> · <b>{escape(verdict.exercise)}</b>: {escape(verdict.headline)}</div>",
+        f"<div role='status' style='border-left:6px solid {look.in_notebook};padding:6px 12px;margin:4px 0;line-height:1.45'>",
+        f"<div><b>{look.sign} {verdict.mark}</b> · <b>{escape(verdict.exercise)}</b>: {escape(verdict.headline)}</div>",
     ]
     if verdict.seen:
         rows = "".join(
@@ -62,7 +75,7 @@ def verdict_card(verdict: Verdict) -> str:
     if 0 < verdict.credit < 1:
         parts.append(f"<div>So far: {verdict.credit:.0%} of this exercise</div>")
     if verdict.next:
-        parts.append(f"<div>Look next: <code style='white-space:pre-wrap'>{escape(verdict.next)}</code></div>")
+        parts.append(f"<div>Next: <code style='white-space:pre-wrap'>{escape(verdict.next)}</code></div>")
     if verdict.notice:
         parts.append(f"<div>Note: {escape(verdict.notice)}</div>")
     return "".join(parts) + "</div>"
@@ -132,9 +145,12 @@ class LabNotebook:
         with self._in_words():
             self._ready(exercise)
             self._session.start(exercise)
-        print(f"[started] {exercise.id}: {exercise.title}")
-        goal = escape(self._words(exercise.goal))
-        _show(f"<div style='border-left:6px solid {pictures.BLUE};padding:6px 12px'><b>{escape(exercise.title)}</b><br>{goal}</div>")
+        goal = self._words(exercise.goal)
+        _show(
+            f"[started] {exercise.id}: {exercise.title}\n{goal}",
+            f"<div style='border-left:6px solid {pictures.BLUE};padding:6px 12px'><b>started</b> · "
+            f"<b>{escape(exercise.id)}</b>: {escape(exercise.title)}<br>{escape(goal)}</div>",
+        )
 
     def check(self, name: str, patience: float | None = None) -> None:
         """Says what the check sees on the cluster now; waits up to `patience` seconds for one that is still moving.
@@ -144,8 +160,11 @@ class LabNotebook:
         exercise = self._exercise(name)
         with self._in_words():
             self._ready(exercise)
-            found = self._session.check(exercise, patience)
-        self._tell(found)
+            place = _Place()
+            found = self._session.check(exercise, patience, waiting=place.wait)
+        self._tell(found, place)
+        if found.passed:
+            debriefs.after_pass(exercise)
 
     def diagnose(self, name: str, *, cause: str, evidence: str | list[str]) -> None:
         """Hands in a diagnosis: a cause out of `lab.causes(name)`, and the line or lines from the cluster that show it."""
@@ -154,14 +173,12 @@ class LabNotebook:
             self._ready(exercise)
             found = self._session.diagnose(exercise, cause, evidence)
         self._tell(found)
+        if found.passed:
+            debriefs.after_diagnosis(exercise)
 
-    def _tell(self, found: Verdict) -> None:
+    def _tell(self, found: Verdict, place: _Place | None = None) -> None:
         shown = wording.verdict_in(wording.in_notebook, found, self._lab.id)
-        # The first line is the same at every look at an unchanged cluster; names and numbers are in the card.
-        print(shown.lines()[0])
-        if shown.notice:
-            print(f"[note] {shown.notice}")
-        _show(verdict_card(shown))
+        (place or _Place()).show("\n".join(shown.lines()), verdict_card(shown))
 
     def causes(self, name: str) -> None:
         """Prints the causes that a diagnosis chooses from."""
@@ -193,18 +210,56 @@ class LabNotebook:
             self._session.reset(self._lab, exercise)
         print(f"[reset] {name or self._lab.id}")
 
+    def debrief(self, name: str = "") -> None:
+        """Shows again what a pass opened of an exercise's story; without a name, the lab's summary, as far as its exercises are passed."""
+        exercise = self._exercise(name) if name else None
+        with self._in_words():
+            debriefs.in_notebook(self._session.progress, self._lab, exercise)
+
+    def after(self, name: str, show: Callable[[Api], None]) -> None:
+        """Calls `show` with the cluster's API once an exercise is passed: for a picture that would give it away."""
+        exercise = self._exercise(name)
+        with self._in_words():
+            if debriefs.is_open(self._session.progress, exercise):
+                show(self.api)
+
+    def after_diagnosis(self, name: str, show: Callable[[Api], None]) -> None:
+        """The same for a picture that a diagnosis opens already."""
+        exercise = self._exercise(name)
+        with self._in_words():
+            if debriefs.is_open(self._session.progress, exercise, diagnosed=True):
+                show(self.api)
+
     def progress(self) -> None:
         """Shows which exercises of this lab are passed, and since when."""
-        rows = []
+        lines, rows = [], []
         with self._in_words():
             standings = self._session.standings(self._lab)
         for exercise, standing in standings:
-            passed = standing.passed_version == exercise.version
-            word = "passed" if passed else "passed an earlier version" if standing.passed_version else "open"
-            print(f"[{word}] {exercise.id}")
-            since = f"{word} {when(standing.passed_at)}" if passed else word
-            rows.append((exercise.title, since, standing.tries, standing.hints))
-        _show(pictures.table(f"Progress in {self._lab.title}", ("exercise", "state", "checks", "hints"), rows))
+            word = wording.state(exercise, standing)
+            lines.append(f"[{word}] {exercise.id}")
+            since = f"{word} {when(standing.passed_at)}" if word == "passed" else word
+            rows.append((exercise.id, f"{wording.sign(word)} {since}", standing.tries, standing.hints, exercise.title))
+        caption = f"Progress in {self._lab.title}"
+        _show("\n".join(lines), pictures.table(caption, ("exercise", "state", "checks", "hints", "title"), rows))
+
+    def query(self, promql: str, at: float | None = None) -> measured.Answer:
+        """What monitoring says to a PromQL query now, or `at` seconds since 1970: shown as a table, and the samples of a cell that goes on with them."""
+        with self._in_words():
+            return measured.query(Metrics(self.api), promql, at)
+
+    def plot(
+        self,
+        promql: str | Mapping[str, str],
+        minutes: float = 5,
+        title: str = "",
+        unit: str = "",
+        end: float | None = None,
+        step: float | None = None,
+    ) -> measured.Plot:
+        """Draws a query, or several by their names, over the last `minutes` (or those before `end`, seconds since 1970), a point every `step` seconds."""
+        with self._in_words():
+            return measured.plot(Metrics(self.api), promql, minutes, title, unit, end, step)
 
     def learner(self, name: str | None = None) -> None:
         """Shows the name under which your instructor finds you in reports; `lab.learner("Your Name")` sets it, "" takes the account's."""

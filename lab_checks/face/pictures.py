@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
+from math import isfinite
 
 # Colours that stay apart for colour-blind readers and on both of JupyterLab's themes (Okabe and Ito).
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#888888"
+# Colour and dashes of each line of a picture: who sees no colours tells them by the dashes.
+LINES = (
+    (BLUE, ""), (ORANGE, "8 4"), (GREEN, "2 3"), (RED, "10 3 2 3"), ("#CC79A7", ""), ("#56B4E9", "6 6"), (GREY, "3 6"), ("#B8860B", "12 4"),
+)  # fmt: skip
+
+
+def show(*drawn: str) -> None:
+    """Shows pictures and tables below the cell."""
+    from IPython.display import HTML, display
+
+    for each in drawn:
+        display(HTML(each))  # type: ignore[no-untyped-call]
 
 
 def _frame(width: int, height: int, title: str, body: str) -> str:
@@ -74,6 +88,54 @@ def curve(title: str, points: Sequence[tuple[float, float]], limit: float, unit:
     body += _text(40, 198, "0 s") + _text(440, 198, f"{last:.1f} s", "end")
     told = f"from {points[0][1]:g} to {points[-1][1]:g} {unit} in {last:.1f} s" if points else "nothing measured"
     return _frame(580, 204, f"{title}: {told}, {limit_name} {limit:g} {unit}{', ' + end if end else ''}", body)
+
+
+def lines(
+    title: str, series: Mapping[str, Sequence[tuple[float, float]]], start: float, end: float, unit: str, ends: tuple[str, str]
+) -> str:
+    """Values over time, one line each by its name; `start` and `end` are the same as the points' times, and `ends` what stands below them.
+
+    A gap of more than three steps is left open, and values that are no numbers are gaps.
+    """
+    finite = [value for points in series.values() for _, value in points if isfinite(value)]
+    least, most = min([0.0, *finite]), max(finite, default=1.0)
+    most = most if most > least else least + 1
+
+    def place(when: float, value: float) -> str:
+        return f"{60 + (when - start) / ((end - start) or 1) * 480:.1f},{170 - (value - least) / (most - least) * 150:.1f}"
+
+    body = ""
+    for share in (0, 0.5, 1):
+        y, level = 170 - share * 150, least + share * (most - least)
+        body += f'<line x1="60" x2="540" y1="{y}" y2="{y}" stroke="currentColor" stroke-opacity="{0.5 if share == 0 else 0.15}"/>'
+        body += _text(54, y + 4, f"{level:.3g}", "end")
+    for (name, points), (colour, dashes), row in zip(series.items(), LINES, range(len(LINES)), strict=False):
+        for part in _unbroken(points):
+            path = " ".join(place(*point) for point in part)
+            body += f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"/>'
+            if len(part) == 1:
+                across, down = place(*part[0]).split(",")
+                body += f'<circle cx="{across}" cy="{down}" r="2" fill="{colour}"/>'
+        y = 216 + 18 * row
+        body += f'<line x1="60" x2="92" y1="{y - 4}" y2="{y - 4}" stroke="{colour}" stroke-width="3" stroke-dasharray="{dashes}"/>'
+        body += _text(100, y, name)
+    body += _text(60, 188, ends[0]) + _text(540, 188, ends[1], "end") + _text(54, 12, unit, "end")
+    return _frame(560, 212 + 18 * min(len(series), len(LINES)), title, body)
+
+
+def _unbroken(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """The parts of a line between its gaps."""
+    step = min((after[0] - before[0] for before, after in pairwise(points)), default=0)
+    parts: list[list[tuple[float, float]]] = []
+    last = None
+    for when, value in points:
+        if not isfinite(value):
+            continue
+        if last is None or when - last > 3 * step:
+            parts.append([])
+        parts[-1].append((when, value))
+        last = when
+    return parts
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

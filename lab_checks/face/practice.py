@@ -1,5 +1,7 @@
 """The interviewer in a notebook: `practice = Practice(lab)`, then `practice.ask`, `practice.model`, `practice.mock`, `practice.report`.
 
+`practice.second_opinion` asks a model, where the learner has configured one.
+
 Answers go through `lab.answer` and `lab.check` as everywhere. The model answer is shown after an own try.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from lab_checks.face import second_opinion
 from lab_checks.interview import mock, questions, report, rubric
 from lab_checks.interview.questions import Question
 
@@ -39,6 +42,20 @@ class Practice:
             return
         print(f"[model answer] {question.id}")
         _show("".join(f"<p>{escape(part)}</p>" for part in question.model.split("\n\n")))
+
+    def second_opinion(self, name: str, send: bool = True) -> None:
+        """Asks the model that you configured what it hears in your last answer besides the rubric; the next check counts it.
+
+        With `send=False` it prints what would be sent, and sends nothing.
+        """
+        question = _find(name)
+        answers = [each for each in self._answers_to(question) if each.strip()]
+        if not answers:
+            print(f"[not yet] {question.id}: answer it first, with lab.answer")
+        elif send:
+            second_opinion.asked(question, answers[-1], print)
+        else:
+            print(second_opinion.sent(question, answers[-1]))
 
     def _answers_to(self, question: Question) -> list[str]:
         found = []

@@ -29,14 +29,14 @@ def width(err: bool = False) -> int:
         return 80
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], room: int, *, keep: int = 1) -> list[str]:
-    """The lines of a table in `room` columns (0: no limit). The first `keep` columns are always whole; of the others, the last is shortened, and
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], terminal_width: int, *, keep: int = 1) -> list[str]:
+    """The lines of a table in `terminal_width` columns (0: no limit). The first `keep` columns are always whole; of the others, the last is shortened, and
     left out where that does not help, and so on."""
     cells = [list(header), *[list(row) for row in rows]]
     count = len(header)
     while True:
         widths = [max(len(row[column]) for row in cells) for column in range(count)]
-        over = sum(widths) + len(_GAP) * (count - 1) - room if room else 0
+        over = sum(widths) + len(_GAP) * (count - 1) - terminal_width if terminal_width else 0
         if over <= 0:
             break
         if count == len(header) and count > keep and widths[-1] - over >= _LEAST:
@@ -52,12 +52,17 @@ def _cell(text: str, size: int) -> str:
     return text.ljust(size) if len(text) <= size else text[: size - 1].rstrip() + "…"
 
 
-def wrapped(text: str, room: int, indent: str = "", hanging: str | None = None) -> list[str]:
-    """`text` broken at words to `room` columns (0: not broken), its lines indented; the first begins with `indent`, the others with `hanging`."""
-    if not room:
+def wrapped(text: str, terminal_width: int, indent: str = "", hanging: str | None = None) -> list[str]:
+    """`text` broken at words to `terminal_width` columns (0: not broken), its lines indented; the first begins with `indent`, the others with `hanging`."""
+    if not terminal_width:
         return [indent + text]
     after = indent if hanging is None else hanging
     lines = textwrap.wrap(
-        text, max(room, len(after) + 10), initial_indent=indent, subsequent_indent=after, break_long_words=False, break_on_hyphens=False
+        text,
+        max(terminal_width, len(after) + 10),
+        initial_indent=indent,
+        subsequent_indent=after,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
     return lines or [indent.rstrip()]

@@ -12,10 +12,10 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 FAILED, USAGE, NOT_YET, CHECKER, NO_CLUSTER = 1, 2, 3, 4, 5
 
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
-YesOption = Annotated[bool, typer.Option("--yes", help="delete what was left over outside the course's namespaces, without a question")]
+YesOption = Annotated[bool, typer.Option("--yes", help="ask nothing: also delete what was left over outside the course's namespaces")]
 
 
 # A command of the course in a sentence: the name, and a subcommand after it.
 _MENTIONED = re.compile(
-    r"(?<![\w./=-])ai-lab(?= (?:answer|check|dev|diagnose|doctor|down|env|hint|images|interview|open|progress|report|reset|start|status|up)\b)"
+    r"(?<![\w./=-])ai-lab(?= (?:answer|check|debrief|dev|diagnose|doctor|down|endpoint|env|hint|images|interview|open|progress|report|reset|start|status|up)\b)"
 )
 
 
@@ -54,9 +54,27 @@ def typable(text: str) -> str:
     return text if name == "ai-lab" else _MENTIONED.sub(lambda _: name, text)
 
 
-def echo(text: str, *, err: bool = False, fg: str | None = None) -> None:
-    """Prints `text` for a person, with the course's commands as they can be typed here."""
-    typer.secho(typable(text), fg=fg, err=err)
+def colours() -> bool | None:
+    """False where NO_COLOR asks for none (https://no-color.org); None: as the output takes them."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def echo(text: str, *, err: bool = False, fg: str | None = None, nl: bool = True) -> None:
+    """Prints `text` for a person, with the course's commands as they can be typed here.
+
+    Raises BrokenPipeError where nobody reads the output any more. What goes to stderr tells of work that is under way: that goes on unheard.
+    """
+    try:
+        typer.secho(typable(text), fg=fg, err=err, nl=nl, color=colours())
+    except BrokenPipeError:
+        if not err:
+            raise
+        throw_away(sys.stderr)
+
+
+def throw_away(stream: TextIO) -> None:
+    """Throws away what is still written to a stream that nobody reads."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def tilde(path: Path) -> str:
@@ -87,11 +105,11 @@ class TerminalProgress(clusters.Progress):
             yield
         except BaseException:
             self._stop(shown)
-            typer.secho(f"✘ {title}", fg="red", err=True)
+            echo(f"✘ {title}", fg="red", err=True)
             raise
         self._stop(shown)
-        typer.secho("✔ ", fg="green", nl=False, err=True)
-        typer.echo(f"{title} ({time.monotonic() - began:.1f} s)", err=True)
+        echo("✔ ", fg="green", nl=False, err=True)
+        echo(f"{title} ({time.monotonic() - began:.1f} s)", err=True)
 
     def say(self, line: str) -> None:
         echo(f"  {line}", err=True)
@@ -127,14 +145,56 @@ class TerminalProgress(clusters.Progress):
             thread.join()
 
 
+@contextmanager
+def _question() -> Iterator[None]:
+    """Around a question on a terminal: Ctrl-C ends the command as it does everywhere, and so does the end of the input."""
+    try:
+        yield
+    except typer.Abort:
+        typer.echo(err=True)
+        raise KeyboardInterrupt from None
+
+
+def confirm(question: str, default: bool) -> bool:
+    """Asks with yes or no; where nobody sits at a terminal, the answer is no."""
+    with _question():
+        return sys.stdin.isatty() and typer.confirm(question, default=default, err=True)
+
+
+def ask_line(question: str) -> str:
+    """Asks for a line, which may be empty."""
+    with _question():
+        return str(typer.prompt(question, default="", show_default=False, err=True))
+
+
 def open_session(*, yes: bool = False) -> Session:
     """The learner's session; with `yes` nothing is asked. Where nobody sits at a terminal, a question is answered with no."""
     from lab_checks.engine.session import Session, agreed
 
-    def ask(question: str) -> bool:
-        return sys.stdin.isatty() and typer.confirm(question, default=True, err=True)
+    return Session(say=lambda line: echo(f"… {line}", err=True), ask=agreed if yes else lambda question: confirm(question, True))
 
-    return Session(say=lambda line: echo(f"… {line}", err=True), ask=agreed if yes else ask)
+
+@contextmanager
+def passing() -> Iterator[Callable[[str], None]]:
+    """Says, on stderr, what is waited for. On a terminal that line goes away when the wait is over."""
+    length = 0
+
+    def say(line: str) -> None:
+        nonlocal length
+        text = typable(f"… {line}")
+        if not sys.stderr.isatty():
+            echo(text, err=True)
+            return
+        # A line that is wrapped cannot be taken back.
+        text = text[: shutil.get_terminal_size().columns - 1]
+        length = len(text)
+        echo(text, err=True, nl=False)
+
+    try:
+        yield say
+    finally:
+        if length:
+            echo(f"\r{' ' * length}\r", err=True, nl=False)
 
 
 def exit_status(verdicts: list[Verdict]) -> int:
@@ -148,8 +208,9 @@ def exit_status(verdicts: list[Verdict]) -> int:
 
 
 def show(verdict: Verdict) -> None:
-    colours = {"passed": "green", "failed": "red", "not yet": "yellow", "checker error": "magenta"}
+    from lab_checks.face import wording
+
     first, *rest = verdict.lines()
-    echo(first, fg=colours[str(verdict.outcome)])
+    echo(first, fg=wording.LOOKS[verdict.mark].in_terminal)
     for line in rest:
         echo(line)

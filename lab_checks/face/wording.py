@@ -1,23 +1,67 @@
-"""How a message names what to do: in a terminal the command (`ai-lab reset 03-pending/moved-in`), in a notebook its call (`lab.reset("moved-in")`).
+"""The words and signs that the command and the notebook share: verdicts, how an exercise stands, and how a message names what to do.
 
-Checks, hints and goals name either; the command and the notebook pass what they show through one of the two functions here. What only a
-terminal can do, such as `ai-lab up`, keeps its command.
+A message names a command in a terminal (`ai-lab reset 03-pending/moved-in`) and a call in a notebook (`lab.reset("moved-in")`). Checks, hints and
+goals name either; the command and the notebook pass what they show through one of the two functions here. What only a terminal can do, such as
+`ai-lab up`, keeps its command.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from lab_checks.engine.course import Exercise
+from lab_checks.engine.progress import Standing
 from lab_checks.engine.verdict import Verdict
+from lab_checks.face import pictures
 
 Words = Callable[[str, str], str]
 
-_VERBS = "start|check|hint|reset|answer|diagnose|causes"
+
+@dataclass(frozen=True)
+class Look:
+    """How something is marked: a sign, and a colour in the words of a terminal and in those of a web page."""
+
+    sign: str
+    in_terminal: str
+    in_notebook: str
+
+
+# By the mark of a verdict.
+LOOKS = {
+    "passed": Look("✔", "green", pictures.GREEN),
+    "failed": Look("✘", "red", pictures.RED),
+    "not yet": Look("…", "yellow", pictures.ORANGE),
+    "checker error": Look("!", "magenta", pictures.GREY),
+    "diagnosis accepted": Look("◐", "cyan", pictures.BLUE),
+    "diagnosis not accepted": Look("✘", "red", pictures.RED),
+}
+
+
+def sign(word: str) -> str:
+    """The sign before a verdict's mark, or before how an exercise stands; a blank where nothing was said yet."""
+    return LOOKS[word].sign if word in LOOKS else " "
+
+
+def state(exercise: Exercise, standing: Standing) -> str:
+    """How an exercise stands with a learner: passed, passed in an earlier version, the word of its newest verdict, started, not started."""
+    if standing.passed_version:
+        return "passed" if standing.passed_version == exercise.version else "passed an earlier version"
+    if not standing.last_start:
+        return "not started"
+    # What was said of an earlier start is not said of this one.
+    return standing.last if standing.last and standing.last_at >= standing.last_start else "started"
+
+
+_VERBS = "start|check|hint|reset|answer|debrief|diagnose|causes"
 _NAME = r"\d\d-[a-z0-9-]*[a-z0-9]"
-_COMMAND = re.compile(rf"\bai-lab (?:(?P<verb>start|check|hint|reset) (?P<lab>{_NAME})(?:/(?P<exercise>[a-z0-9-]*[a-z0-9]))?|progress\b)")
+_COMMAND = re.compile(
+    rf"\bai-lab (?:(?P<verb>start|check|debrief|hint|reset) (?P<lab>{_NAME})(?:/(?P<exercise>[a-z0-9-]*[a-z0-9]))?|progress\b)"
+)
 _CALL = re.compile(rf'\blab\.(?P<verb>{_VERBS}|progress)\((?P<arguments>(?:[^()"]|"[^"]*")*)\)')
+# A query to the cluster's monitoring has no command of its own in a terminal; its PromQL is what counts.
+_QUERY = re.compile(r"\blab\.(?:query|plot)\((?:'(?P<promql>[^']*)'|…)[^()']*\)")
 _PRACTICE = re.compile(r'\bpractice\.(?P<verb>ask|mock|report)\((?P<argument>(?:[^()"]|"[^"]*")*)\)')
 _ARGUMENT = re.compile(r'(?:[^,"]|"[^"]*")+')
 
@@ -43,7 +87,10 @@ def in_terminal(text: str, lab: str) -> str:
             found["verb"], "ai-lab interview --mock"
         )
 
-    return _PRACTICE.sub(interview, _CALL.sub(command, text))
+    def query(found: re.Match[str]) -> str:
+        return f"the PromQL query {found['promql']}" if found["promql"] else "a PromQL query"
+
+    return _QUERY.sub(query, _PRACTICE.sub(interview, _CALL.sub(command, text)))
 
 
 def in_notebook(text: str, lab: str) -> str:
@@ -55,8 +102,8 @@ def in_notebook(text: str, lab: str) -> str:
         if found["lab"] != lab:
             return found.group()
         name = f'"{found["exercise"]}"' if found["exercise"] else ""
-        # Only a reset is about a whole lab in a notebook.
-        return f"lab.{found['verb']}({name})" if name or found["verb"] == "reset" else found.group()
+        # A reset and a summary are about a whole lab in a notebook.
+        return f"lab.{found['verb']}({name})" if name or found["verb"] in ("reset", "debrief") else found.group()
 
     return _COMMAND.sub(call, text)
 

@@ -1,6 +1,7 @@
-"""Answers as sentences of plain words: what matching and scoring look at. Text in, sentences out; nothing here knows a question.
+"""Answers as sentences of plain words: what matching looks at. Text in, sentences out; nothing here knows a question.
 
-A sentence *explains* where it has a verb and the small words that tie it together; a heap of terms has neither.
+A sentence is cut into clauses at its punctuation and at the words that begin a new thought ("but", "because", "and I"), for a denial or an
+object belongs to its clause. Abbreviations and symbols that people type in a hurry ("w/o", "->", "svc") are written out.
 """
 
 from __future__ import annotations
@@ -9,42 +10,53 @@ import re
 import tomllib
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 _BULLET = re.compile(r"^\s*(?:[-*•–+]|\d{1,2}[.)]|#{1,6})\s+")
-_WORD = re.compile(r"[a-z0-9]+(?:\.[0-9a-z]+)*")
-_END = re.compile(r"(?<=[.!?])\s+|\s*;\s+|\s+[–—]\s+|\s+-+>?\s+|\s*[→⇒]\s*")
-_ABBREVIATIONS = re.compile(r"\b(e\.g|i\.e|etc|vs|approx|incl)\.", re.I)
+_TOKEN = re.compile(r"[a-z0-9]+(?:\.[0-9a-z]+)*|=>|[,;:()?|]")
+_END = re.compile(r"(?<=[.!?])[\"')]*\s+")
+_ABBREVIATIONS = re.compile(r"\b(e\.g|i\.e|etc|vs|approx|incl|min|max|resp)\.(?=\s+[a-z(])", re.I)
 # A line at least this long is a wrapped one: the next goes on with its sentence.
 _WRAPPED = 55
-_ANAPHORA = frozenset(
-    (
-        "it", "this", "that", "these", "those", "they", "then", "so", "otherwise", "which", "only", "because", "until", "both", "there", "here", "its",
-        "their", "and", "but", "if", "after", "without", "instead", "once",
-    )
-)  # fmt: skip
+_WIDE = 75
+_BREAKS = frozenset(("=>", ";", "?"))
+MARKS = frozenset(("=>", ",", ";", ":", "(", ")", "?", "|"))
+# A symbol and what it says.
+_SYMBOLS = (
+    (r"\s*(?:-+>|=>|→|⇒|⟶|➜)\s*", " => "),
+    (r"\s(?:-{1,2}|–|—)\s", " ; "),
+    (r"—", " ; "),
+    (r"≠|!=|<>", " not "),
+    (r"\bw/o\b", " without "),
+    (r"\bw/\s?", " with "),
+    (r"\bb/c\b", " because "),
+    (r"(?<=\w)/s(?:ec)?\b", " per second"),
+    (r"≥|>=|(?<=[\w\s])>(?=[\s\d~])", " above "),
+    (r"≤|<=|(?<=[\w\s])<(?=[\s\d~])", " below "),
+    (r"(?<![<>!])={1,3}(?!>)", " is "),
+    (r"\s[&+]\s", " and "),
+    (r"[×✕]", " times "),
+)
 
 
 @cache
 def vocabulary() -> dict[str, Any]:
-    return tomllib.loads((Path(__file__).parent / "vocabulary.toml").read_text())
+    here = Path(__file__).parent
+    found = tomllib.loads((here / "vocabulary.toml").read_text())
+    return {**found, "group": {**found["group"], **tomllib.loads((here / "facts.toml").read_text())["group"]}}
 
 
 @cache
-def _set(name: str) -> frozenset[str]:
+def words_of(name: str) -> frozenset[str]:
+    """A list of words of the vocabulary's [grammar]."""
     return frozenset(vocabulary()["grammar"][name].split())
 
 
 @cache
-def _verb_stems() -> frozenset[str]:
-    return frozenset(stem(each) for each in _set("verbs"))
-
-
-@cache
-def _noun_stems() -> frozenset[str]:
-    return frozenset(stem(each) for each in _set("nouns_too"))
+def _stems_of(name: str) -> frozenset[str]:
+    return frozenset(stem(each) for each in words_of(name))
 
 
 @cache
@@ -68,72 +80,49 @@ def _undoubled(word: str) -> str:
 
 
 def is_verb(word: str) -> bool:
-    return word in _set("verbs") or stem(word) in _verb_stems()
+    return word in words_of("verbs") or stem(word) in _stems_of("verbs")
+
+
+def acts(word: str) -> bool:
+    """Whether it is a verb, and not as often a noun."""
+    return is_verb(word) and stem(word) not in _stems_of("nouns_too")
 
 
 def is_glue(word: str) -> bool:
-    return word in _set("glue")
-
-
-def common_words() -> frozenset[str]:
-    """Words that are never taken for a misspelt term."""
-    return _set("common") | _set("glue") | _set("verbs")
+    return word in words_of("glue")
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """`text` is in plain lower case with its commas; `asks` where it is a question, `refers` where it goes on about what stands before it."""
+    """`said` is the sentence as it was written, `asks` whether it ends in a question mark.
+
+    For each word, `clauses` has the number of its clause, and `thoughts` that of the part between semicolons or arrows.
+    """
 
     number: int
-    text: str
+    said: str
     words: tuple[str, ...]
+    clauses: tuple[int, ...]
+    thoughts: tuple[int, ...]
     asks: bool = False
-    listed: bool = False
 
     @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+    @cached_property
     def refers(self) -> bool:
-        return bool(self.words) and self.words[0] in _ANAPHORA
-
-    @property
-    def verbs(self) -> int:
-        return sum(is_verb(word) for word in set(self.words))
-
-    @property
-    def says(self) -> int:
-        """How many verbs it has that are no nouns: so much has it to say about what it names."""
-        return len({stem(word) for word in self.words if is_verb(word)} - _noun_stems())
-
-    @property
-    def glue(self) -> float:
-        """The share of small words."""
-        return sum(is_glue(word) for word in self.words) / len(self.words) if self.words else 0.0
-
-    @property
-    def orders(self) -> bool:
-        """Whether it is one verb, perhaps with its object: "Cordon it." """
-        return len(self.words) <= 2 and is_verb(self.words[0]) and not self.asks
-
-    @property
-    def explains(self) -> bool:
-        """Whether this says something, and does not only name things: it has a verb, or at least words that tie its nouns together."""
-        if self.asks or len(self.words) < 3:
-            return False
-        if self.verbs and len(self.words) <= 9 and (is_verb(self.words[0]) or (self.words[0] == "first" and is_verb(self.words[1]))):
-            # A bullet in the imperative: "check the events of the Pod first".
-            return self.glue > 0 or len(self.words) <= 5
-        if self.says and 4 <= len(self.words) <= 9 and self.glue > 0:
-            return True
-        return self.glue >= (0.15 if self.verbs else 0.22) and sum(is_glue(word) for word in self.words) >= 2
+        """Whether it goes on about what stands before it."""
+        return self.words[0] in words_of("goes_on")
 
 
 def plain(text: str) -> str:
-    """Lower case, without markup, contractions written out, one spelling for each term."""
+    """Lower case, without markup, contractions and symbols written out, one spelling for each term."""
     text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'")
     text = text.replace("NoSchedule", "noschedule").replace("NoExecute", "noexecute")
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})", " ", text).lower()
-    text = _ABBREVIATIONS.sub(lambda found: found[1].replace(".", ""), text)
     text = re.sub(r"[`*_\"“”]", "", text)
-    text = re.sub(r"\bcan't\b", "can not", text)
+    text = re.sub(r"\bcan'?t\b", "can not", text)
     text = re.sub(r"\bwon't\b", "will not", text)
     for ending, meant in (
         ("n't", " not"),
@@ -145,6 +134,8 @@ def plain(text: str) -> str:
         ("'s", ""),
     ):
         text = re.sub(rf"(?<=[a-z]){ending}\b", meant, text)
+    for symbol, meant in _SYMBOLS:
+        text = re.sub(symbol, meant, text)
     same = vocabulary()["same"]
     return _same_pattern().sub(lambda found: same[found[0]], text)
 
@@ -155,36 +146,73 @@ def _same_pattern() -> re.Pattern[str]:
     return re.compile(r"(?<![\w.])(?:" + "|".join(re.escape(each) for each in longest_first) + r")(?![\w])")
 
 
-def _units(text: str) -> list[tuple[str, bool]]:
-    """Paragraphs and bullets, each with whether it is a bullet; wrapped lines are joined."""
-    found: list[tuple[str, bool]] = []
+def units(text: str) -> list[str]:
+    """Paragraphs and bullets; wrapped lines are joined."""
+    found: list[str] = []
     last_line = ""
+    listed = False
     for line in text.splitlines():
         bullet = _BULLET.sub("", line)
-        starts = bullet != line
         if not line.strip():
             last_line = ""
             continue
-        if found and last_line and not starts and (len(last_line) >= _WRAPPED or last_line.rstrip().endswith(",")):
-            found[-1] = (f"{found[-1][0]} {line.strip()}", found[-1][1])
+        wide = len(last_line) >= _WRAPPED and (not listed or line[:1].isspace() or len(last_line) >= _WIDE)
+        if found and last_line and bullet == line and (wide or last_line.endswith(",")):
+            found[-1] = f"{found[-1]} {line.strip()}"
         else:
-            found.append((bullet.strip(), starts))
+            found.append(bullet.strip())
+            listed = bullet != line
         last_line = line.strip()
     return found
+
+
+def tokens(text: str) -> list[str]:
+    """The words and marks of plain text."""
+    return _TOKEN.findall(text)
+
+
+def _clauses(said: list[str]) -> tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]:
+    """The words among the tokens, and for each of them the numbers of its clause and of its thought."""
+    words: list[str] = []
+    clauses: list[int] = []
+    thoughts: list[int] = []
+    clause = thought = 0
+    begun = False
+    for at, token in enumerate(said):
+        if token in MARKS:
+            clause += begun
+            begun = False
+            thought += token in _BREAKS
+            continue
+        if begun and _begins(token, said[at - 1], said[at + 1 : at + 3]):
+            clause += 1
+        words.append(token)
+        clauses.append(clause)
+        thoughts.append(thought)
+        begun = True
+    return tuple(words), tuple(clauses), tuple(thoughts)
+
+
+def _begins(word: str, before: str, after: list[str]) -> bool:
+    """Whether a clause begins with this word."""
+    if word in ("i", "we"):
+        # "On the node I look at …", and not "before I look" or "would I look".
+        return not is_glue(before) and before not in words_of("turns")
+    if word in ("and", "or"):
+        following = next((each for each in after if each not in words_of("adverbs")), "")
+        return following in ("i", "we", "you", "it", "they") or acts(following)
+    return word in words_of("turns")
 
 
 def sentences(text: str) -> list[Sentence]:
     """The sentences of an answer, in order."""
     found: list[Sentence] = []
     # Markup and case go line by line: the lines themselves are needed to tell bullets from wrapped prose.
-    for unit, listed in _units(_ABBREVIATIONS.sub(lambda match: match[1].replace(".", ""), text)):
+    for unit in units(_ABBREVIATIONS.sub(lambda match: match[1].replace(".", ""), text)):
         for part in _END.split(unit):
-            said = re.sub(r"[^\w\s.,:%]|(?<!\d)\.(?!\w)", " ", plain(part)).replace(":", " , ")
-            said = re.sub(r"\s+", " ", said).strip(" ,.")
-            words = tuple(_WORD.findall(said))
+            words, clauses, thoughts = _clauses(tokens(plain(part)))
             if words:
-                text_of = re.sub(r"[^a-z0-9., ]", " ", said)
-                found.append(Sentence(len(found), re.sub(r"\s+", " ", text_of), words, part.rstrip().endswith("?"), listed))
+                found.append(Sentence(len(found), part.strip(), words, clauses, thoughts, part.rstrip(" \"')").endswith("?")))
     return found
 
 

@@ -1,183 +1,266 @@
-"""Whether a sentence says a point: patterns as data, in, and which sentences say it, out.
+"""Whether a passage says something: patterns as data in, places out.
 
-A pattern is groups of words that must stand near each other: `event* & <look>|first`. In a group, `|` parts alternatives, a star stands for any ending,
-several words stand in this order, and `<look>` is a group of the vocabulary. Other words match in all their usual forms, and with a small misspelling.
-A verb that is negated ("does not advertise") counts only for a pattern that has `<not>` in it.
+A pattern is slots that stand near each other. In a slot `|` parts alternatives, a star stands for any ending, several words stand in this order
+(`..`: with others between), `<look>` is a group of the vocabulary; other words match in all their usual forms. Between slots stands
+
+    A & B     both, in any order              A > B     B after A, a few words further
+    A -> B    somebody does A to B            A => B    B is said of A, and of none of its rivals
+    A ~> B    A comes before B in time        A - B     A, and no B beside or between
+    !A        A is denied; without the mark, what is denied does not count
+
+"Deletes the quota", "the quota gets deleted" and "export the quota, then delete it" are all `<remove> -> quota`.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
-from lab_checks.interview.language import Sentence, common_words, distance, is_glue, is_verb, stem, vocabulary
+from lab_checks.interview import denial, relations
+from lab_checks.interview.language import Sentence, distance, is_glue, stem, vocabulary, words_of
+from lab_checks.interview.relations import Place
 
-# Groups of one pattern stand within this many words.
-_SPAN = 26
-_NEGATORS = frozenset({"not", "never", "no", "without", "nor", "cannot"})
-_SHORTEST_TYPO = 6
-_NEEDLESS = frozenset({"needed", "necessary", "required", "important", "relevant", "unnecessary", "optional", "overkill"})
+_SHORTEST_TYPO = 5
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """Words in a row; small words may stand between them, and two of any kind where `loose`."""
+    """Words in a row; small words may stand between them, and some of any kind where `loose`."""
 
     words: tuple[str, ...]
     loose: bool = False
 
 
 @dataclass(frozen=True)
+class Slot:
+    link: str
+    phrases: tuple[Phrase, ...]
+    denied: bool = False
+
+
+@dataclass(frozen=True)
 class Pattern:
-    groups: tuple[tuple[Phrase, ...], ...]
-    negative: bool
+    slots: tuple[Slot, ...]
+    without: tuple[Slot, ...]
     source: str
 
+    @property
+    def denies(self) -> bool:
+        return any(slot.denied for slot in self.slots)
 
+    @property
+    def act(self) -> bool:
+        return any(slot.link == "->" for slot in self.slots)
+
+
+@cache
 def compile_pattern(source: str) -> Pattern:
     """Reads a pattern. Raises ValueError for a group that the vocabulary has not."""
-    groups = []
-    for part in source.split(" & "):
-        groups.append(tuple(_phrase(each) for each in _alternatives(part.strip())))
-    return Pattern(tuple(groups), "<not>" in source, source)
+    parts = re.split(r"\s+(&|->|=>|~>|>|-)\s+", source.strip())
+    slots = [_slot("", parts[0])]
+    slots += [_slot(link, text) for link, text in zip(parts[1::2], parts[2::2], strict=True)]
+    return Pattern(tuple(each for each in slots if each.link != "-"), tuple(each for each in slots if each.link == "-"), source)
 
 
-def _alternatives(part: str) -> list[str]:
+def _slot(link: str, text: str) -> Slot:
+    denied = text.startswith("!")
+    return Slot(link, tuple(_phrase(each) for each in _alternatives(text.removeprefix("!"))), denied)
+
+
+def _alternatives(text: str) -> list[str]:
     known = vocabulary()["group"]
 
     def replace(found: re.Match[str]) -> str:
         if found[1] not in known:
             raise ValueError(f"there is no group <{found[1]}> in the vocabulary")
-        return str(known[found[1]])
+        return " ".join(str(known[found[1]]).split())
 
-    found = [each.strip() for each in re.sub(r"<(\w+)>", replace, part).split("|")]
+    while "<" in text:
+        text = re.sub(r"<(\w+)>", replace, text)
+    found = [each.strip() for each in text.split("|")]
     if not all(found):
-        raise ValueError(f'an empty alternative in "{part}"')
+        raise ValueError(f'an empty alternative in "{text}"')
     return found
 
 
+@cache
 def _phrase(text: str) -> Phrase:
     words = [word for each in text.split() if each != ".." for word in re.split(r"[-/]", each)]
     return Phrase(tuple(words), ".." in text)
 
 
-class Terms:
-    """All words of a set of patterns: a word of an answer that is one of them is no misspelling of another."""
+class Lexicon:
+    """All words of a set of patterns: a word of an answer that is none of them, and no common word, may be one of them misspelt."""
 
     def __init__(self, patterns: list[Pattern]):
-        words = {word for pattern in patterns for group in pattern.groups for phrase in group for word in phrase.words}
-        self._stems = frozenset(stem(word) for word in words if not word.endswith("*"))
+        words = {
+            word for pattern in patterns for slot in (*pattern.slots, *pattern.without) for each in slot.phrases for word in each.words
+        }
         self._starts = tuple(sorted(word[:-1] for word in words if word.endswith("*")))
-        self._common = common_words()
-        self._found: dict[tuple[str, str], bool] = {}
-        self._common_stems = frozenset(stem(word) for word in self._common)
+        self._terms = sorted(word for word in words if not word.endswith("*") and len(word) >= _SHORTEST_TYPO and word.isalpha())
+        known = words | words_of("common") | words_of("glue") | words_of("verbs")
+        self._stems = frozenset(stem(word) for word in known if not word.endswith("*"))
+        self._cache: dict[str, str] = {}
 
-    def same(self, word: str, term: str) -> bool:
-        """Whether a word of an answer is this term of a pattern, in any form, perhaps misspelt."""
-        pair = (word, term)
-        if pair not in self._found:
+    def correct(self, word: str) -> str:
+        """The word, or the term that it is a misspelling of."""
+        if len(word) < _SHORTEST_TYPO or not word.isalpha() or len(word) > 24:
+            return word
+        if word not in self._cache:
             # Bounded: an answer may hold any number of words.
-            if len(self._found) > 200_000:
-                self._found.clear()
-            self._found[pair] = _is(word, term, self)
-        return self._found[pair]
+            if len(self._cache) > 50_000:
+                self._cache.clear()
+            self._cache[word] = self._nearest(word)
+        return self._cache[word]
 
-    def may_be_misspelt(self, word: str) -> bool:
-        return (
-            len(word) >= _SHORTEST_TYPO - 1
-            and word.isalpha()
-            and stem(word) not in self._stems
-            and not any(word.startswith(start) and len(word) <= len(start) + 3 for start in self._starts)
-            and word not in self._common
-            and stem(word) not in self._common_stems
-        )
-
-
-@cache
-def _near(word: str, term: str) -> bool:
-    longer = max(len(word), len(term))
-    if len(term) < _SHORTEST_TYPO - 1 or longer < _SHORTEST_TYPO or word[0] != term[0]:
-        return False
-    most = 2 if longer >= 9 else 1
-    return distance(word, term, most) <= most or distance(stem(word), stem(term), 1) <= (1 if len(stem(term)) >= _SHORTEST_TYPO else 0)
+    def _nearest(self, word: str) -> str:
+        if stem(word) in self._stems or any(
+            word.startswith(start) and len(word) <= len(start) + 2 for start in self._starts if len(start) > 3
+        ):
+            return word
+        most = 2 if len(word) >= 9 else 1
+        for term in [*self._terms, *(start for start in self._starts if len(start) > 4)]:
+            if term[0] == word[0] and min(distance(word, term, most), distance(stem(word), stem(term), most)) <= most:
+                return term
+        return word
 
 
-def _is(word: str, term: str, terms: Terms) -> bool:
-    if term.endswith("*"):
-        start = term[:-1]
-        return word.startswith(start) or (
-            terms.may_be_misspelt(word) and (_near(word, start) or _near(word, start + "s") or _near(word[: len(start)], start))
-        )
-    return word == term or stem(word) == stem(term) or (terms.may_be_misspelt(word) and _near(word, term))
+@dataclass(frozen=True)
+class Passage:
+    """One sentence, or two of which the second goes on about the first; `number` is the last one's."""
+
+    number: int
+    words: tuple[str, ...]
+    clauses: tuple[int, ...]
+    thoughts: tuple[int, ...]
+    strict: tuple[bool, ...]
+    loose: tuple[bool, ...]
+    stems: tuple[str, ...]
+    parts: tuple[Sentence, ...]
+
+    @cached_property
+    def begins_anew(self) -> frozenset[int]:
+        """Where a sentence begins behind another; no phrase goes over it."""
+        return frozenset(itertools.accumulate(len(each.words) for each in self.parts)) - {0}
+
+    @cached_property
+    def at(self) -> dict[str, list[int]]:
+        """Where each stem stands."""
+        found: dict[str, list[int]] = {}
+        for place, each in enumerate(self.stems):
+            found.setdefault(each, []).append(place)
+        return found
+
+    def begins(self, term: str) -> list[int]:
+        """Where a term of a pattern stands."""
+        if not term.endswith("*"):
+            return self.at.get(stem(term), [])
+        return [place for place, word in enumerate(self.words) if word.startswith(term[:-1])]
 
 
-def _places(words: tuple[str, ...], phrase: Phrase, terms: Terms) -> list[tuple[int, int]]:
-    """(first, last) of every place where the phrase stands."""
-    found = []
-    for first, word in enumerate(words):
-        if not terms.same(word, phrase.words[0]):
-            continue
-        at = first
-        for term in phrase.words[1:]:
-            gap, at = 0, at + 1
-            while at < len(words) and not terms.same(words[at], term) and (is_glue(words[at]) or (phrase.loose and gap < 4)) and gap < 5:
-                gap, at = gap + 1, at + 1
-            if at >= len(words) or not terms.same(words[at], term):
-                break
-        else:
-            found.append((first, at))
-    return found
-
-
-def _negated(words: tuple[str, ...], at: int) -> bool:
-    """Whether the verb at `at` is denied by a word shortly before it."""
-    before = words[max(0, at - 3) : at]
-    for back, word in enumerate(reversed(before)):
-        if word in ("but", "then", "only", "just", "until"):
-            return False
-        if word in _NEGATORS:
-            return not (word == "no" and back > 0)
-    return False
-
-
-def _dismissed(words: tuple[str, ...], last: int) -> bool:
-    """Whether what ends at `last` is called needless right after."""
-    after = words[last + 1 : last + 6]
-    return any(
-        word in _NEEDLESS and (word in ("unnecessary", "optional", "overkill") or "not" in after[:at]) for at, word in enumerate(after)
+def passage(parts: tuple[Sentence, ...], lexicon: Lexicon) -> Passage:
+    """Sentences that are read together; their clauses are numbered on."""
+    words = tuple(lexicon.correct(word) for each in parts for word in each.words)
+    said = [denial.denial(each) for each in parts]
+    return Passage(
+        parts[-1].number,
+        words,
+        _numbered_on([each.clauses for each in parts]),
+        _numbered_on([each.thoughts for each in parts]),
+        tuple(flag for each in said for flag in each.strict),
+        tuple(flag for each in said for flag in each.loose),
+        tuple(stem(word) for word in words),
+        parts,
     )
 
 
-def says(pattern: Pattern, sentence: Sentence, before: Sentence | None, terms: Terms) -> bool:
-    """Whether the sentence says it, alone or, where it goes on about the one before, together with that."""
-    if _says(pattern, sentence.words, terms):
-        return True
-    if before is None or not (sentence.refers or before.listed is False) or before.asks:
-        return False
-    return sentence.refers and _says(pattern, before.words + sentence.words, terms)
+def _numbered_on(rows: list[tuple[int, ...]]) -> tuple[int, ...]:
+    found: list[int] = []
+    for row in rows:
+        begin = found[-1] + 1 if found else 0
+        found += [number + begin for number in row]
+    return tuple(found)
 
 
-def _says(pattern: Pattern, words: tuple[str, ...], terms: Terms) -> bool:
-    rows = []
-    for group in pattern.groups:
-        places = [place for phrase in group for place in _places(words, phrase, terms) if not _dismissed(words, place[1])]
-        if not pattern.negative:
-            places = [(first, last) for first, last in places if not (is_verb(words[first]) and _negated(words, first))]
+def _is(here: Passage, at: int, term: str) -> bool:
+    if term.endswith("*"):
+        return here.words[at].startswith(term[:-1])
+    return here.words[at] == term or here.stems[at] == stem(term)
+
+
+def _follow(here: Passage, phrase: Phrase, first: int) -> int:
+    """The last word of the phrase that begins at `first`; -1 where it does not stand there."""
+    at = first
+    for term in phrase.words[1:]:
+        gap, at = 0, at + 1
+        while at < len(here.words) and not _is(here, at, term) and gap < 6 and _skips(here.words[at], phrase.loose):
+            gap, at = gap + 1, at + 1
+        over = here.begins_anew.intersection(range(at - gap, at + 1))
+        if (
+            at >= len(here.words)
+            or not _is(here, at, term)
+            or over
+            or (gap and here.clauses[at] != here.clauses[first] and not phrase.loose)
+        ):
+            return -1
+    return at
+
+
+def _skips(word: str, loose: bool) -> bool:
+    """Whether a word may stand within a phrase: "is not enough" is no "is enough"."""
+    return word not in words_of("denies") and (loose or is_glue(word))
+
+
+def _places(here: Passage, slot: Slot) -> list[Place]:
+    found = []
+    for phrase in slot.phrases:
+        for at in here.begins(phrase.words[0]):
+            last = _follow(here, phrase, at)
+            if last >= 0:
+                found.append((at, last))
+    return sorted(set(found))
+
+
+def find(pattern: Pattern, here: Passage) -> Iterator[tuple[Place, ...]]:
+    """Every way in which the passage says it. What is denied counts only for a slot that asks for the denial, or for an act, whose caller looks."""
+    rows: list[list[Place]] = []
+    for slot in pattern.slots:
+        places = _places(here, slot)
+        if slot.denied:
+            places = [place for place in places if here.strict[place[0]] or here.strict[place[1]]]
+        elif not pattern.act and not pattern.denies:
+            places = [place for place in places if not here.strict[place[0]] and not here.strict[place[1]]]
         if not places:
-            return False
-        rows.append(sorted(set(places))[:6])
-    return any(_near_each_other(chosen) for chosen in itertools.islice(itertools.product(*rows), 4000))
+            return
+        rows.append(places)
+    for chosen in itertools.islice(_combine(pattern, here, rows, ()), 200):
+        if not _spoilt(pattern, here, chosen):
+            yield chosen
 
 
-def _near_each_other(chosen: tuple[tuple[int, int], ...]) -> bool:
-    """Within the span, and no two groups on the same word."""
-    if max(last for _, last in chosen) - min(first for first, _ in chosen) > _SPAN:
-        return False
-    taken: set[int] = set()
-    for first, last in chosen:
-        if first in taken:
-            return False
-        taken.update((first, last))
-    return True
+def _combine(pattern: Pattern, here: Passage, rows: list[list[Place]], chosen: tuple[Place, ...]) -> Iterator[tuple[Place, ...]]:
+    if len(chosen) == len(rows):
+        yield chosen
+        return
+    slot = pattern.slots[len(chosen)]
+    for place in rows[len(chosen)]:
+        if all(place[0] > other[1] or place[1] < other[0] or (slot.link == "->" and place != other) for other in chosen) and (
+            not chosen or relations.linked(slot.link, here, chosen, place)
+        ):
+            yield from _combine(pattern, here, rows, (*chosen, place))
+
+
+def _spoilt(pattern: Pattern, here: Passage, chosen: tuple[Place, ...]) -> bool:
+    """Whether what must not stand beside or between the chosen places does: in their clauses, or in one between them."""
+    taken = {at for place in chosen for at in range(place[0], place[1] + 1)}
+    first, last = here.clauses[min(taken)], here.clauses[max(taken)]
+    return any(
+        first <= here.clauses[place[0]] <= last and place[0] not in taken for slot in pattern.without for place in _places(here, slot)
+    )
+
+
+def says(pattern: Pattern, here: Passage) -> bool:
+    return next(find(pattern, here), None) is not None

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from dataclasses import dataclass
 from typing import Any
 
-from lab_checks.interview import questions, rubric
+from lab_checks.interview import opinion, questions
 from lab_checks.interview.questions import AREAS, Question
 from lab_checks.interview.rubric import Result
 
 NUMBERS = ("first", "second", "third", "fourth", "fifth")
 # So many of the five have to pass.
 _PASSING = 4
+# Part of what is drawn from: with another one, the seeds of the notebook would ask other questions.
+_SALT = 678
 
 
 def draw(seed: int | str) -> tuple[Question, ...]:
-    """Five questions from five areas; the same ones for the same seed."""
-    chance = random.Random(str(seed))
-    areas = chance.sample(AREAS, len(NUMBERS))
-    return tuple(chance.choice([each for each in questions.load() if each.area == area]) for area in areas)
+    """Five questions from five areas; the same ones for the same seed.
+
+    Each question of an area draws a number, and the highest is asked. So a question that is added later changes only the seeds that ask it.
+    """
+    areas = random.Random(str(seed)).sample(AREAS, len(NUMBERS))
+    return tuple(max((each for each in questions.load() if each.area == area), key=lambda each: _drawn(seed, each)) for area in areas)
+
+
+def _drawn(seed: int | str, question: Question) -> bytes:
+    return hashlib.sha256(f"{_SALT}/{seed}/{question.id}".encode()).digest()
 
 
 @dataclass(frozen=True)
@@ -65,4 +74,4 @@ def judge(seed: int | str, answers: list[str]) -> Interview:
     """The interview of that seed with these answers; questions without an answer are judged as unanswered."""
     asked = draw(seed)
     given = [*answers, *[""] * len(asked)][: len(asked)]
-    return Interview(str(seed), tuple(rubric.score(question, answer) for question, answer in zip(asked, given, strict=True)))
+    return Interview(str(seed), tuple(opinion.score(question, answer) for question, answer in zip(asked, given, strict=True)))

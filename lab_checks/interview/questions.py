@@ -4,31 +4,28 @@ title = "…"                # what it is about, in a few words
 area = "scheduling"        # where a mock interview counts it
 asks = "…"                 # the question itself
 model = "…"                # one good answer, shown after an own try
-a_sentence = 2             # how many points one sentence may earn beyond its verbs (left out: 1)
 
 [[point]]
 id = "events"
-must = true                # no pass without it; it weighs double
-says = "…"                 # what was named, for the verdict
+core = true                # it weighs double, and at most one of them may be missing. Few points are: what a senior's terse answer names, too
+says = "…"                 # what a good answer does, for the verdict: "reads the Pod's events"
 ask = "…?"                 # what the interviewer asks where it is missing
-any = ["event* & <look>"]  # patterns, see matching.py
+any = ["event & <look>"]   # patterns, see matching.py
 area = "…"                 # left out: the question's
 
-[[wrong]]                  # a mistake that only this question invites: id, any (regular expressions, see claims.py), why
+[[wrong]]                  # a mistake that only this question invites: id, any (patterns), why
 """
 
 from __future__ import annotations
 
 import difflib
-import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lab_checks.interview.claims import expression
-from lab_checks.interview.matching import Pattern, Terms, compile_pattern
+from lab_checks.interview.matching import Lexicon, Pattern, compile_pattern
 
 AREAS = ("scheduling", "model loading", "resources", "networking", "application", "cost and safety")
 
@@ -45,24 +42,26 @@ class Point:
 
     id: str
     area: str
-    must: bool
-    weight: int
+    core: bool
     says: str
     ask: str
     patterns: tuple[Pattern, ...]
 
+    @property
+    def weight(self) -> int:
+        return 2 if self.core else 1
+
 
 @dataclass(frozen=True)
 class Flag:
-    """Something that no good answer claims. `negation` and `conditions`: whether denying it, or asking for evidence first, makes it harmless."""
+    """Something that no good answer claims. `unless`: what makes it harmless in the same sentence; `looked`: what makes it harmless before it."""
 
     id: str
     says: str
     why: str
-    patterns: tuple[re.Pattern[str], ...]
-    before_evidence: bool = False
-    negation: bool = True
-    conditions: bool = True
+    patterns: tuple[Pattern, ...]
+    unless: tuple[Pattern, ...] = ()
+    looked: tuple[Pattern, ...] = ()
     except_in: tuple[str, ...] = ()
 
 
@@ -73,7 +72,6 @@ class Question:
     area: str
     asks: str
     model: str
-    a_sentence: int
     points: tuple[Point, ...]
     wrong: tuple[Flag, ...]
 
@@ -91,15 +89,18 @@ def _text(value: str) -> str:
     return " ".join(value.split())
 
 
+def _patterns(rows: list[str]) -> tuple[Pattern, ...]:
+    return tuple(compile_pattern(each) for each in rows)
+
+
 def _flag(row: dict[str, Any]) -> Flag:
     return Flag(
         id=row["id"],
         says=_text(row.get("says", "")),
         why=_text(row["why"]),
-        patterns=tuple(expression(each) for each in row["any"]),
-        before_evidence=row.get("before_evidence", False),
-        negation=row.get("negation", True),
-        conditions=row.get("conditions", "says" in row),
+        patterns=_patterns(row["any"]),
+        unless=_patterns(row.get("unless", [])),
+        looked=_patterns(row.get("looked", [])),
         except_in=tuple(row.get("except_in", ())),
     )
 
@@ -108,7 +109,8 @@ def _flag(row: dict[str, Any]) -> Flag:
 def common_flags() -> tuple[Flag, ...]:
     """Red flags and mistakes that hold for every question."""
     data = tomllib.loads((_HERE / "flags.toml").read_text())
-    return tuple(_flag(row) for row in [*data["flag"], *data["wrong"]])
+    facts = tomllib.loads((_HERE / "facts.toml").read_text())["fact"]
+    return tuple(_flag(row) for row in [*data["flag"], *data["wrong"], *facts])
 
 
 def _question(path: Path) -> Question:
@@ -117,11 +119,10 @@ def _question(path: Path) -> Question:
         Point(
             id=row["id"],
             area=row.get("area", data["area"]),
-            must=row.get("must", False),
-            weight=row.get("weight", 2 if row.get("must") else 1),
+            core=row.get("core", False),
             says=_text(row["says"]),
             ask=_text(row["ask"]),
-            patterns=tuple(compile_pattern(each) for each in row["any"]),
+            patterns=_patterns(row["any"]),
         )
         for row in data["point"]
     )
@@ -131,7 +132,6 @@ def _question(path: Path) -> Question:
         area=data["area"],
         asks=_text(data["asks"]),
         model=data["model"].strip(),
-        a_sentence=data.get("a_sentence", 1),
         points=points,
         wrong=tuple(_flag(row) for row in data.get("wrong", ())),
     )
@@ -144,8 +144,11 @@ def load() -> tuple[Question, ...]:
 
 
 @cache
-def terms() -> Terms:
-    return Terms([pattern for question in load() for point in question.points for pattern in point.patterns])
+def lexicon() -> Lexicon:
+    """The words of all points and flags."""
+    points = [pattern for question in load() for point in question.points for pattern in point.patterns]
+    flags = [pattern for question in load() for flag in question.wrong for pattern in flag.patterns]
+    return Lexicon([*points, *flags, *(pattern for flag in common_flags() for pattern in flag.patterns)])
 
 
 def find(name: str) -> Question:

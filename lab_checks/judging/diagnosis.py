@@ -1,192 +1,198 @@
-"""Judging a diagnosis of a Pod that is not there or not placed: a cause, and lines quoted from the cluster.
+"""Judging a diagnosis: a cause, and lines quoted from the cluster that show it. One engine for all labs.
 
-Three things have to be so: each quoted line stands on the cluster, the cause holds now, and the lines show this cause and no other. Where the
-scheduler says the same of several causes, its line alone shows nothing: a second line has to come from the node or from the plugin.
+Three things have to be so: every quoted line stands on the cluster, the cause holds, and the lines show this cause and no other. What holds is worked
+out of live objects by a lab's rules, and noted when the exercise starts, so that a diagnosis after the fix is judged as well. What shows a cause is
+data: the tables `[[cause]]` of a lab's `lab.toml`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
-from kubeobjects import placement
+from lab_checks.engine import course, registry
 from lab_checks.engine.context import Context
-from lab_checks.engine.observe import GPU, asked
+from lab_checks.engine.course import Cause, Evidence
 from lab_checks.engine.verdict import Seen, Verdict, fail, failed, passed
-from lab_checks.judging import evidence
-from lab_checks.labs.pending import causes
+from lab_checks.judging.quotes import lines_of, unquoted
+from lab_checks.judging.shown import Shown
+
+Scene = TypeVar("Scene")
 
 
 @dataclass(frozen=True)
-class Proof:
-    """`line`: what the first quote must say, in words that no version of the scheduler does without. `second`: whether a line is further proof."""
+class Finding:
+    """`why` says in a sentence what speaks for the cause, or against it; `seen` is what was looked at.
 
-    line: re.Pattern[str]
-    told: str
-    second: Callable[[causes.Scene, str], bool] | None = None
-    where: str = ""
-
-
-def _gpu_numbers(line: str) -> list[int]:
-    """The numbers that a line gives for GPUs: `nvidia.com/gpu:  2`, or the two columns of a node's allocated resources."""
-    found = re.search(rf"{re.escape(GPU)}\s*[:=]?\s+(\d+)(?:\s+(\d+))?\s*$", line.strip())
-    return [int(each) for each in found.groups() if each is not None] if found else []
-
-
-def _has_most(scene: causes.Scene, line: str) -> bool:
-    return _gpu_numbers(line) == [scene.most] or _row(scene, line) == scene.most
-
-
-def _row(scene: causes.Scene, line: str) -> int | None:
-    """What a GPU node offers, where the line is its name beside that number: a table of one's own columns."""
-    for node in scene.gpu_nodes:
-        found = re.fullmatch(rf"{re.escape(node['metadata']['name'])}\s+(\d+|<none>)", line.strip())
-        offers = int(placement.allocatable(node, GPU))
-        if found and found.group(1) == (str(offers) if offers or found.group(1) != "<none>" else "<none>"):
-            return offers
-    return None
-
-
-def _held(scene: causes.Scene, line: str) -> bool:
-    held = {int(placement.requested(node, scene.pods, GPU)) for node in scene.gpu_nodes} - {0}
-    numbers = _gpu_numbers(line)
-    return (len(numbers) == 2 and numbers[0] in held) or any(name in line for name in _holders(scene))
-
-
-def _holders(scene: causes.Scene) -> list[str]:
-    """The names of the Pods that hold GPUs."""
-    return [pod["metadata"]["name"] for pod in scene.pods if pod["spec"].get("nodeName") and asked(pod["spec"], GPU)]
-
-
-def _offers_none(scene: causes.Scene, line: str) -> bool:
-    return _gpu_numbers(line) == [0] or _row(scene, line) == 0 or bool(_ABSENT.search(line))
-
-
-def _plugin_nowhere(scene: causes.Scene, line: str) -> bool:
-    names = [plugin["metadata"]["name"] for plugin in scene.plugins]
-    row = any(re.match(rf"\S*\s*{re.escape(name)}\s+\d+\s+\d+", line.strip()) for name in names)
-    return row or bool(re.search(r"(desiredNumberScheduled|Desired Number of Nodes Scheduled)\s*:\s*\d+|Tolerations:\s*<none>", line, re.I))
-
-
-_ABSENT = re.compile(r"NotFound|No resources found|no daemonset", re.I)
-_NO_GPU = re.compile(rf"Insufficient {re.escape(GPU)}")
-
-PROOFS: dict[str, Proof] = {
-    "more-than-any-node": Proof(_NO_GPU, f"Insufficient {GPU}", _has_most, "the node with most GPUs: its line `nvidia.com/gpu: …` under Allocatable"),
-    "held-by-others": Proof(_NO_GPU, f"Insufficient {GPU}", _held, "the node: its row nvidia.com/gpu under Allocated resources"),
-    "taint-not-tolerated": Proof(re.compile(r"had untolerated taint"), "had untolerated taint"),
-    "selector-matches-no-node": Proof(
-        re.compile(r"didn't match Pod's node affinity/selector"), "didn't match Pod's node affinity/selector"
-    ),
-    "memory-too-large": Proof(re.compile(r"Insufficient memory"), "Insufficient memory"),
-    "cpu-used-up": Proof(re.compile(r"Insufficient cpu"), "Insufficient cpu"),
-    "no-device-plugin": Proof(
-        _NO_GPU, f"Insufficient {GPU}", _offers_none, "the node's Allocatable, or what kube-system answers when asked for the plugin"
-    ),
-    "plugin-kept-off": Proof(
-        _NO_GPU, f"Insufficient {GPU}", _plugin_nowhere, "the plugin's DaemonSet: kubectl -n kube-system get daemonset"
-    ),
-    "quota-spent": Proof(re.compile(r"exceeded quota"), "exceeded quota"),
-}  # fmt: skip
-
-
-def judge(ctx: Context, scene: causes.Scene, cause: str, quotes: str) -> Verdict:
-    """The verdict on one diagnosis; `quotes` has one quoted line a line."""
-    holding = causes.found(scene)
-    given = ctx.answers.get("diagnosis") or {}
-    if not holding and given.get("accepted") and given.get("cause") == cause:
-        return passed(f"the cause was {cause}: it is mended, and what you said before stands")
-    if not holding:
-        raise fail(
-            "the cluster no longer shows what was wrong",
-            Seen(f"deployment/{scene.deployment['metadata']['name']}", "", "none of the causes holds now"),
-            expected="a diagnosis while the evidence is still there",
-            next=f"ai-lab reset {ctx.exercise.key} brings the broken start back; diagnose first, then mend",
-        )
-    lines = evidence.lines_of(quotes.replace('"', ""))
-    if not lines:
-        raise fail(
-            "a diagnosis needs evidence",
-            expected="a line that kubectl printed, copied as it is",
-            next=f"kubectl -n {ctx.namespace} get events --sort-by=.lastTimestamp",
-        )
-    for line in lines:
-        if not _stands(ctx, scene, line):
-            raise fail(
-                "a quoted line is nowhere on the cluster",
-                Seen("your evidence", "", line),
-                expected="words that kubectl printed a moment ago, copied and not retyped",
-                next=f"kubectl -n {ctx.namespace} get events --sort-by=.lastTimestamp",
-            )
-    claim = causes.CAUSES[cause](scene)
-    if not claim.holds:
-        return failed(
-            f"{cause} is not the cause: {claim.why}",
-            *claim.seen,
-            expected="the cause that the cluster shows",
-            next="hold each part of the line against the nodes: kubectl describe node",
-        )
-    return _proved(ctx, scene, cause, lines, claim)
-
-
-def _proved(ctx: Context, scene: causes.Scene, cause: str, lines: list[str], claim: causes.Finding) -> Verdict:
-    proof = PROOFS[cause]
-    # A terminal wraps long lines: the words may stand on both sides of a break.
-    whole = [*lines, " ".join(lines)] if len(lines) > 1 else lines
-    first = [line for line in whole if proof.line.search(line) and _said_of(ctx, scene, line)]
-    if not first:
-        return failed(
-            f"the cause is right, and this evidence does not show it: {lines[0][:120]}",
-            *claim.seen,
-            expected=f"the line with the words `{proof.told}`, as it was said of this workload",
-            next=f"kubectl -n {ctx.namespace} get events --sort-by=.lastTimestamp",
-            credit=0.2,
-        )
-    if proof.second is not None and not any(proof.second(scene, line) for line in lines):
-        return failed(
-            f"`{proof.told}` alone shows nothing yet: the scheduler says the same where GPUs are too few, held, or not offered at all",
-            Seen("your evidence", "", first[0]),
-            expected=f"a second line, from {proof.where}",
-            next="kubectl describe node -l nvidia.com/gpu.present=true",
-            credit=0.3,
-        )
-    return passed(f"the cause is {cause}, and the evidence shows it", Seen("cluster", "", claim.why), *claim.seen)
-
-
-def _stands(ctx: Context, scene: causes.Scene, line: str) -> bool:
-    """Whether the cluster shows the line; that something is not there is shown by its absence.
-
-    A line is a part of what the cluster says, or what it says with kubectl's columns around it, or made of one object's own words.
+    `facts` are the names and numbers that a quoted line has to hold: what `%name%` stands for in the lab's table.
     """
-    if _ABSENT.search(line):
-        return not scene.plugins
-    objects = [*ctx.nodes, *scene.pods, scene.deployment, *scene.daemonsets, *ctx.events]
-    objects += [each for kind in ("replicasets", "resourcequotas") for each in ctx.api.list(kind, ctx.namespace)]
-    if found := evidence.find(ctx, line):
-        wanted = evidence.plain(line)
-        return any(wanted in evidence.plain(each.text) for each in found) or not evidence.foreign(line, evidence.words(*objects))
-    if _gpu_numbers(line):
-        return False
-    return any(not evidence.foreign(line, evidence.words(each)) for each in objects)
+
+    holds: bool
+    why: str
+    seen: tuple[Seen, ...] = ()
+    facts: Mapping[str, Iterable[object]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # They are read once for each quoted line: a rule may hand in what can be read only once.
+        object.__setattr__(self, "facts", {name: tuple(values) for name, values in self.facts.items()})
 
 
-def _said_of(ctx: Context, scene: causes.Scene, line: str) -> bool:
-    """Whether the line was said of this workload since it was made: events of earlier exercises stay for an hour."""
-    name, made = scene.deployment["metadata"]["name"], scene.deployment["metadata"]["creationTimestamp"]
-    wanted = evidence.plain(line)
-    for event in ctx.events:
-        about = event["involvedObject"].get("name", "")
-        when = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"]
-        if (about == name or about.startswith(f"{name}-")) and when >= made and _same(wanted, event.get("message", "")):
-            return True
-    conditions = [
-        each for pod in scene.pods if pod["metadata"]["name"].startswith(f"{name}-") for each in pod["status"].get("conditions") or []
-    ]
-    conditions += scene.deployment.get("status", {}).get("conditions") or []
-    return any(_same(wanted, each.get("message", "")) for each in conditions)
+@dataclass(frozen=True)
+class Engine(Generic[Scene]):
+    """What a lab brings: how it looks at the cluster, its rules by cause, and the names of the objects by their part in the exercise.
+
+    `parts` names the objects that a line may have to be of: `{"workload": ["ai-log-summary-api"], "node": […]}`. What they own counts as well.
+    """
+
+    lab: str
+    look: Callable[[Context], Scene]
+    rules: Mapping[str, Callable[[Scene], Finding]]
+    parts: Callable[[Scene], Mapping[str, Iterable[str]]]
+
+    def holding(self, ctx: Context) -> dict[str, Finding]:
+        """The causes that the cluster shows now."""
+        scene = self.look(ctx)
+        found = {name: rule(scene) for name, rule in self.rules.items() if name in ctx.exercise.causes}
+        return {name: finding for name, finding in found.items() if finding.holds}
+
+    def judge(self, ctx: Context, cause: str, quotes: str) -> Verdict:
+        """The verdict on one diagnosis; `quotes` has one quoted line a line."""
+        row = next(each for each in course.load().lab(self.lab).causes if each.id == cause)
+        scene = self.look(ctx)
+        claim = self._claim(ctx, scene, cause)
+        lines, shown = lines_of(quotes), Shown(ctx)
+        if not lines:
+            raise fail("a diagnosis needs evidence", expected="a line that kubectl printed, copied as it is", next=row.look)
+        standing = [line for line in lines if shown.places(line)]
+        strange = [line for line in lines if line not in standing and not shown.is_old(line)]
+        # Of a long paste a few lines may be of something else by now; a table of events holds those of earlier exercises. They show nothing.
+        if not standing or len(strange) * _STRANGE > len(lines):
+            raise _nowhere((strange or lines)[0], shown, row)
+        if not claim.holds:
+            return failed(f"{cause} is not the cause: {claim.why}", *claim.seen, expected="the cause that the cluster shows", next=row.look)
+        return self._proved(row, claim, self._parts(ctx, scene), standing, shown)
+
+    def _parts(self, ctx: Context, scene: Scene) -> dict[str, tuple[str, ...]]:
+        """The names of the objects by their part, now and when the exercise began: after a fix another Pod may hold what one held then."""
+        now, noted = self.parts(scene), ctx.baseline.get("parts") or {}
+        return {part: (*now.get(part, ()), *noted.get(part, ())) for part in {**noted, **now}}
+
+    def _claim(self, ctx: Context, scene: Scene, cause: str) -> Finding:
+        """What speaks for the cause now; where nothing does any more, what spoke for it when the exercise began."""
+        now = self.rules[cause](scene)
+        noted = ctx.baseline.get("causes") or {}
+        if now.holds or cause not in noted:
+            if not now.holds and not noted and not self.holding(ctx):
+                raise fail(
+                    "the cluster no longer shows what was wrong",
+                    *now.seen,
+                    expected="a diagnosis while the evidence is still there",
+                    next=f"ai-lab reset {ctx.exercise.key} brings the broken start back; diagnose first, then fix it",
+                )
+            return now
+        before = noted[cause]
+        return Finding(True, f"at the start, {before['why']}", tuple(Seen(*each) for each in before["seen"]), before["facts"])
+
+    def _proved(self, row: Cause, claim: Finding, parts: Mapping[str, tuple[str, ...]], lines: list[str], shown: Shown) -> Verdict:
+        whole = [*((line, shown.places(line)) for line in lines), *_unwrapped(lines, shown)]
+        for number, need in enumerate(row.needs):
+            if any(_shows(need, claim, line) and _is_of(need, parts, places) for line, places in whole):
+                continue
+            elsewhere = next((line for line, _ in whole if _shows(need, claim, line)), None)
+            if elsewhere is not None:
+                headline = f"this line is about something else: {elsewhere[:120]}"
+            elif number and (other := _further(row.needs[:number], claim, lines)):
+                headline = f"the first piece of evidence is right, and this one does not complete it: {other[:120]}"
+            elif number:
+                headline = row.alone or "this evidence alone fits other causes as well"
+            else:
+                headline = f"the cause is right, and this evidence does not show it: {lines[0][:120]}"
+            credit = 0.3 if number else 0.2
+            return failed(
+                headline, *claim.seen, expected=f"{'a further line: ' if number else ''}{need.told}", next=row.look, credit=credit
+            )
+        return passed(f"the cause is {row.id}, and the evidence shows it", Seen("cluster", "", claim.why), *claim.seen)
 
 
-def _same(wanted: str, message: str) -> bool:
-    said = evidence.plain(message)
-    return bool(said) and (wanted in said or said in wanted)
+def install(engine: Engine[Any]) -> None:
+    """Makes the engine judge every exercise of its lab that asks for a diagnosis, and notes at their starts which causes hold."""
+    for each in course.load().lab(engine.lab).exercises:
+        if each.diagnosis:
+            registry.diagnosis(each.key)(engine.judge)
+
+    @registry.at_start
+    def note(ctx: Context) -> dict[str, Any]:
+        if ctx.exercise.lab != engine.lab or not ctx.exercise.diagnosis:
+            return {}
+        kept = {
+            name: {
+                "why": finding.why,
+                "seen": [[each.object, each.field, each.value] for each in finding.seen],
+                "facts": {key: [str(value) for value in values] for key, values in finding.facts.items()},
+            }
+            for name, finding in engine.holding(ctx).items()
+        }
+        parts = {part: list(names) for part, names in engine.parts(engine.look(ctx)).items()}
+        return {"causes": kept, "parts": parts}
+
+
+# One line of so many may be nowhere.
+_STRANGE = 8
+# A message is wrapped into so many lines at most.
+_WRAPPED = 12
+
+
+def _unwrapped(lines: list[str], shown: Shown) -> Iterator[tuple[str, set[str]]]:
+    """Lines that follow each other, put together as a terminal or YAML may have taken them apart: all of one object."""
+    for first in range(len(lines)):
+        places = shown.places(lines[first])
+        for last in range(first + 1, min(first + _WRAPPED, len(lines))):
+            places = places & shown.places(lines[last])
+            if not places:
+                break
+            part = lines[first : last + 1]
+            yield " ".join(part), places
+            yield "".join(part), places
+
+
+def _nowhere(line: str, shown: Shown, row: Cause) -> Exception:
+    if old := shown.is_old(line):
+        return fail(
+            "a quoted line was said before this exercise began",
+            Seen(f"event on {old.name}", "last", old.at),
+            expected="a line of this exercise: events stay for an hour",
+            next=row.look,
+        )
+    return fail(
+        "a quoted line is nowhere on the cluster",
+        Seen("your evidence", "", line),
+        expected="words that kubectl printed, copied and not retyped",
+        next=row.look,
+    )
+
+
+def _shows(need: Evidence, claim: Finding, line: str) -> bool:
+    return any(re.search(_filled(pattern, claim), unquoted(line.strip()), re.I) for pattern in need.shows)
+
+
+def _further(met: Iterable[Evidence], claim: Finding, lines: list[str]) -> str | None:
+    """The first line that shows nothing of what was asked for before; None where there is none."""
+    return next((line for line in lines if not any(_shows(need, claim, line) for need in met)), None)
+
+
+def _filled(pattern: str, claim: Finding) -> str:
+    """The pattern with the facts in it; one that the cluster does not have matches nothing."""
+
+    def alternatives(found: re.Match[str]) -> str:
+        values = [re.escape(str(value)) for value in claim.facts.get(found[1], ())]
+        return f"(?:{'|'.join(values)})" if values else r"(?!)"
+
+    return re.sub(r"%(\w+)%", alternatives, pattern)
+
+
+def _is_of(need: Evidence, parts: Mapping[str, tuple[str, ...]], places: set[str]) -> bool:
+    """Whether the line stands on an object of the right part, or on one that it made: `api-7d9f-x2x4z` is of `api`."""
+    wanted = [name for part in need.of for name in parts.get(part, ())]
+    return not need.of or any(place in ("", name) or place.startswith(f"{name}-") for place in places for name in wanted)

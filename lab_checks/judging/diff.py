@@ -1,6 +1,6 @@
 """What differs between two versions of a Kubernetes object, path by path.
 
-Two objects come in, as the API server gives them out; a list of `Change` comes out. What the API server and controllers write by themselves is no
+Two objects come in, as a snapshot keeps them; a list of `Change` comes out. What the API server and controllers write by themselves is no
 difference. Lists are compared as the API compares them: containers, variables, volumes and ports by their key, tolerations as a set.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kubeobjects import Object
+from kubeobjects import Object, quantity
 
 Path = tuple[str, ...]
 
@@ -39,6 +39,7 @@ _SETS = frozenset({"tolerations", "add", "drop", "accessModes", "finalizers", "e
 _NAMED = frozenset(
     {"labels", "annotations", "matchLabels", "nodeSelector", "selector", "limits", "requests", "hard", "data", "stringData", "binaryData"}
 )
+_QUANTITIES = frozenset({"limits", "requests", "hard"})
 # Written by clients and controllers for themselves; nobody decides anything by them.
 _BOOKKEEPING = frozenset(
     {
@@ -56,7 +57,6 @@ _BOOKKEEPING = frozenset(
         "endpoints.kubernetes.io/last-change-trigger-time",
     }
 )
-_METADATA = ("name", "namespace", "labels", "annotations", "finalizers", "ownerReferences")
 
 
 @dataclass(frozen=True)
@@ -88,25 +88,24 @@ def written(path: Path) -> str:
     return text
 
 
-def comparable(obj: Object) -> Object:
-    """An object without its status and without what the API server, clients and controllers note in it for themselves."""
-    kept = {key: value for key, value in obj.items() if key not in ("status", "metadata", "apiVersion", "kind")}
-    metadata = {key: obj["metadata"][key] for key in _METADATA if obj["metadata"].get(key)}
-    return {"metadata": metadata, **kept}
-
-
 def changed_paths(before: Object | None, now: Object | None) -> list[Change]:
     """Every path at which two versions of an object differ, in the order of the object; empty where they say the same.
 
+    The objects are as a snapshot keeps them (`engine/snapshot.essence`): without status and without what the API server notes for itself.
     A missing field and an empty one are the same. A part that is there on one side only is reported field by field.
     """
-    one = comparable(before) if before is not None else {}
-    other = comparable(now) if now is not None else {}
-    return list(_differences((), one, other))
+    return list(_differences((), _without_uid(before), _without_uid(now)))
+
+
+def _without_uid(obj: Object | None) -> Object:
+    """Which object it is, and not what it says: a uid is no difference."""
+    return {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key != "uid"}} if obj else {}
 
 
 def _differences(path: Path, before: Any, now: Any, part: Path = ()) -> Iterator[Change]:
     if before == now or (_empty(before) and _empty(now)):
+        return
+    if len(path) > 1 and path[-2] in _QUANTITIES and _amount(before) == _amount(now):
         return
     if not part and (_empty(before) or _empty(now)):
         part = path
@@ -140,6 +139,14 @@ def _maps(path: Path, before: Object, now: Object, part: Path) -> Iterator[Chang
 
 def _empty(value: Any) -> bool:
     return value is None or value == {} or value == [] or value == "" or value is False
+
+
+def _amount(value: Any) -> Any:
+    """The number in a quantity, so that 1000m and 1 are the same; what is none as it is."""
+    try:
+        return quantity.parse(value)
+    except (ValueError, TypeError, AttributeError):
+        return value
 
 
 def _is_map(value: Any) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
+from lab_checks.judging.quotes import plain
 
 # Shorter quotes prove nothing: `GPU` is found on every page.
 _SHORTEST = 8
@@ -27,105 +26,8 @@ class Found:
     at: str = ""
 
 
-def plain(text: str) -> str:
-    """A line without the spacing, quotes, keys and ages that differ from one way of looking to another."""
-    text = re.sub(r"\s+", " ", re.sub(r"[\"'`]", "", text).strip().rstrip(","))
-    text = re.sub(r"^(- )?message: ", "", text)
-    return re.sub(r"\b\d+(s|m|h|d)\b( ago)?|\(x\d+ over [^)]*\)", "", text).strip().lower()
-
-
-# What kubectl puts over and beside the facts in tables and descriptions.
-_HEADINGS = frozenset(
-    re.findall(
-        r"\S+",
-        """name namespace ready status restarts age ip node nominated readiness gates type reason from message events event object last seen first
-        count taints tolerations node-selectors nodeselector labels annotations conditions limits requests capacity allocatable allocated resources
-        resource used hard desired current number of nodes pods scheduled with up-to-date available misscheduled selector containers images image map
-        key value effect operator op for none warning normal true false kubelet default-scheduler kube-scheduler non-terminated in total over x ago
-        combined similar node-selector ports port unset state last system info version kernel runtime os-image may be 100 percent i.e overcommitted
-        started finished exit code ready restart endpoints external-ip cluster-ip port(s) protocol tcp udp ips families""",
-    )
-)
-# The head of a table with columns of one's own (`-o custom-columns`, `-L`): nothing but capitals, after one of these.
-_TABLE_HEAD = re.compile(r"(NAME|NAMESPACE|NODE|POD|LAST SEEN|REASON|STATUS|TYPE|READY)\b[A-Z0-9 ._:/()-]*")
-_BESIDE = re.compile(r"(\d+[smhdy])+|\d+/\d+|\d+(\.\d+)?%|x\d+|0|[\w-]+-controller")
-_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-# Times as describe writes them; objects have them in another form.
-_DATE = re.compile(r"\b\w{3}, \d{1,2} \w{3} \d{4} [\d:]{8} [+-]\d{4}")
-_SEPARATORS = re.compile(r"[\s,;:=\[\]{}()\"'`<>|]+")
-
-
-def words(*objects: Object) -> frozenset[str]:
-    """Every word that stands in these objects: their keys and values, taken apart as `said` takes a line apart."""
-    found: set[str] = set()
-    left: list[Any] = list(objects)
-    while left:
-        each = left.pop()
-        if isinstance(each, dict):
-            # describe writes the key ipFamilyPolicy as `IP Family Policy`.
-            left += [f"{key} {' '.join(_CAMEL.findall(key))}" for key in each if key != "managedFields"] + [
-                value for key, value in each.items() if key != "managedFields"
-            ]
-        elif isinstance(each, list):
-            left += each
-        elif each is not None:
-            found.update(said(str(each)))
-    return frozenset(found)
-
-
-def said(line: str) -> list[str]:
-    """The words of a line, without punctuation."""
-    return [word for part in _SEPARATORS.split(line.lower()) if (word := part.strip(".-*/"))]
-
-
-def foreign(line: str, known: frozenset[str]) -> list[str]:
-    """The words of a line that are neither known, nor a heading, an age, a share or a count of kubectl's own. `pod/x` is known where both its words are."""
-
-    def is_known(word: str) -> bool:
-        return word in known or word in _HEADINGS or bool(_BESIDE.fullmatch(word))
-
-    return [word for word in said(_DATE.sub("", line)) if not is_known(word) and not ("/" in word and all(map(is_known, word.split("/"))))]
-
-
-def is_heading(line: str) -> bool:
-    """Whether a line is nothing but the head of a table or of a part of a description."""
-    if _TABLE_HEAD.fullmatch(line.strip()):
-        return True
-    return not foreign(line, frozenset()) and not re.search(r"\d", line.replace("100", ""))
-
-
-def lines_of(quotes: str) -> list[str]:
-    """The lines of a quote that can show something: without quotation marks, headings, and what a form says before it is filled in."""
-    rows = [re.sub(r"^\s*>\s?", "", line).strip().rstrip(",") for line in quotes.splitlines()]
-    return [line for line in rows if line and "paste" not in line.lower() and not is_heading(line)]
-
-
-class Shown:
-    """What kubectl shows of the exercise now: whether a quoted line stands there, in any of kubectl's formats."""
-
-    def __init__(self, ctx: Context):
-        self._ctx = ctx
-        here = ("deployments", "replicasets", "services", "endpoints", "endpointslices", "configmaps", "resourcequotas")
-        objects = [*ctx.nodes, *ctx.pods, *ctx.events, *ctx.api.list("daemonsets", "kube-system")]
-        objects += [each for kind in here for each in ctx.api.list(kind, ctx.namespace)]
-        self._words = [words(each) for each in objects]
-
-    def stands(self, line: str) -> bool:
-        """Whether the line is a part of what kubectl shows, that with its columns around it, or made of one object's own words.
-
-        A sentence of the learner's that holds such a word is none of these: its other words stand nowhere.
-        """
-        wanted, found = plain(line), find(self._ctx, line)
-        if any(wanted in plain(each.text) for each in found):
-            return True
-        told = frozenset(word for each in found for word in said(each.text))
-        if found and not foreign(line, told.union(*self._words)):
-            return True
-        return any(not foreign(line, each) for each in self._words)
-
-
-def event_lines(ctx: Context) -> Iterator[Found]:
-    for each in reversed(ctx.events):
+def event_lines(events: Iterable[Object]) -> Iterator[Found]:
+    for each in events:
         target = f"{each['involvedObject'].get('kind', '').lower()}/{each['involvedObject'].get('name', '')}"
         last = each.get("lastTimestamp") or each.get("eventTime") or each["metadata"].get("creationTimestamp") or ""
         yield Found(f"event on {target}", f"{each['type']} {each['reason']} {each.get('message', '')}", last)
@@ -268,7 +170,7 @@ def log_lines(ctx: Context) -> Iterator[Found]:
 
 
 def sources(ctx: Context) -> Iterator[Found]:
-    yield from event_lines(ctx)
+    yield from event_lines(reversed(ctx.events))
     yield from condition_lines(ctx)
     yield from node_lines(ctx)
     yield from workload_lines(ctx)

@@ -25,15 +25,17 @@ from lab_checks.engine import identity, snapshot
 from lab_checks.engine.audit import Deed, Deeds
 from lab_checks.engine.context import Context
 from lab_checks.engine.course import Exercise
+from lab_checks.engine.observe import shown
 from lab_checks.engine.registry import everywhere
 from lab_checks.engine.snapshot import Snapshot
-from lab_checks.engine.verdict import Seen, Verdict, failed
+from lab_checks.engine.verdict import Seen, Stop, Verdict, failed
 from lab_checks.judging.diff import Change, changed_paths
 
 Allow = Mapping[str, tuple[str, ...]]
 
 # So many differences are shown; the words are about the first.
 _SHOWN = 4
+_LONGEST = 120
 _TEMPLATES = (
     ("spec", "template"),
     ("spec", "jobTemplate", "spec", "template"),
@@ -63,8 +65,18 @@ class Difference:
 
 
 def differences(before: Snapshot, now: Snapshot, allow: Allow, namespace: str) -> list[Difference]:
-    """What differs and is not allowed, the most serious first (the order of `words.toml`)."""
-    found = [each for each in _all(before, now) if not allowed(each, allow, namespace)]
+    """What differs and is not allowed, the most serious first (the order of `words.toml`).
+
+    An object that may be replaced is held, field by field, against the one that it took the place of.
+    """
+    found: list[Difference] = []
+    for each in _all(before, now):
+        if not allowed(each, allow, namespace):
+            found.append(each)
+        elif each.how == "replaced":
+            changes = changed_paths(before[each.resource][each.key], now[each.resource][each.key])
+            fields = [Difference(each.resource, each.key, "changed", change) for change in changes]
+            found += [field for field in fields if not allowed(field, allow, namespace)]
     return sorted(found, key=lambda each: words_for(each).rank)
 
 
@@ -173,13 +185,17 @@ def words_for(difference: Difference) -> Words:
             continue
         if "fields" in row and not (difference.how == "changed" and any(_covers(each, difference) for each in row["fields"])):
             continue
-        return Words(rank, row["says"], row.get("expected", ""), row.get("next", ""))
+        if "parts" in row and not _is_one_of(row["parts"], difference.change):
+            continue
+        return Words(rank, row["says"], row.get("expected", ""), row.get("next", "{back}"))
     raise LookupError(f"words.toml has no row for {difference}")
 
 
-def shown(value: Any) -> str:
-    """A value as a verdict shows it; what is missing is `<none>`, as kubectl says."""
-    return "<none>" if value in (None, {}, [], "") else str(value).lower() if isinstance(value, bool) else str(value)
+def _is_one_of(parts: list[str], change: Change | None) -> bool:
+    """Whether one of these parts of the object came or went as a whole."""
+    if change is None or change.part in ((), change.path):
+        return False
+    return any(len(way) == len(_parts(each)) and _begins(way, _parts(each)) for each in parts for way in _ways(change.part))
 
 
 def kind_of(resource: str) -> str:
@@ -214,13 +230,39 @@ def _filled(exercise: Exercise, difference: Difference) -> dict[str, str]:
         "name": difference.name,
         "how": difference.how,
         "field": difference.field,
-        "before": shown(change.before) if change else "",
-        "now": shown(change.now) if change else "",
+        "last": change.path[-1] if change else "",
+        "key": _key(difference.resource, change.path) if change else "",
+        "came": ("added" if change.before is None else "removed" if change.now is None else "changed") if change else "",
+        "before": _short(change.before) if change else "",
+        "now": _short(change.now) if change else "",
+        "part": change.part_field if change else "",
+        "back": _back(change) if change else "",
         "namespace": difference.namespace,
         "in_namespace": f" -n {difference.namespace}" if difference.namespace else "",
         "where": f"namespace {difference.namespace}" if difference.namespace else "the cluster",
         "reset": f"ai-lab reset {exercise.key}",
     }
+
+
+def _back(change: Change) -> str:
+    """What to do to have it as it was; a part that came or went as a whole is dealt with as a whole."""
+    if change.before is None:
+        return f"remove {change.part_field}"
+    if change.now is None and change.part != change.path:
+        return f"put {change.part_field} back as it was"
+    return f"set {change.field} back to {_short(change.before)}"
+
+
+def _short(value: Any) -> str:
+    """A value on one line: a file's content is told by its beginning."""
+    text = " ".join(shown(value).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _key(resource: str, path: tuple[str, ...]) -> str:
+    """The name in brackets that a path leads through last: of a label its key, of a taint `key:effect`."""
+    key = next((part.strip("[]") for part in reversed(path) if part.startswith("[")), path[-1])
+    return ":".join(key.rsplit("/", 1)) if resource == "nodes" and "taints" in path else key
 
 
 def _seen(found: list[Difference]) -> list[Seen]:
@@ -233,7 +275,7 @@ def _seen(found: list[Difference]) -> list[Seen]:
         elif change.part != change.path:
             row = Seen(named, change.part_field, "removed" if change.now is None else "added")
         else:
-            row = Seen(named, change.field, f"{shown(change.now)}, was {shown(change.before)}")
+            row = Seen(named, change.field, f"{_short(change.now)}, was {_short(change.before)}")
         rows.setdefault((each.resource, each.key, row.field), row)
     return list(rows.values())[:_SHOWN]
 
@@ -247,7 +289,14 @@ _LASTING = frozenset(
     }
 )  # fmt: skip
 # What only the control plane writes, whatever an exercise allows.
-_BY_HAND = frozenset({"nodes/status", "pods/status", "pods/binding", "bindings", "resourcequotas/status"})
+_PLACED = "the scheduler's choice: it alone knows what the node has left"
+_BY_HAND = {
+    "nodes/status": "what the kubelet says of its node: a number that is written in adds no device and no memory",
+    "pods/status": "what the kubelet says of the Pod: a status starts no process",
+    "pods/binding": _PLACED,
+    "bindings": _PLACED,
+    "resourcequotas/status": "what the controller has counted",
+}
 
 
 def written_meanwhile(deeds: Deeds, allow: Allow, namespace: str) -> Deed | None:
@@ -273,6 +322,27 @@ def _is_the_courses_account(deed: Deed) -> bool:
     return deed.resource.startswith("serviceaccounts") and (deed.namespace, deed.name) == (identity.NAMESPACE, identity.NAME)
 
 
+def differ(ctx: Context) -> bool:
+    """Whether anything on the cluster is not as it was when the exercise began."""
+    return any(_all(ctx.start, ctx.everything))
+
+
+def nothing_done(ctx: Context) -> bool:
+    """Whether the cluster is as it was when the exercise began, and the learner has written nothing since."""
+    return not ctx.deeds.changes() and not differ(ctx)
+
+
+def required(ctx: Context) -> None:
+    """Ends the check where anything that the exercise does not allow differs from its start.
+
+    Every pass is held against that afterwards; a check calls it itself where it is to be said first, before the goal is reached: where nothing may
+    be changed at all, and where what a learner did to the cluster would make the goal's own words wrong.
+    """
+    found = judge(ctx)
+    if found is not None:
+        raise Stop(found)
+
+
 @everywhere
 def judge(ctx: Context) -> Verdict | None:
     """The failed verdict on what an exercise does not allow; None where nothing else has changed since its start."""
@@ -291,6 +361,6 @@ def judge(ctx: Context) -> Verdict | None:
     return failed(
         f"{named.replace('/', ' ')}{f' ({part})' if part else ''} {said}",
         Seen(named, part, f"{deed.verb} by {deed.user or 'somebody'} with {deed.agent.split('/')[0] or 'no name'}"),
-        expected="the object as it was, all the time: what happens while it is away stays",
+        expected=_BY_HAND.get(deed.resource, "the object as it was, all the time: what happens while it is away stays"),
         next=f"ai-lab reset {ctx.exercise.key}",
     )

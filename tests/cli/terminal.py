@@ -28,6 +28,11 @@ class Terminal:
         self.child.expect_exact(words)
         self._read += self.child.before + words
 
+    @property
+    def seen(self) -> str:
+        """All that was read so far, with its escape sequences."""
+        return self._read
+
     def type(self, keys: str) -> None:
         self.child.send(keys)
 

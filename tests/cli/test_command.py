@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab_checks.engine.progress import Progress
 from lab_checks.face import cli, terminal
 from tests.conftest import BIN
 
@@ -27,11 +28,19 @@ def run(home: Path, *arguments: str, **environment: str) -> subprocess.Completed
     [
         (["status"], 5, "ai-lab up"),
         (["env"], 5, "ai-lab up"),
-        (["up", "--cluster", "openshift"], 5, "one of: auto, embedded, kind, current"),
+        (["up", "--cluster", "openshift"], 2, "one of: auto, embedded, kind, current"),
         (["up", "--cluster", "kind", "--recover"], 2, "the kind cluster has no stored state to recover"),
         (["check", "03-pendng"], 2, "did you mean 03-pending?"),
         (["check", "03-pending/nonsense"], 2, "03-pending has no exercise"),
-        (["check"], 2, "03-pending"),
+        (["check"], 2, "no exercise is under way; name one"),
+        (["check", "--all", "03-pending"], 2, "--all is about every lab"),
+        (["check", "03-pending/moved-in", "--wait", "-1"], 2, "--wait"),
+        (["hint"], 2, "ai-lab hint 03-pending/moved-in"),
+        (["hint", "04-not-ready"], 2, "no exercise is under way in 04-not-ready"),
+        (["diagnose"], 2, "ai-lab diagnose 03-pending/moved-in"),
+        (["answer", "answer=x"], 2, "no exercise is under way"),
+        (["answer", "13-interview/the-question"], 2, "answer=…"),
+        (["images", "load", "no-such-file.tar"], 2, "no-such-file.tar is not there"),
         (["start", "99"], 2, "there is no lab"),
         (["reset"], 2, "--all"),
         (["reset", "03-pending", "--all"], 2, "--all"),
@@ -65,7 +74,7 @@ def test_the_next_command_is_said_as_it_can_be_typed_there(tmp_path: Path) -> No
 def test_every_command_is_known_where_messages_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "command", lambda: "/there/ai-lab")
     names = [each.name or each.callback.__name__ for each in cli.app.registered_commands if each.callback]
-    for name in [*names, "interview", "images", "dev"]:
+    for name in [*names, "endpoint", "interview", "images", "dev"]:
         assert terminal.typable(f"next: ai-lab {name}, or `ai-lab {name} x`") == f"next: /there/ai-lab {name}, or `/there/ai-lab {name} x`"
     for other in ("--field-manager=ai-lab up", "the kind cluster called ai-lab", "ai-lab-worker2", "x/ai-lab up", "ai-lab updates"):
         assert terminal.typable(other) == other
@@ -105,10 +114,20 @@ def test_a_bad_file_is_named_and_the_rest_is_reported(tmp_path: Path) -> None:
 
 
 def test_resetting_a_learner_forgets_progress_without_a_cluster_too(tmp_path: Path) -> None:
-    done = run(tmp_path, "reset", "--all")
+    done = run(tmp_path, "reset", "--all", "--yes")
     assert done.returncode == 0
     assert "ai-lab up" in done.stderr
     assert "progress too" in done.stdout
+
+
+def test_progress_is_not_forgotten_where_nobody_can_be_asked(tmp_path: Path) -> None:
+    Progress(tmp_path).record("03-pending/moved-in", 1, "passed", "", 1.0)
+    done = run(tmp_path, "reset", "--all")
+    assert done.returncode == 2
+    assert "forgets all starts, answers, hints and passes" in done.stderr
+    assert Progress(tmp_path).standing("03-pending/moved-in").passed_version == 1
+    assert run(tmp_path, "reset", "--all", "--yes").returncode == 0
+    assert Progress(tmp_path).standing("03-pending/moved-in").passed_version == 0
 
 
 def test_a_state_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
@@ -177,7 +196,7 @@ def test_a_damaged_store_is_told_with_the_way_out(tmp_path: Path) -> None:
     assert done.returncode == 5
     assert "Traceback" not in done.stderr
     assert "next:" in done.stderr
-    assert run(tmp_path, "down", "--wipe", "--cluster", "embedded").returncode == 0
+    assert run(tmp_path, "down", "--wipe", "--yes", "--cluster", "embedded").returncode == 0
     try:
         assert run(tmp_path, "up", "--cluster", "embedded").returncode == 0
     finally:

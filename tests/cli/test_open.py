@@ -19,6 +19,7 @@ import pexpect
 import psutil
 import pytest
 
+from tests.cli.test_interrupts import interrupt_at_import
 from tests.conftest import BIN, ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("open")]
@@ -40,10 +41,10 @@ class Desk:
             "JUPYTER_CONFIG_DIR": str(self.folder / "config"), "PATH": "/usr/bin:/bin", "TERM": "xterm", "AI_LAB_LEARNER": "Mira",
         }  # fmt: skip
 
-    def opens(self, *arguments: str) -> pexpect.spawn[str]:
+    def opens(self, *arguments: str, **environment: str) -> pexpect.spawn[str]:
         """`ai-lab open` in a terminal of its own, typed in the checkout."""
         return pexpect.spawn(
-            str(BIN / "ai-lab"), ["open", "--cluster", "embedded", "--no-browser", *arguments], env=self.environment, cwd=str(ROOT),
+            str(BIN / "ai-lab"), ["open", "--cluster", "embedded", "--no-browser", *arguments], env=self.environment | environment, cwd=str(ROOT),
             encoding="utf-8", timeout=PATIENCE, dimensions=(50, 300),
         )  # fmt: skip
 
@@ -102,6 +103,17 @@ def test_one_line_says_the_address_and_one_ctrl_c_ends_it(desk: Desk) -> None:
     assert "?" not in said
     assert said.rstrip().endswith("JupyterLab has stopped. The lab cluster goes on running; stop it with: .venv/bin/ai-lab down")
     assert "is running at" in (desk.folder / "my-labs" / ".ai-lab-jupyterlab.log").read_text()
+
+
+@pytest.mark.parametrize("module", ["lab_checks.face.jupyter_server", "lab_checks.face.terminal_shell", "jupyterlab.labapp"])
+def test_ctrl_c_before_jupyterlab_is_open_is_told_in_one_line(module: str, desk: Desk, tmp_path: Path) -> None:
+    terminal = desk.opens(PYTHONPATH=interrupt_at_import(tmp_path, module))
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    said = plain(str(terminal.before))
+    assert terminal.exitstatus == 130
+    assert said.rstrip().endswith("JupyterLab was stopped before it was open.")
+    assert "Traceback" not in said
 
 
 def test_two_at_once_open_one_jupyterlab_and_both_say_where(desk: Desk) -> None:

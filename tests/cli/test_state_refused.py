@@ -24,7 +24,7 @@ COMMANDS = [
     (["answer", KEY, "answer=x"], 6),
     (["hint", KEY], 0),
     (["reset", KEY], 6),
-    (["reset", "--all"], 6),
+    (["reset", "--all", "--yes"], 6),
     (["progress"], 0),
     (["report"], 0),
     (["down"], 0),

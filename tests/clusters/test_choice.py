@@ -27,6 +27,8 @@ def test_without_kind_it_is_the_embedded_cluster_with_one_line_on_what_kind_woul
     assert isinstance(chosen, EmbeddedCluster)
     assert "kind is not installed" in why
     assert len(why.splitlines()) == 1
+    clusters.remember(chosen, tmp_path)
+    assert clusters.choose(tmp_path)[1] == "", "it was said once"
 
 
 def test_kind_that_would_have_to_fetch_is_not_taken_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind_here: None) -> None:
@@ -34,6 +36,8 @@ def test_kind_that_would_have_to_fetch_is_not_taken_unasked(tmp_path: Path, monk
     chosen, why = clusters.choose(tmp_path)
     assert isinstance(chosen, EmbeddedCluster)
     assert "420 MB to fetch; ai-lab up --cluster kind" in why
+    clusters.remember(chosen, tmp_path)
+    assert clusters.choose(tmp_path)[1] == why, "both could be had"
 
 
 def test_kind_that_can_start_at_once_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind_here: None) -> None:

@@ -113,3 +113,12 @@ def test_enough_for_the_embedded_cluster_may_be_too_little_for_kind(tmp_path: Pa
 def test_a_proxy_that_spares_this_machine_is_fine(tmp_path: Path, machine: Any) -> None:
     machine(proxies={"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "127.0.0.1,.example.com"})
     assert examine(tmp_path)["course", "proxies"].state == "ok"
+
+
+def test_it_says_of_each_kind_of_cluster_whether_policies_do_anything(tmp_path: Path, machine: Any) -> None:
+    found = {area: finding.seen for (area, name), finding in examine(tmp_path).items() if name == "NetworkPolicies"}
+    assert found.keys() == {"embedded", "kind", "current"}
+    assert "kindnet" in found["kind"]
+    assert "cannot pass" in found["current"]
+    without = examine(tmp_path, {"when": "^kind version", "code": 127, "err": "kind: command not found"})
+    assert ("kind", "NetworkPolicies") not in without

@@ -37,8 +37,8 @@ _PATTERNS = (
     # a name of ours, wherever it stands
     re.compile(r"(?P<name>registry\.example\.com/[\w./-]+:[\w.-]*\w)"),
 )
-# Python says `image: str` of a variable; a name that a Pod is given stands in quotes there, or has a tag.
-_CODE = {".py"}
+# Python says `image: str` of a variable, a table why an image stays; a name that a Pod is given has a tag there.
+_CODE = {".py", ".toml"}
 
 
 def texts(path: Path) -> Iterator[tuple[str, str]]:
@@ -64,6 +64,8 @@ def names(text: str, *, code: bool = False) -> Iterator[tuple[int, str]]:
 
 
 def allowed(name: str) -> bool:
+    # The same image with its registry written out.
+    name = name.removeprefix("docker.io/library/")
     return name in images.needed() or name in images.missing_on_purpose()
 
 

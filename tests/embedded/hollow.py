@@ -1,7 +1,8 @@
 """A cluster whose control plane is real and whose kubelets are hollow: Pods run, become ready and end without any process.
 
 For tests of the scheduler and the controllers; what a Pod does is chosen by annotations on it:
-`hollow/ready: "false"` never becomes ready, `hollow/exit: "1"` ends with that code at once, `hollow/image: missing` never starts.
+`hollow/ready: "false"` never becomes ready, `hollow/exit: "1"` ends with that code at once, `hollow/image: missing` never starts,
+`hollow/lingers` does not end when it is told to.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from clusters.embedded import meta
 from clusters.embedded.apiserver.local_client import LocalClient
 from clusters.embedded.apiserver.server import ApiServer
 from clusters.embedded.client import Client
@@ -23,7 +23,7 @@ from clusters.embedded.informer import Informer
 from clusters.embedded.nodes import NodeConnections
 from clusters.embedded.scheduler import Scheduler
 from clusters.embedded.store import Store
-from kubeobjects import Object
+from kubeobjects import Object, meta
 
 GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 NODES: tuple[tuple[str, dict[str, str], list[Object], int], ...] = (
@@ -77,6 +77,8 @@ class HollowKubelets:
             return
         try:
             if meta.is_deleting(pod):
+                if "hollow/lingers" in (metadata.get("annotations") or {}):
+                    return
                 await self._client.delete("pods", metadata["name"], metadata["namespace"], grace_period_seconds=0, uid=metadata["uid"])
             elif status.get("phase") == "Pending" and "startTime" not in status:
                 await self._client.patch(
@@ -124,7 +126,7 @@ class HollowCluster:
 
     def __init__(self, server: ApiServer):
         self.server = server
-        self.client: Client = LocalClient(server, "kubernetes-admin", ("system:masters",))
+        self.client: Client = LocalClient(server.services, "kubernetes-admin", ("system:masters",))
         self.namespace = "lab"
 
     async def create(self, resource: str, body: Object) -> Object:
@@ -143,7 +145,7 @@ class HollowCluster:
         ]
         return [each["message"] for each in found]
 
-    async def eventually(self, look: Callable[[], Any], *, within: float = 10.0) -> Any:
+    async def eventually(self, look: Callable[[], Any], *, within: float = 60.0) -> Any:
         """What `look` (awaited) returns once it is neither empty nor false; fails with the last answer after `within` seconds."""
         deadline = asyncio.get_running_loop().time() + within
         while True:
@@ -165,12 +167,14 @@ async def hollow_cluster(folder: Path) -> AsyncIterator[HollowCluster]:
     store = Store(folder / "store")
     server = ApiServer(store, folder, NodeConnections())
     await server.bootstrap()
-    kubelets = HollowKubelets(LocalClient(server, "system:node:hollow", ("system:nodes", "system:masters"), manager="kubelet"))
+    kubelets = HollowKubelets(LocalClient(server.services, "system:hollow-kubelets", ("system:masters",), manager="kubelet"))
     await kubelets.register()
     tasks = [
         asyncio.create_task(kubelets.run()),
-        asyncio.create_task(Scheduler(LocalClient(server, "system:kube-scheduler")).run()),
-        asyncio.create_task(ControllerManager(LocalClient(server, "system:kube-controller-manager"), "PEM").run()),
+        asyncio.create_task(Scheduler(LocalClient(server.services, "system:kube-scheduler")).run()),
+        asyncio.create_task(
+            ControllerManager(LocalClient(server.services, "system:kube-controller-manager"), "PEM", server.tokens.issue_for_secret).run()
+        ),
     ]
     cluster = HollowCluster(server)
     try:
@@ -181,7 +185,7 @@ async def hollow_cluster(folder: Path) -> AsyncIterator[HollowCluster]:
         for task in tasks:
             task.cancel()
         answers = await asyncio.gather(*tasks, return_exceptions=True)
-        server.audit.close()
+        server.services.audit.close()
         store.close()
         for answer in answers:
             if isinstance(answer, Exception):

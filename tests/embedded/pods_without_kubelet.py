@@ -62,7 +62,7 @@ class Lab:
         self._started.append(process)
         return process
 
-    def wait_for(self, ip: str, port: int, within: float = 20) -> None:
+    def wait_for(self, ip: str, port: int, within: float = 60) -> None:
         """Until something accepts connections at the Pod's address."""
 
         async def dial() -> None:
@@ -79,7 +79,7 @@ class Lab:
                 process.stdout.close()
 
 
-def eventually(attempt: Callable[[], Any], within: float = 20) -> Any:
+def eventually(attempt: Callable[[], Any], within: float = 60) -> Any:
     """Repeats until no OSError or AssertionError is raised; `within` in seconds."""
     deadline = time.monotonic() + within
     while True:

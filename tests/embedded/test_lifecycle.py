@@ -187,7 +187,7 @@ def test_a_server_whose_folder_is_gone_ends_with_its_containers(lab: Lab, replac
     assert lab.cluster.status().state == "ready"
 
 
-UP, DOWN, WIPE = ("up", "--cluster", "embedded"), ("down",), ("down", "--wipe")
+UP, DOWN, WIPE = ("up", "--cluster", "embedded"), ("down",), ("down", "--wipe", "--yes")
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.product((UP, DOWN, WIPE), repeat=2)), ids=" ".join)

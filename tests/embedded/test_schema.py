@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clusters.embedded import schema
+from clusters.embedded import decoding
 from clusters.embedded.errors import ApiError
 
 
@@ -15,7 +15,7 @@ def pod(**spec: Any) -> dict[str, Any]:
 
 
 def decode(body: dict[str, Any], strict: bool = True) -> tuple[dict[str, Any], list[str]]:
-    return schema.get().decode(body, body["apiVersion"], body["kind"], strict)
+    return decoding.decode(body, body["apiVersion"], body["kind"], strict)
 
 
 def test_an_unknown_field_is_dropped_and_named_with_its_whole_path() -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 import pytest
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
-for each in ("gpu_device_plugin", "model_server", "load_generator"):
+for each in ("gpu_device_plugin", "gpu_dra_driver", "model_server", "load_generator", "metrics_adapter", "metrics_scraper"):
     sys.path.insert(0, str(IMAGES / each))
 
 
@@ -41,12 +41,16 @@ def start() -> Iterator[Start]:
     for process in started:
         if process.poll() is None:
             process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
-@pytest.fixture
-def free_port() -> int:
+def port_for_tests() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.fixture
+def free_port() -> int:
+    return port_for_tests()

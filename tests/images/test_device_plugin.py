@@ -97,7 +97,7 @@ class FakeKubelet:
 
     async def expect(self) -> tuple[str, str]:
         """Waits for a registration, and then follows the plugin's list."""
-        found = await asyncio.wait_for(self.registered.get(), 10)
+        found = await asyncio.wait_for(self.registered.get(), 60)
         self.client = PluginClient(self.folder / found[1])
         self._watching = asyncio.create_task(self._watch(self.client))
         return found
@@ -111,7 +111,7 @@ class FakeKubelet:
 
     async def next_list(self) -> list[bool]:
         """The health of each device in the next list."""
-        return list((await asyncio.wait_for(self.lists.get(), 10)).values())
+        return list((await asyncio.wait_for(self.lists.get(), 60)).values())
 
     async def stop(self) -> None:
         if self._watching:
@@ -144,7 +144,7 @@ class Rig:
 
     async def metrics(self) -> str:
         def fetch() -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=60) as response:
                 text: str = response.read().decode()
                 return text
 
@@ -153,7 +153,7 @@ class Rig:
     def stop(self) -> str:
         """Ends the plugin and answers its log."""
         self.process.send_signal(signal.SIGTERM)
-        log, _ = self.process.communicate(timeout=10)
+        log, _ = self.process.communicate(timeout=60)
         return log
 
 
@@ -364,7 +364,7 @@ async def test_a_lost_device_shows_nothing_but_its_error(rig: Rig) -> None:
 
 async def test_it_says_which_variable_is_missing(start: Start) -> None:
     process = start("gpu_device_plugin")
-    log, _ = process.communicate(timeout=10)
+    log, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "NODE_NAME is not set" in log
     assert "Traceback" not in log

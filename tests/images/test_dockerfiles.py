@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clusters import images
 from clusters.embedded import dockerfile
 from clusters.embedded.images import Catalogue
 from tests.images.conftest import IMAGES
@@ -20,7 +21,10 @@ NAMES = [row["name"] for folder in FOLDERS for row in tomllib.loads((folder / "i
 def test_there_are_the_images_that_the_labs_name() -> None:
     assert NAMES == [
         "registry.example.com/gpu-device-plugin:v1",
+        "registry.example.com/gpu-dra-driver:v1",
         "registry.example.com/load-generator:v1",
+        "registry.example.com/metrics-adapter:v1",
+        "registry.example.com/metrics-scraper:v1",
         "registry.example.com/ai-log-summary-api:v1",
         "registry.example.com/ai-log-summary-api:v1-cuda11.4",
         "registry.example.com/ai-log-summary-api:v2",
@@ -59,13 +63,23 @@ def test_a_dockerfile_takes_base_and_package_index_from_outside(folder: Path) ->
     assert dockerfile.read(folder / "Dockerfile", {"BASE_IMAGE": "base:1"}).base == "base:1"
     assert "HEALTHCHECK" not in {word for word, _ in words}
     user = dockerfile.read(folder / "Dockerfile").user
-    assert user == ("0" if folder.name == "gpu_device_plugin" else "65532:65532")
+    assert user == ("0" if folder.name in ("gpu_device_plugin", "gpu_dra_driver") else "65532:65532")
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_every_dependency_is_pinned_with_hashes(folder: Path) -> None:
-    lock = (folder / "requirements.lock").read_text()
-    pins = re.findall(r"^(\S+)==(\S+)", lock, re.M)
+def test_the_dra_driver_takes_the_device_plugins_code_and_packages_along() -> None:
+    image = CATALOGUE.find("registry.example.com/gpu-dra-driver:v1")
+    assert image
+    files = dict(image.files)
+    assert files["/app/gpu_device_plugin/inventory.py"] == IMAGES / "gpu_dra_driver/../gpu_device_plugin/gpu_device_plugin/inventory.py"
+    assert files["/app/requirements.lock"].read_text() == (IMAGES / "gpu_device_plugin/requirements.lock").read_text()
+    build = next(each for each in images.catalogue() if each.reference == "registry.example.com/gpu-dra-driver:v1")
+    assert (build.context, build.dockerfile) == (IMAGES, "gpu_dra_driver/Dockerfile")
+
+
+@pytest.mark.parametrize("lock", sorted(IMAGES.glob("*/requirements.lock")), ids=lambda lock: lock.parent.name)
+def test_every_dependency_is_pinned_with_hashes(lock: Path) -> None:
+    text = lock.read_text()
+    pins = re.findall(r"^(\S+)==(\S+)", text, re.M)
     assert pins
-    assert all(re.search(rf"^{re.escape(name)}=={re.escape(version)}.*\\\n\s+--hash=sha256:", lock, re.M) for name, version in pins)
-    assert not re.search(r"^[a-z][\w.-]*\s*(>=|~=|$)", lock, re.M)
+    assert all(re.search(rf"^{re.escape(name)}=={re.escape(version)}.*\\\n\s+--hash=sha256:", text, re.M) for name, version in pins)
+    assert not re.search(r"^[a-z][\w.-]*\s*(>=|~=|$)", text, re.M)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 
 import pytest
 from load_generator.record import Answer, percentile, summarise
+from load_generator.sender import moments
 
 from tests.images.conftest import Start
 from tests.images.test_model_server import Serve, serve  # noqa: F401
@@ -55,6 +57,23 @@ def test_a_run_at_a_rate(serve: Serve, start: Start) -> None:  # noqa: F811
     assert json.loads(log.splitlines()[0])["outcomes"].keys() == {"200"}
 
 
+def test_a_pattern_is_gone_through_again_and_again() -> None:
+    sent = list(itertools.islice(moments(((2, 1.0), (0, 3.0), (4, 0.5))), 9))
+    assert sent == [0.0, 0.5, 4.0, 4.25, 4.5, 5.0, 8.5, 8.75, 9.0]
+
+
+def test_a_run_in_a_pattern(serve: Serve, start: Start) -> None:  # noqa: F811
+    server = serve()
+    server.until("/ready", 200)
+    process = start(
+        "load_generator", URL=f"http://127.0.0.1:{server.port}/v1/classify", PATTERN="5:1,0:1,60:0.5", SECONDS="2.5", LOGS="disk is full"
+    )
+    log, _ = process.communicate(timeout=20)
+    seconds = [json.loads(line)["ok"] for line in log.splitlines()[:-1]]
+    assert 34 <= summary(log)["ok"] <= 36
+    assert seconds[1] <= 1 < 4 <= seconds[0]
+
+
 def test_clients_that_stream_measure_the_first_token(serve: Serve, start: Start) -> None:  # noqa: F811
     server = serve()
     server.until("/ready", 200)
@@ -86,9 +105,19 @@ def test_a_server_that_goes_away_is_seen(serve: Serve, start: Start) -> None:  #
     assert found["seconds"] < 30
 
 
-@pytest.mark.parametrize("arguments", [(), ("ftp://x",), ("http://x", "--rate", "fast"), ("http://x", "--seconds", "0")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("http://x", "--pattern", "0:5"),
+        ("http://x", "--pattern", "fast"),
+        ("ftp://x",),
+        ("http://x", "--rate", "fast"),
+        ("http://x", "--seconds", "0"),
+    ],
+)
 def test_options_without_sense_end_it_at_once(start: Start, arguments: tuple[str, ...]) -> None:
     process = start("load_generator", *arguments)
-    log, _ = process.communicate(timeout=10)
+    log, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "Traceback" not in log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -46,7 +47,7 @@ class Server:
         except ValueError:
             return status, text
 
-    def until(self, path: str, status: int, within: float = 15) -> Any:
+    def until(self, path: str, status: int, within: float = 60) -> Any:
         """Waits until `path` answers with `status`, and gives the body."""
         end = time.monotonic() + within
         while time.monotonic() < end:
@@ -204,6 +205,17 @@ def test_bad_input_gets_400_and_words(serve: Serve, body: Any, words: str) -> No
     assert "Traceback" not in server.stop()[1]
 
 
+def test_a_request_takes_the_time_of_a_core_that_it_is_told_to_take(serve: Serve) -> None:
+    server = serve(CPU_MS="80", INFERENCE_MS="0")
+    server.until("/ready", 200)
+    began = time.monotonic()
+    assert [server.ask("/v1/classify", {"line": OOM})[0] for _ in range(5)] == [200] * 5
+    # What takes a core cannot be done at the same time.
+    with ThreadPoolExecutor(5) as pool:
+        assert [each[0] for each in pool.map(lambda _: server.ask("/v1/classify", {"line": OOM}), range(5))] == [200] * 5
+    assert time.monotonic() - began >= 0.8
+
+
 def test_what_happens_is_counted(serve: Serve) -> None:
     server = serve(ERROR_RATE="0.5")
     server.until("/ready", 200)
@@ -250,7 +262,7 @@ def test_a_damaged_file_ends_it(serve: Serve, tmp_path: Path) -> None:
 
 def test_it_can_stay_up_and_say_why_it_is_not_ready(serve: Serve) -> None:
     server = serve(MODEL_PATH="/models/nothing.safetensors", ON_LOAD_ERROR="wait")
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while "nothing.safetensors" not in server.until("/ready", 503)["reason"] and time.monotonic() < end:
         time.sleep(0.02)
     assert "nothing.safetensors" in server.until("/ready", 503)["reason"]
@@ -266,6 +278,8 @@ def test_it_can_stay_up_and_say_why_it_is_not_ready(serve: Serve) -> None:
         ("ERROR_RATE", "7"),
         ("MAX_CONCURRENCY", "0"),
         ("READY_LIES", "maybe"),
+        ("LOG_PROMPTS", "some"),
+        ("MODEL_SHA256", "sha256:12ab"),
     ],
 )
 def test_a_variable_without_sense_is_named(serve: Serve, name: str, value: str) -> None:
@@ -348,3 +362,87 @@ def test_a_request_too_many_for_the_gpu_fails_alone(serve: Serve, gpu_node: Call
     assert status == 500
     assert "CUDA out of memory" in found["error"]["message"]
     assert server.ask("/ready")[0] == 200
+
+
+def ask_as(server: Server, token: str | None) -> int:
+    """The status of a request to the model with this bearer token, or with none."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}/v1/classify", json.dumps({"lines": [OOM]}).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_without_tokens_everyone_may_ask_and_with_them_nobody_else(serve: Serve, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("# the tools\nfirst-token\n\n")
+    server = serve(API_TOKENS_FILE=str(tokens))
+    server.until("/ready", 200)
+    assert [ask_as(server, each) for each in ("first-token", "other", "", None)] == [200, 401, 401, 401]
+    assert server.ask("/metrics")[0] == 200
+    code, log = server.stop()
+    fingerprint = hashlib.sha256(b"first-token").hexdigest()[:8]
+    assert code == 0
+    assert f"token={fingerprint}" in log
+    assert "first-token" not in log
+
+
+def test_tokens_are_replaced_while_it_serves_and_two_are_valid_in_between(serve: Serve, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("old\n")
+    server = serve(API_TOKENS_FILE=str(tokens))
+    server.until("/ready", 200)
+    # As a Secret's volume does it: another file takes the place of the old one.
+    for content, expected in (("old\nnew\n", [200, 200]), ("new\n", [401, 200]), ("", [401, 401])):
+        (tmp_path / "next").write_text(content)
+        (tmp_path / "next").replace(tokens)
+        assert [ask_as(server, each) for each in ("old", "new")] == expected
+        valid = [line for line in server.ask("/metrics")[1].splitlines() if line.startswith("model_api_token_valid{")]
+        assert len(valid) == len(content.split())
+    tokens.unlink()
+    assert ask_as(server, "new") == 401
+
+
+def test_a_file_of_tokens_that_is_not_there_lets_nobody_in_until_it_is(serve: Serve, tmp_path: Path) -> None:
+    server = serve(API_TOKENS_FILE=str(tmp_path / "tokens"))
+    server.until("/ready", 200)
+    assert ask_as(server, "any") == 401
+    (tmp_path / "tokens").write_text("any")
+    assert ask_as(server, "any") == 200
+
+
+def test_tokens_from_a_variable(serve: Serve) -> None:
+    server = serve(API_TOKENS="one, two")
+    server.until("/ready", 200)
+    assert [ask_as(server, each) for each in ("one", "two", "one, two")] == [200, 200, 401]
+
+
+@pytest.mark.parametrize(
+    ("how", "there", "absent"),
+    [("none", [], ["prompt", "request="]), ("size", [f"lines=1 chars={len(OOM)}"], ["4242"]), ("full", ["4242"], [])],
+)
+def test_prompts_are_logged_as_much_as_it_is_told(serve: Serve, how: str, there: list[str], absent: list[str]) -> None:
+    server = serve(LOG_PROMPTS=how)
+    server.until("/ready", 200)
+    assert server.ask("/v1/summarize", {"logs": OOM})[0] == 200
+    log = server.stop()[1]
+    requests = [line for line in log.splitlines() if "model_server.http" in line]
+    assert all(any(word in line for line in requests) for word in there)
+    assert not any(word in line for line in requests for word in absent)
+
+
+def test_weights_are_loaded_where_their_digest_is_the_one_that_was_asked_for(serve: Serve) -> None:
+    digest = hashlib.sha256(Path(WEIGHTS["v2"]).read_bytes()).hexdigest()
+    server = serve(MODEL_SHA256=f"sha256:{digest}")
+    server.until("/ready", 200)
+    assert f'model_weights_info{{sha256="{digest}"}} 1.0' in server.ask("/metrics")[1]
+    assert f"sha256={digest} checked=yes" in server.stop()[1]
+
+
+def test_whole_weights_of_another_model_are_not_loaded(serve: Serve) -> None:
+    digest = hashlib.sha256(Path(WEIGHTS["v1"]).read_bytes()).hexdigest()
+    code, log = serve("v3", MODEL_SHA256=digest).end()
+    assert code == 1
+    assert f"digest mismatch: {WEIGHTS['v3']} is another file than MODEL_SHA256 names: expected sha256:{digest}" in log

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from gpu_device_plugin import faults, inventory
 from gpu_device_plugin.description import Description
+from gpu_dra_driver.devices import parts
 
 LABELS = {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB", "nvidia.com/gpu.count": "2"}
 
@@ -27,8 +28,11 @@ class Container:
         self.devices = inventory.devices("gpu-node-1", labels, found)
         self._description.write("gpu-node-1", inventory.driver(found), self.devices, {})
 
-    def smi(self, *arguments: str, visible: str | None = "all") -> tuple[int, str]:
-        env = {"PATH": os.environ["PATH"], "AI_LAB_GPU_ROOT": str(self.root)} | (
+    def show(self, *parts: inventory.Device) -> None:
+        self._description.write("gpu-node-1", inventory.driver(faults.Faults()), [*self.devices, *parts], {})
+
+    def smi(self, *arguments: str, visible: str | None = "all", **environment: str) -> tuple[int, str]:
+        env = {"PATH": os.environ["PATH"], "AI_LAB_GPU_ROOT": str(self.root), **environment} | (
             {} if visible is None else {"NVIDIA_VISIBLE_DEVICES": visible}
         )
         done = subprocess.run([self.root / "bin/nvidia-smi", *arguments], env=env, capture_output=True, text=True, check=False, timeout=20)
@@ -51,6 +55,42 @@ def test_the_table_is_ruled_and_names_driver_and_devices(container: Container) -
     assert "0MiB /  40960MiB" in lines[9]
     assert lines[12].startswith("|   1  NVIDIA A100-SXM4-40GB")
     assert "No running processes found" in shown
+
+
+def test_parts_of_a_card_are_shown_below_it(container: Container) -> None:
+    first, card = container.devices
+    wanted = [each for each in parts(card) if each.name in ("gpu-1-mig-1g5gb-19-3", "gpu-1-mig-2g10gb-14-0")]
+    small, large = (each.made("claim") for each in wanted)
+    container.show(small, large)
+    status, shown = container.smi(visible=f"{large.uuid},{small.uuid}")
+    lines = shown.splitlines()
+    assert status == 0
+    assert {len(line) for line in lines[1:]} == {91}
+    assert lines[8:11] == [
+        "|   0  NVIDIA A100-SXM4-40GB          On  |   00000000:05:00.0 Off |                   On |",
+        "| N/A   33C    P8             46W /  400W |                    N/A |     N/A      Default |",
+        "|                                         |                        |              Enabled |",
+    ]
+    assert lines[20:22] == [
+        "|  0   10   0   0  |               0MiB /  4864MiB    | 14      0 |  1   0    0    0    0 |",
+        "|                  |                 0MiB /  8191MiB  |           |                       |",
+    ]
+    assert lines[23].startswith("|  0    3   0   1  |               0MiB /  9856MiB    | 28")
+    assert container.smi("-L", visible=f"{small.uuid},{large.uuid},{first.uuid}")[1] == (
+        f"GPU 0: NVIDIA A100-SXM4-40GB (UUID: {first.uuid})\n"
+        f"GPU 1: NVIDIA A100-SXM4-40GB (UUID: {card.uuid})\n"
+        f"  MIG 1g.5gb      Device  0: (UUID: {small.uuid})\n"
+        f"  MIG 2g.10gb     Device  1: (UUID: {large.uuid})\n"
+    )
+    assert container.smi("--query-gpu=name,mig.mode.current", "--format=csv,noheader", visible=small.uuid)[1] == (
+        "NVIDIA A100-SXM4-40GB MIG 1g.5gb, Enabled\n"
+    )
+
+
+def test_the_dra_drivers_variables_name_devices_too(container: Container) -> None:
+    first, second = (each.uuid for each in container.devices)
+    assert container.smi("-L", visible=second, GPU_DEVICE_1=second, GPU_DEVICE_0=first)[1].count("GPU-") == 2
+    assert container.smi("-L", visible=None, GPU_DEVICE_1=second) == (0, f"GPU 0: NVIDIA A100-SXM4-40GB (UUID: {second})\n")
 
 
 def test_a_container_sees_its_own_devices_only_counted_from_0(container: Container) -> None:
@@ -108,3 +148,50 @@ def test_a_program_that_uses_a_device_is_listed_while_it_lives(container: Contai
     assert f"{os.getpid()}      C   python" in shown
     assert {len(line) for line in shown.splitlines()[1:]} == {91}
     assert container.smi("--query-compute-apps=pid,used_memory", "--format=csv,noheader")[1] == f"{os.getpid()}, 1234 MiB\n"
+
+
+def test_q_tells_everything_or_what_was_asked_for(container: Container) -> None:
+    status, shown = container.smi("-q", "-i", "1")
+    lines = [line.strip() for line in shown.splitlines()]
+    assert status == 0
+    assert lines[1] == "==============NVSMI LOG=============="
+    assert "Attached GPUs                             : 2" in lines
+    assert f"GPU {container.devices[1].bus_id}" in lines
+    assert f"GPU {container.devices[0].bus_id}" not in lines
+    assert {line.partition(":")[0].strip() for line in lines} >= {"Product Name", "GPU UUID", "Utilization", "FB Memory Usage", "Processes"}
+    memory = container.smi("-q", "-d", "MEMORY", "-i", "0")[1].splitlines()[8:]
+    assert [line.split(":")[0].strip() for line in memory if line] == [
+        f"GPU {container.devices[0].bus_id}".split(":")[0],
+        *("FB Memory Usage", "Total", "Reserved", "Used", "Free"),
+    ]
+
+
+def test_the_matrix_shows_the_links_between_cards(container: Container) -> None:
+    status, shown = container.smi("topo", "-m")
+    rows = [line.split("\t") for line in shown.splitlines()[:3]]
+    assert status == 0
+    assert [row[:3] for row in rows] == [["", "GPU0", "GPU1"], ["GPU0", " X ", "NV12"], ["GPU1", "NV12", " X "]]
+    assert "NV#  = Connection traversing a bonded set of # NVLinks" in shown
+    container.describe({"nvidia.com/gpu.product": "Tesla-T4", "nvidia.com/gpu.count": "2"})
+    assert container.smi("topo", "-m")[1].splitlines()[1].split("\t")[:3] == ["GPU0", " X ", "PHB"]
+
+
+def test_dmon_prints_a_line_a_device(container: Container) -> None:
+    status, shown = container.smi("dmon", "-c", "2", "-d", "0.01")
+    lines = shown.splitlines()
+    assert (status, len(lines)) == (0, 6)
+    assert lines[0].split()[:5] == ["#", "gpu", "pwr", "gtemp", "mtemp"]
+    assert [line.split()[:2] for line in lines[2:4]] == [["0", "46"], ["1", "46"]]
+    assert {len(line) for line in lines} == {len(lines[0])}
+
+
+@pytest.mark.parametrize("arguments", [("--colour",), ("topo", "--colour"), ("dmon", "--colour")])
+def test_an_option_that_does_not_exist_is_refused_in_the_tools_words(container: Container, arguments: tuple[str, ...]) -> None:
+    status, shown = container.smi(*arguments)
+    assert status == 1
+    assert shown.startswith("Invalid combination of input arguments. Please run 'nvidia-smi")
+
+
+def test_without_a_device_no_view_has_anything_to_show(container: Container) -> None:
+    for arguments in (("-q",), ("topo", "-m"), ("dmon", "-c", "1"), ("-L",)):
+        assert container.smi(*arguments, visible="") == (6, "No devices were found\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from lab_checks.interview import mock, questions, report
@@ -21,6 +22,18 @@ def test_a_seed_asks_the_same_five_questions_from_five_areas() -> None:
         assert asked == mock.draw(str(seed))
         assert len({each.area for each in asked}) == 5
     assert len({tuple(each.id for each in mock.draw(seed)) for seed in range(50)}) > 30
+
+
+def test_a_question_that_is_added_changes_only_the_seeds_that_ask_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_questions = questions.load()
+    monkeypatch.setattr(questions, "load", lambda: all_questions[:-1])
+    before = {seed: mock.draw(seed) for seed in range(50)}
+    monkeypatch.setattr(questions, "load", lambda: all_questions)
+    after = {seed: mock.draw(seed) for seed in range(50)}
+    changed = [seed for seed in before if before[seed] != after[seed]]
+    assert changed
+    assert all(all_questions[-1] in after[seed] for seed in changed)
+    assert all(sum(a != b for a, b in zip(before[seed], after[seed], strict=True)) == 1 for seed in changed)
 
 
 def test_every_question_is_asked_by_some_seed() -> None:
@@ -48,7 +61,7 @@ def test_the_report_says_what_was_heard_and_what_would_be_asked() -> None:
     assert "3 of 5 answers would do" in written
     assert "1 red flag." in written
     assert "| scheduling |" in written
-    assert '- "first i would restart the pod":' in written
+    assert '- "First I would restart the Pod.":' in written
     assert "No answer." in written
     assert "The interviewer would go on asking:" in written
     assert "## What next" in written

@@ -113,7 +113,7 @@ def test_a_model_answer_with_some_words_changed_is_still_recognised(question: qu
 def test_every_missing_point_is_a_question(question: questions.Question) -> None:
     assert question.area in questions.AREAS
     assert 5 <= len(question.points) <= 16
-    assert 1 <= sum(point.must for point in question.points) <= 5
+    assert 1 <= sum(point.core for point in question.points) <= 5
     for point in question.points:
         assert point.ask.endswith("?")
         assert point.area in questions.AREAS
@@ -158,7 +158,7 @@ def test_a_restart_after_a_look_at_the_evidence_is_no_red_flag() -> None:
 
 def test_the_follow_up_asks_for_what_nobody_leaves_out_first() -> None:
     found = _score("three-probes", "A fixed initialDelaySeconds of ten minutes is the cruder tool, I would rather not have it.")
-    musts = [point.ask for point in found.missing if point.must]
+    musts = [point.ask for point in found.missing if point.core]
     assert found.follow_up == musts[0]
 
 
@@ -166,10 +166,11 @@ def test_an_answer_is_scored_in_a_moment() -> None:
     import time
 
     _score("the-question", GOOD[0][1])
-    began = time.perf_counter()
+    # Of the processor, not of the clock: other work on the machine is not the scorer's.
+    began = time.process_time()
     for _ in range(5):
         _score("the-question", GOOD[0][1])
-    assert (time.perf_counter() - began) / 5 < 0.5
+    assert (time.process_time() - began) / 5 < 0.5
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,9 @@ def test_each_image_says_who_it_runs_as_and_leaves_probes_to_kubernetes(built: t
         config = json.loads(docker("image", "inspect", image.reference))[0]["Config"]
         assert config["Entrypoint"][:2] == ["python3", "-m"]
         assert not config.get("Healthcheck")
-        # The plugin makes its socket in a folder of root's; nothing else needs to be root.
-        assert config["User"] == ("0" if "gpu-device-plugin" in image.reference else "65532:65532")
+        # The plugin and the driver make their sockets in folders of root's; nothing else needs to be root.
+        as_root = any(each in image.reference for each in ("gpu-device-plugin", "gpu-dra-driver"))
+        assert config["User"] == ("0" if as_root else "65532:65532")
 
 
 def test_the_model_server_becomes_ready_summarises_and_ends_on_sigterm(built: tuple[LabImage, ...], containers: list[Container]) -> None:
@@ -90,6 +91,28 @@ def test_the_load_generator_gets_answers_from_the_model_server(built: tuple[LabI
     assert docker("wait", load.id, timeout=60).strip() == "0", load.logs()
     summary = json.loads(load.logs().strip().splitlines()[-1])["summary"]
     assert (summary["ok"], summary["models"]) == (20, {"v1": 20})
+
+
+def test_the_metrics_scraper_answers_for_the_model_server(built: tuple[LabImage, ...], containers: list[Container], tmp_path: Path) -> None:
+    port, own = free_port(), free_port()
+    server = Container(*HARDENED, f"--env=PORT={port}", SERVER)
+    containers.append(server)
+    job = {"job_name": "api", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
+    config = tmp_path / "prometheus.yml"
+    config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}))
+    config.chmod(0o644)
+    scraper = Container(
+        *HARDENED, "--memory=256m", f"--volume={config}:/config/prometheus.yml:ro", "registry.example.com/metrics-scraper:v1",
+        "--config.file=/config/prometheus.yml", f"--web.listen-address=127.0.0.1:{own}",
+    )  # fmt: skip
+    containers.append(scraper)
+    until_ready(server, port)
+    deadline = time.monotonic() + 60
+    while '"1"]' not in (said := ask(own, "/api/v1/query?query=model_ready")[1]):
+        assert scraper.running(), scraper.logs()
+        assert time.monotonic() < deadline, f"{said}\n{scraper.logs()}"
+        time.sleep(0.1)
+    assert scraper.stop() == 0
 
 
 def ai_lab(*arguments: str) -> str:

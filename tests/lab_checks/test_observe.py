@@ -145,3 +145,22 @@ def test_a_container_that_read_the_old_configuration_is_not_blamed_for_it() -> N
     fixed = datetime.fromisoformat("2026-11-26T10:05:00+00:00").timestamp()
     assert observe.restarted_by_itself(restarted("Error", 1, "2026-11-26T10:04:59Z"), "server", fixed) > 0
     assert observe.restarted_by_itself(restarted("Error", 1, "2026-11-26T10:05:01Z"), "server", fixed) == 0
+
+
+def test_a_container_that_waits_for_its_next_start_is_still_to_read_the_new_configuration() -> None:
+    fixed = datetime.fromisoformat("2026-11-26T10:05:00+00:00").timestamp()
+    assert observe.will_read_it_anew(restarted("Error", 1, "2026-11-26T10:04:59Z", running=False), "server", fixed)
+    assert not observe.will_read_it_anew(restarted("Error", 1, "2026-11-26T10:05:01Z", running=False), "server", fixed)
+    assert not observe.will_read_it_anew(restarted("Error", 1, "2026-11-26T10:04:59Z"), "server", fixed)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "<none>"), ({}, "<none>"), ([], "<none>"), (True, "true"), (2.0, "2"), (Decimal("2.0"), "2"), (0.5, "0.5"), (0, "0"), ("1Gi", "1Gi"),
+        ({"app": "api", "tier": "x"}, "app=api,tier=x"), (["a", "b"], "a,b"), ([{"key": "k", "on": True}], '[{"key":"k","on":true}]'),
+        ({"httpGet": {"path": "/ready"}}, '{"httpGet":{"path":"/ready"}}'),
+    ],
+)  # fmt: skip
+def test_a_value_is_shown_as_kubectl_prints_it(value: object, text: str) -> None:
+    assert observe.shown(value) == text

@@ -14,7 +14,6 @@ from lab_checks.engine import baseline, rollout
 from lab_checks.engine import setup as lesson
 from lab_checks.engine.api import Api
 from lab_checks.engine.context import NAMESPACE
-from lab_checks.engine.progress import Progress
 from tests.lab_checks.guards.world import Lists, deployment, node, pod_of
 
 NAME = "nvidia-device-plugin-daemonset"
@@ -102,13 +101,8 @@ class Replacing(Lists):
     def log(self, pod: Object) -> str:
         return self._now()[2]
 
-    def cluster_id(self) -> str:
-        return "cluster"
 
-
-def test_a_start_waits_while_allocatable_looks_right_and_the_old_plugin_is_still_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_start_waits_while_allocatable_looks_right_and_the_old_plugin_is_still_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lesson.time, "sleep", lambda seconds: None)
     told = registered({})
     world = Replacing(
@@ -119,16 +113,16 @@ def test_a_start_waits_while_allocatable_looks_right_and_the_old_plugin_is_still
         (daemonset(), BOTH, told),
     )
     heard: list[str] = []
-    lesson._restore_plugin(cast(Api, world), Progress(tmp_path), heard.append)
+    lesson._restore_plugin(cast(Api, world), {}, heard.append)
     assert world.looks == 5
     assert heard == ["waiting for the GPU plugin's rollout"]
 
 
-def test_a_rollout_that_never_ends_is_told_with_where_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rollout_that_never_ends_is_told_with_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lesson, "_WAIT", 0.0)
     world = Replacing((daemonset(), [*BOTH, plugin("t4", name="old", going=True)], registered({})))
     with pytest.raises(lesson.LessonError, match="old is still terminating; look at: kubectl -n kube-system get pods"):
-        lesson._restore_plugin(cast(Api, world), Progress(tmp_path), lambda line: None)
+        lesson._restore_plugin(cast(Api, world), {}, lambda line: None)
 
 
 def failed(pod: Object, reason: str) -> Object:
@@ -149,7 +143,7 @@ def test_a_baseline_holds_no_pod_that_was_refused_or_is_going() -> None:
     ended["status"] = {"phase": "Failed"}
     pods = [kept, going, ended, *(failed(kept, reason) for reason in ("UnexpectedAdmissionError", "Evicted", "OutOfnvidia.com/gpu"))]
     taken = baseline.take(cast(Api, Lists(nodes=NODES, deployments=[api], pods=pods)), [NAMESPACE])
-    assert set(taken["namespaces"][NAMESPACE]["pods"]) == {kept["metadata"]["name"], "ended"}
+    assert set(taken["pods"][NAMESPACE]) == {kept["metadata"]["name"], "ended"}
 
 
 def test_refused_pods_are_removed_and_those_that_go_are_awaited_before_the_baseline(monkeypatch: pytest.MonkeyPatch) -> None:

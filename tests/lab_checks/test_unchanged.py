@@ -15,6 +15,7 @@ from lab_checks.judging import unchanged
 from lab_checks.judging.diff import changed_paths
 
 NAMESPACE = "ai-platform"
+TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 ENV = "spec.template.spec.containers[server].env"
 API: Object = {
     "metadata": {"name": "api", "namespace": NAMESPACE, "uid": "1", "labels": {"app": "api"}},
@@ -65,6 +66,7 @@ def cluster(**kinds: list[Object]) -> Snapshot:
         ("server['env'].reverse()", []),
         ("server['image'] = 'server:v2'", ["spec.template.spec.containers[server].image"]),
         ("server['ports'][0]['hostPort'] = 80", ["spec.template.spec.containers[server].ports[8080].hostPort"]),
+        ("server['resources']['limits']['memory'] = '65536Ki'", []),
         ("server['resources']['limits']['memory'] = '1Gi'", ["spec.template.spec.containers[server].resources.limits[memory]"]),
         ("pod['nodeSelector'] = {}", []),
         ("pod['volumes'] = [{'name': 'v', 'hostPath': {'path': '/'}}]", ["spec.template.spec.volumes[v].name", "spec.template.spec.volumes[v].hostPath.path"]),
@@ -120,18 +122,43 @@ def said(before: Snapshot, now: Snapshot) -> str:
         ("pod['serviceAccountName'] = 'god'", "runs under another service account"),
         ("pod['priorityClassName'] = 'system-node-critical'", "has another priority"),
         ("pod['nodeName'] = 'n'", "names its node"),
-        ("pod['hostNetwork'] = True", "sets spec.template.spec.hostNetwork"),
+        ("pod['hostNetwork'] = True", "sets hostNetwork: spec.template.spec.hostNetwork is true"),
         ("server['readinessProbe']['failureThreshold'] = 100000", "a probe of deployment api changed"),
         ("spec['minReadySeconds'] = 3600", "rolls out in another way"),
-        ("spec['paused'] = True", "deployment api is spec.paused"),
+        ("spec['paused'] = True", "deployment api is paused: spec.paused is true"),
         ("server['env'][0]['value'] = '9'", "no longer runs what it ran"),
+        (
+            "pod['containers'].append({'name': 'proxy', 'image': 'proxy:v1', 'env': [{'name': 'A', 'value': '1'}]})",
+            "has other containers than it had: spec.template.spec.containers[proxy]",
+        ),
+        (
+            "pod['initContainers'] = [{'name': 'waits', 'image': 'busybox'}]",
+            "has other containers than it had: spec.template.spec.initContainers",
+        ),
+        ("server['lifecycle'] = {'preStop': {'sleep': {'seconds': 9}}}", "starts or ends in another way"),
         ("spec['replicas'] = 5", "was scaled: spec.replicas is 5, was 1"),
         ("pod['topologySpreadConstraints'] = [{'topologyKey': 'z', 'whenUnsatisfiable': 'DoNotSchedule'}]", "selects other nodes"),
+        ("spec['suspend'] = True", "deployment api is suspended"),
         ("metadata['uid'] = '2'", "was deleted and created again"),
     ],
 )
 def test_each_harmful_change_has_words_of_its_own(edit: str, words: str) -> None:
     assert words in said(cluster(deployments=[API]), cluster(deployments=[edited(edit)]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "taints", "words"),
+    [
+        ({"nvidia.com/gpu.count": "4"}, [TAINT], "the label nvidia.com/gpu.count of n changed: it is 4, was 2"),
+        ({"nvidia.com/gpu.count": "2"}, [], "the taints of n changed: nvidia.com/gpu:NoSchedule was removed"),
+        ({"nvidia.com/gpu.count": "2"}, [TAINT, {**TAINT, "key": "mine"}], "the taints of n changed: mine:NoSchedule was added"),
+    ],
+)
+def test_a_change_of_a_node_is_told_by_its_label_or_taint(labels: Object, taints: list[Object], words: str) -> None:
+    def node(labels: Object, taints: list[Object]) -> Snapshot:
+        return cluster(nodes=[{"metadata": {"name": "n", "uid": "n", "labels": labels}, "spec": {"taints": taints}}])
+
+    assert words in said(node({"nvidia.com/gpu.count": "2"}, [TAINT]), node(labels, taints))
 
 
 def named(name: str, namespace: str | None = NAMESPACE, **rest: Any) -> Object:
@@ -164,6 +191,9 @@ def test_what_a_controller_makes_is_no_difference() -> None:
     assert _is_derived("pods", owned)
     assert _is_derived("configmaps", named("kube-root-ca.crt"))
     assert not _is_derived("endpointslices", named("hand"))
+    going = named("hog")
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert _is_derived("pods", going)
 
 
 def deed(resource: str, name: str, verb: str = "patch", namespace: str = "", body: Object | None = None) -> Deeds:

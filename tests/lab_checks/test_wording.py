@@ -57,6 +57,12 @@ def test_what_was_seen_on_the_cluster_is_not_reworded() -> None:
     assert shown.next == 'lab.reset("moved-in")'
 
 
+def test_a_query_is_named_by_its_promql_in_a_terminal() -> None:
+    asked = "lab.query('sum(rate(model_requests_total[1m]))'), then lab.plot('up', minutes=5)"
+    assert wording.in_terminal(asked, LAB) == "the PromQL query sum(rate(model_requests_total[1m])), then the PromQL query up"
+    assert wording.in_terminal("lab.query(…) for each of them", LAB) == "a PromQL query for each of them"
+
+
 def test_no_goal_and_no_hint_names_a_call_in_a_terminal() -> None:
     for lab in course.load().labs:
         for exercise in lab.exercises:

@@ -62,6 +62,12 @@ def test_an_exercise_that_takes_the_plugin_away_is_refused(guest: Session) -> No
     assert versions(guest) == before
 
 
+def test_an_exercise_that_creates_what_the_whole_cluster_shares_is_refused(guest: Session) -> None:
+    with pytest.raises(LessonError, match="creates a ValidatingAdmissionPolicy, which the whole cluster shares"):
+        guest.start(course.load().lab("07-guardrails").exercise("refused"))
+    assert guest.api.list("validatingadmissionpolicies") == []
+
+
 def test_a_namespace_of_that_name_that_is_somebody_elses_is_not_emptied(guest: Session) -> None:
     kubeconfig = guest.learner
     shell(f"kubectl label namespace ai-platform {LABEL}-", kubeconfig)

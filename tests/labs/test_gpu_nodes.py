@@ -10,8 +10,7 @@ from lab_checks.engine.api import shell
 from lab_checks.engine.course import Exercise
 from lab_checks.engine.observe import NodeFacts
 from lab_checks.engine.session import Session
-from lab_checks.engine.verdict import Stop
-from lab_checks.labs.gpu_nodes import facts, guards, repair
+from lab_checks.labs.gpu_nodes import checks, facts, repair
 
 LAB = course.load().lab("01-gpu-nodes")
 
@@ -55,6 +54,8 @@ def test_the_same_words_of_the_scheduler_have_different_causes(node: NodeFacts, 
         ("must be an integer\nmust be equal to nvidia.com/gpu limit of 2", ["half", "unequal"]),
         ("GPUs are whole", []),
         ("half", []),
+        ("must be equal to nvidia.com/gpu limit of 1", []),
+        ("because requests: Invalid value: 1: must be equal to nvidia.com/gpu limit of 2", []),
         ("", []),
     ],
 )
@@ -85,6 +86,14 @@ LOG = "[gpu-device-plugin] Starting device plugin\n[gpu-device-plugin] No device
         ("held-by-others", HELD, "nvidia.com/gpu", False),
         ("held-by-others", HELD, "allocated resources", False),
         ("held-by-others", HELD, "nvidia.com/gpu 1 1", False),
+        ("held-by-others", HELD, "I looked: allocated resources nvidia.com/gpu 2 2, so all are gone", False),
+        (
+            "plugin-finds-none",
+            NONE,
+            "[pod/nvidia-device-plugin-daemonset-x2x4z/ctr] [gpu-device-plugin] No devices found. Waiting indefinitely.",
+            True,
+        ),
+        ("plugin-finds-none", NONE, "my guess: [gpu-device-plugin] No devices found. Waiting indefinitely.", False),
         ("plugin-finds-none", NONE, "No devices found", True),
         ("plugin-finds-none", NONE, "[gpu-device-plugin]", False),
         ("plugin-finds-none", NONE, "[gpu-device-plugin] Starting device plugin", False),
@@ -92,14 +101,7 @@ LOG = "[gpu-device-plugin] Starting device plugin\n[gpu-device-plugin] No device
     ],
 )
 def test_a_quote_shows_the_cause_and_not_only_its_subject(why: str, node: NodeFacts, quote: str, shows: bool) -> None:
-    assert facts.quoted(quote, facts.telling(why, node, LOG), facts.core(why, node)) is shows
-
-
-@pytest.mark.parametrize(
-    ("written", "number"), [(79, 79), ("79", 79), ("Xid=79", 79), ("xid 79", 79), ("79 or 48", None), ("two", None), (None, None)]
-)
-def test_a_number_is_read_as_it_is_written(written: object, number: int | None) -> None:
-    assert guards._number(written) == number
+    assert facts.shows(quote, facts.evidence_lines(why, node, LOG)) is shows
 
 
 @pytest.mark.parametrize(
@@ -111,10 +113,8 @@ def test_a_number_is_read_as_it_is_written(written: object, number: int | None) 
     ],
 )
 def test_a_wrong_quote_is_told_where_it_belongs(wish: str, quote: str, says: str) -> None:
-    with pytest.raises(Stop) as told:
-        guards.refusal_quoted(wish, quote, REFUSALS)
-    assert says in told.value.verdict.headline
-    assert guards.refusal_quoted("half", "must be an integer", REFUSALS)
+    assert says in checks._refusal(wish, REFUSALS).wrong(quote)
+    assert checks._refusal("half", REFUSALS).wrong("must be an integer") == ""
 
 
 def node(*, sick: bool, cordoned: bool) -> Object:

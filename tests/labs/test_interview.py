@@ -88,7 +88,7 @@ def test_the_first_hint_is_the_follow_up_to_what_was_said(session: Session) -> N
     assert session.hint(exercise)[0] == exercise.hints[0]
     session.start(exercise)
     session.answer(exercise, answer="I would ask whether it needs a GPU or whether a CPU is enough for it.")
-    assert session.hint(exercise)[0] in [point.ask for point in questions.find("the-question").points if point.must]
+    assert session.hint(exercise)[0] in [point.ask for point in questions.find("the-question").points if point.core]
 
 
 def test_the_model_answer_comes_after_an_own_try(lab: LabNotebook, capsys: pytest.CaptureFixture[str]) -> None:

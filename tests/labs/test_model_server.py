@@ -12,18 +12,21 @@ import pytest
 import yaml
 
 from kubeobjects import Object
-from lab_checks.engine import paths
+from lab_checks.engine import course, manifests, paths
 from lab_checks.engine.observe import amount
 from lab_checks.engine.verdict import Outcome, Stop
 from lab_checks.face import pictures
-from lab_checks.labs.model_server import guards, inside, live, past, view
+from lab_checks.labs.model_server import inside, live, past, view, written
+from tests.lab_checks.guards.world import Lists, node
 
 GPU = "nvidia.com/gpu"
+LAB = course.load().lab("02-model-server")
+NODES = [node("cpu"), node("a100", "A100", 2), node("t4", "Tesla-T4", 1)]
 MANIFESTS = paths.root() / "manifests" / "02-model-server"
 
 
 def deployment(exercise: str = "without-the-gpu") -> Object:
-    found: Object = next(yaml.safe_load_all((MANIFESTS / exercise / "ai-log-summary-api.yaml").read_text()))
+    found: Object = next(each for each in manifests.objects(MANIFESTS / exercise) if each["kind"] == "Deployment")
     return found
 
 
@@ -33,22 +36,47 @@ def container(of: Object) -> Object:
 
 
 def context(**more: Any) -> Any:
-    return SimpleNamespace(namespace="ai-platform", exercise=SimpleNamespace(id="open-inside", key="02-model-server/open-inside"), **more)
+    return SimpleNamespace(namespace="ai-platform", exercise=LAB.exercise("open-inside"), **more)
 
 
-def written(of: Object) -> None:
-    """All guards on what the learner writes that need no cluster."""
-    guards.shape(of)
-    guards.closed(of)
-    guards.one_replica(of)
-    guards.resources(of)
-    guards.one_gpu(of)
-    guards.readiness(context(), of)
+def judge_written(of: Object, configmaps: Object | None = None) -> None:
+    """All that is judged of a Deployment without looking at its Pods."""
+    api = Lists(nodes=NODES, deployments=[of])
+    maps = {name: {"data": data} for name, data in (configmaps or {}).items()}
+    written.sound(context(nodes=NODES, api=api, baseline={"nodes": {}}, get=lambda _kind, name: maps.get(name)), of)
 
 
 @pytest.mark.parametrize("exercise", ["open-inside", "without-the-gpu", "without-readiness", "one-gpu-left"])
-def test_what_the_course_lays_passes_its_own_guards(exercise: str) -> None:
-    written(deployment(exercise))
+def test_what_the_course_creates_passes_its_own_guards(exercise: str) -> None:
+    judge_written(deployment(exercise))
+
+
+RIGHT: dict[str, Callable[[Object], Any]] = {
+    "a query and a header": lambda of: container(of)["readinessProbe"].update(
+        httpGet={"path": "/ready?x=1", "port": 8080, "httpHeaders": [{"name": "User-Agent", "value": "k"}]}
+    ),
+    "the port out of a ConfigMap": lambda of: container(of)["env"].append(_from("PORT", "good", "port")),
+    "all variables of a ConfigMap": lambda of: container(of).update(envFrom=[{"configMapRef": {"name": "good"}}]),
+    "a patient startup probe": lambda of: container(of).update(
+        startupProbe={"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 1, "failureThreshold": 60}
+    ),
+    "a liveness probe": lambda of: container(of).update(livenessProbe={"httpGet": {"path": "/healthz", "port": 8080}}),
+    "a chosen card": lambda of: of["spec"]["template"]["spec"].update(nodeSelector={"nvidia.com/gpu.product": "Tesla-T4"}),
+    "a volume for its temporary files": lambda of: container(of).update(volumeMounts=[{"name": "x", "mountPath": "/tmp"}]),
+    "a minute to end": lambda of: of["spec"]["template"]["spec"].update(terminationGracePeriodSeconds=60),
+}
+MAPS = {"good": {"port": "8080", "PORT": "8080", "GREETING": "x"}, "bad": {"port": "9090", "READY_LIES": "true"}}
+
+
+def _from(name: str, configmap: str, key: str) -> Object:
+    return {"name": name, "valueFrom": {"configMapKeyRef": {"name": configmap, "key": key}}}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_another_right_deployment_passes(name: str) -> None:
+    found = copy.deepcopy(deployment())
+    RIGHT[name](found)
+    judge_written(found, MAPS)
 
 
 def _env(name: str, value: str) -> Callable[[Object], Any]:
@@ -69,9 +97,26 @@ def _limits(**keys: Any) -> Callable[[Object], Any]:
 
 WRONG: dict[str, tuple[Callable[[Object], Any], str]] = {
     "a digest of somewhere else": (lambda of: container(of).update(image="example.com/api:v1"), "another image"),
-    "no tag": (lambda of: container(of).update(image=guards.IMAGE), "names no version"),
+    "no tag": (lambda of: container(of).update(image=written.IMAGE), "names no version"),
     "another program": (lambda of: container(of).update(command=["sleep", "infinity"]), "own server as it is"),
-    "settings from elsewhere": (lambda of: container(of).update(envFrom=[{"configMapRef": {"name": "x"}}]), "own server as it is"),
+    "all variables of a ConfigMap that lies": (lambda of: container(of).update(envFrom=[{"configMapRef": {"name": "bad"}}]), "READY_LIES"),
+    "another port out of a ConfigMap": (lambda of: container(of)["env"].append(_from("PORT", "bad", "port")), "PORT makes the server"),
+    "something run at the start": (lambda of: container(of).update(lifecycle={"postStart": {"exec": {"command": ["true"]}}}), "own server as it is"),
+    "an hour to end": (_spec(terminationGracePeriodSeconds=3600), "far too long to end"),
+    "an hour until it counts": (lambda of: of["spec"].update(minReadySeconds=3600), "available far too late"),
+    "a liveness probe that asks nobody": (
+        lambda of: container(of).update(livenessProbe={"httpGet": {"path": "/nope", "port": 9999}, "initialDelaySeconds": 600}),
+        "livenessProbe asks where nobody",
+    ),
+    "a startup probe that never gives up": (
+        lambda of: container(of).update(startupProbe={"httpGet": {"path": "/ready", "port": 8080}, "failureThreshold": 9999}),
+        "startupProbe gives up far too late",
+    ),
+    "a long timeout": (_probe(timeoutSeconds=3600), "gives up far too late"),
+    "another account": (_spec(serviceAccountName="admin"), "sets serviceAccountName"),
+    "a taint that no node has": (_spec(tolerations=[{"key": GPU, "operator": "Exists"}, {"key": "mine", "operator": "Exists"}]), "tolerates mine"),
+    "no toleration": (_spec(tolerations=[]), "does not tolerate the taint"),
+    "a command that asks": (_probe(httpGet=None, exec={"command": ["curl", "localhost:8080/ready"]}), "runs a command, and httpGet is asked for"),
     "a lie": (_env("READY_LIES", "true"), "READY_LIES"),
     "every request fails": (_env("ERROR_RATE", "1"), "ERROR_RATE"),
     "a device for free": (_env("NVIDIA_VISIBLE_DEVICES", "all"), "NVIDIA_VISIBLE_DEVICES"),
@@ -85,7 +130,7 @@ WRONG: dict[str, tuple[Callable[[Object], Any], str]] = {
     "a folder of the node": (_spec(volumes=[{"name": "x", "hostPath": {"path": "/"}}]), "folder of the node"),
     "a port of the node": (lambda of: container(of)["ports"][0].update(hostPort=8080), "port of its node"),
     "a node by name": (_spec(nodeName="ai-lab-worker2"), "names its node"),
-    "a node by its host name": (_spec(nodeSelector={"kubernetes.io/hostname": "ai-lab-worker2"}), "tied to one node"),
+    "a node by its host name": (_spec(nodeSelector={"kubernetes.io/hostname": "a100"}), "tied to a100 by its name"),
     "another scheduler": (_spec(schedulerName="mine"), "sets schedulerName"),
     "a priority": (_spec(priorityClassName="system-cluster-critical"), "sets priorityClassName"),
     "a gate": (_spec(readinessGates=[{"conditionType": "x"}]), "sets readinessGates"),
@@ -111,7 +156,7 @@ def test_a_wrong_deployment_fails_with_words_of_its_own(name: str) -> None:
     found = copy.deepcopy(deployment())
     change(found)
     with pytest.raises(Stop) as stop:
-        written(found)
+        judge_written(found, MAPS)
     assert stop.value.verdict.outcome is Outcome.FAILED
     assert re.search(words, stop.value.verdict.headline)
     assert stop.value.verdict.next
@@ -171,18 +216,6 @@ def test_a_strategy_lets_the_old_pod_go_first_or_not(strategy: Object, replicas:
     assert live.lets_go_first({"spec": {"strategy": strategy, "replicas": replicas}}) is first
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"), [(5, 5.0), ("5", 5.0), (" 134 MiB ", 134.0), ("134Mi", 134.0), (True, None), ("many", None), ("", None)]
-)
-def test_numbers_are_read_as_people_write_them(given: object, expected: float | None) -> None:
-    ctx = context(answers={"n": given}, need=lambda *_: {"kind": "Deployment", "metadata": {"name": "ai-log-summary-api"}})
-    if expected is None:
-        with pytest.raises(Stop, match="answer n is not"):
-            past.number(ctx, "n")
-    else:
-        assert past.number(ctx, "n") == expected
-
-
 def test_events_of_an_earlier_start_do_not_count() -> None:
     def event(at: str, node: str) -> Object:
         message = f"Successfully assigned ai-platform/api-1-x to {node}"
@@ -190,6 +223,25 @@ def test_events_of_an_earlier_start_do_not_count() -> None:
 
     ctx = context(events=[event("2026-01-01T10:00:00Z", "old"), event("2026-01-01T11:00:01Z", "new")])
     assert past.landed(ctx, [{"metadata": {"name": "api-1", "creationTimestamp": "2026-01-01T11:00:00Z"}}]) == {"new"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "ready", "over"),
+    [
+        (["Scaled up replica set api-2 from 0 to 1", "Scaled down replica set api-2 from 1 to 0"], "api-1", False),
+        (["Scaled up replica set api-2 from 0 to 1", "Scaled down replica set api-1 from 1 to 0"], "api-1", True),
+        (["Scaled up replica set api-2 from 0 to 1"], "api-2", True),
+        ([], "api-1", False),
+    ],
+)
+def test_a_revision_took_over_when_the_one_before_was_scaled_away(messages: list[str], ready: str, over: bool) -> None:
+    events = [
+        {"reason": "ScalingReplicaSet", "message": each, "lastTimestamp": "2026-01-01T10:00:05Z", "involvedObject": {"name": "api"}}
+        for each in messages
+    ]
+    pod = {"metadata": {"ownerReferences": [{"name": ready}]}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    tried = [{"metadata": {"name": "api-2", "creationTimestamp": "2026-01-01T10:00:00Z"}}]
+    assert past.was_rolled_out(context(events=events, pods_of=lambda _deployment: [pod]), {}, tried) is over
 
 
 INCIDENT = "10:00:01 gateway: 503 no healthy upstream\n10:00:02 INFO started\n"
@@ -210,6 +262,7 @@ def test_a_summary_is_held_against_the_incident_and_the_servers_own_count() -> N
     for form in (
         SUMMARY,
         f'"{SUMMARY}"',
+        f"Summary: {SUMMARY}",
         {"summary": SUMMARY},
         '{"summary": ' + yaml.dump(SUMMARY, default_style='"', width=9999).strip() + "}",
     ):
@@ -217,10 +270,14 @@ def test_a_summary_is_held_against_the_incident_and_the_servers_own_count() -> N
     assert "no summary has been handed in" in judge("", asked)
     assert "not the summary" in judge(SUMMARY.replace("2 log", "3 log"), asked)
     assert "not the summary" in judge(SUMMARY.replace("gateway", "checkout"), asked)
+    assert "not the summary" in judge(SUMMARY.replace("(1 line)", "(2 lines)"), asked)
+    assert "not the summary" in judge(
+        "2 log lines between 10:00:01 and 10:00:02. All of it is routine: nothing here asks for action.", asked
+    )
     assert "has not summarised" in judge(SUMMARY, live.Said(40, "cuda:0", 0))
     assert "has not summarised" in judge(SUMMARY, live.Said(40, "cuda:0", 1, {"network": 1}))
 
 
 def test_bounds_leave_room_for_what_the_server_really_uses() -> None:
-    assert amount("64Mi") < guards.MOST_REQUEST < guards.MOST_LIMIT
-    assert 1 < guards.HEADROOM < guards.MOST_HEADROOM
+    assert amount("64Mi") < written.MOST_REQUEST < written.MOST_LIMIT
+    assert 1 < live.HEADROOM < live.MOST_HEADROOM

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 
 from kubeobjects import Object
-from lab_checks.engine.verdict import Stop
+from lab_checks.engine import course
 from lab_checks.face import pictures
 from lab_checks.labs.oom import causes as oom_causes
-from lab_checks.labs.oom import guards as oom_guards
 from lab_checks.labs.oom import sizes as oom_sizes
 from lab_checks.labs.oom import view as oom_view
 
@@ -34,24 +30,21 @@ def test_memory_is_read_in_mib_and_only_answered_requests_count() -> None:
     [(0, "no memory limit"), (100, "hardly any room"), (160, "hardly any room"), (170, ""), (450, ""), (2048, "many times")],
 )
 def test_a_limit_leaves_room_above_the_peak_and_still_stops_something(limit: float, words: str) -> None:
-    problem = oom_sizes.limit_problem(limit, peak=150)[0]
-    assert (words in problem) if words else not problem
+    said = oom_sizes.problem("limits", limit, peak=150)[0]
+    assert (words in said) if words else not said
 
 
 @pytest.mark.parametrize(("request_mib", "words"), [(0, "less memory"), (100, "less memory"), (120, ""), (300, ""), (768, "far more")])
 def test_a_request_follows_from_the_peak_and_not_from_the_moment(request_mib: float, words: str) -> None:
-    problem = oom_sizes.request_problem(request_mib, peak=150)[0]
-    assert (words in problem) if words else not problem
+    said = oom_sizes.problem("requests", request_mib, peak=150)[0]
+    assert (words in said) if words else not said
 
 
-@pytest.mark.parametrize("given", [150, "150", "150 MiB", "155Mi", 140.5])
-def test_a_measured_number_may_be_written_in_several_ways(given: object) -> None:
-    assert oom_sizes.agrees(given, 150)
-
-
-@pytest.mark.parametrize("given", [0, 75, 300, "a lot", "", None, "150 GiB", -150])
-def test_a_number_that_nobody_measured_is_refused(given: object) -> None:
-    assert not oom_sizes.agrees(given, 150)
+@pytest.mark.parametrize(
+    ("given", "holds"), [(150, True), (155, True), (140.5, True), (0, False), (75, False), (300, False), (-150, False)]
+)
+def test_a_number_that_nobody_measured_is_refused(given: float, holds: bool) -> None:
+    assert oom_sizes.agrees(given, 150) is holds
 
 
 def pod(reason: str, code: int) -> Object:
@@ -68,6 +61,10 @@ def scene(reason: str, code: int, log: str = "", *events: str) -> oom_causes.Sce
     return oom_causes.Scene([pod(reason, code)], log, list(events))
 
 
+def holding(now: oom_causes.Scene) -> list[str]:
+    return [name for name, rule in oom_causes.ENGINE.rules.items() if rule(now).holds]
+
+
 CUDA = "model failed to load: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 24.00 GiB."
 
 
@@ -81,23 +78,43 @@ CUDA = "model failed to load: torch.OutOfMemoryError: CUDA out of memory. Tried 
     ],
 )
 def test_the_way_a_container_ended_tells_the_memories_apart(now: oom_causes.Scene, cause: str) -> None:
-    assert list(oom_causes.causes(now)) == [cause]
+    assert holding(now) == [cause]
 
 
 def test_137_alone_is_not_said_to_be_memory_where_the_reason_is_another() -> None:
-    assert "memory-limit" not in oom_causes.causes(scene("Error", 137))
+    assert holding(scene("Error", 137)) == ["program-error"]
 
 
-def test_a_second_workload_behind_the_service_is_seen() -> None:
-    own = {"metadata": {"name": "api-1", "labels": {"app": "api"}, "ownerReferences": [{"uid": "rs"}]}}
-    other = {"kind": "Pod", "metadata": {"name": "beside", "labels": {"app": "api"}, "ownerReferences": [{"uid": "x"}]}}
-    sets = [{"metadata": {"uid": "rs", "ownerReferences": [{"uid": "d"}]}}]
-    ctx: Any = SimpleNamespace(namespace="ai-platform", api=SimpleNamespace(list=lambda *_: sets), pods=[own])
-    deployment, service = {"metadata": {"uid": "d"}}, {"spec": {"selector": {"app": "api"}}}
-    oom_guards.alone_behind(ctx, deployment, service)
-    ctx.pods = [own, other]
-    with pytest.raises(Stop, match="another workload answers"):
-        oom_guards.alone_behind(ctx, deployment, service)
+def test_a_pod_that_was_put_off_its_node_and_one_that_runs_are_told_apart() -> None:
+    gone = {
+        "kind": "Pod",
+        "metadata": {"name": "api-1"},
+        "status": {"reason": "Evicted", "message": "The node was low on resource: memory."},
+    }
+    assert holding(oom_causes.Scene([gone], "", [])) == ["evicted"]
+    assert holding(oom_causes.Scene([], "", [])) == []
+
+
+def test_every_cause_has_a_rule_and_what_shows_it() -> None:
+    assert list(oom_causes.ENGINE.rules) == [each.id for each in course.load().lab("05-oom").causes]
+
+
+@pytest.mark.parametrize(
+    ("container", "pod_wide", "limit", "request_mib"),
+    [
+        ({"requests": {"memory": "64Mi"}, "limits": {"memory": "128Mi"}}, {}, 128, 64),
+        ({"limits": {"memory": "128Mi"}}, {}, 128, 128),
+        ({}, {"requests": {"memory": "64Mi"}, "limits": {"memory": "256Mi"}}, 256, 64),
+        ({"limits": {"memory": "128Mi"}}, {"limits": {"memory": "1Gi"}}, 128, 128),
+        ({}, {}, 0, 0),
+    ],
+)
+def test_what_is_said_for_the_whole_pod_sizes_a_container_that_says_nothing(
+    container: Object, pod_wide: Object, limit: float, request_mib: float
+) -> None:
+    spec = {"containers": [{"name": "model-server", "resources": container}], "resources": pod_wide}
+    assert oom_sizes.size(spec, "model-server", "limits") == limit
+    assert oom_sizes.size(spec, "model-server", "requests") == request_mib
 
 
 def test_the_way_to_the_limit_is_drawn_and_told_in_words() -> None:

@@ -19,11 +19,10 @@ from typing import Any
 
 import orjson
 
-from clusters.embedded import meta
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import Resource
-from kubeobjects import Object
+from kubeobjects import Object, meta
 
 log = logging.getLogger(__name__)
 

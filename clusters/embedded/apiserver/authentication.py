@@ -6,13 +6,15 @@ TLS has checked a certificate against the cluster's CA before it comes here.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.errors import ApiError
-from clusters.embedded.pki import ISSUER, TokenIssuer
+from clusters.embedded.pki import ISSUER, SECRET_CLAIM, SECRET_ISSUER, TokenIssuer
 from clusters.embedded.store import Store
+from kubeobjects import meta
 
 UNAUTHENTICATED = "system:unauthenticated"
 AUTHENTICATED = "system:authenticated"
@@ -67,6 +69,8 @@ class Authenticator:
         claims = self._tokens.verify(token)
         if claims is None:
             raise unauthorized()
+        if claims.get("iss") == SECRET_ISSUER:
+            return self._of_secret(claims, token), [each for each in API_AUDIENCES if each in audiences]
         meant_for = claims.get("aud") or []
         shared = [each for each in meant_for if each in audiences]
         if not shared:
@@ -88,6 +92,17 @@ class Authenticator:
             extra["authentication.kubernetes.io/node-name"] = (own["node"]["name"],)
         name = f"{_ACCOUNT}{namespace}:{account['name']}"
         return User(name, (*account_groups(namespace), AUTHENTICATED), account["uid"], extra)
+
+    def _of_secret(self, claims: Mapping[str, Any], token: str) -> User:
+        """The account of a token out of a Secret, which must still hold it (pkg/serviceaccount/legacy.go)."""
+        namespace, account = claims[f"{SECRET_CLAIM}namespace"], claims[f"{SECRET_CLAIM}service-account.name"]
+        held = self._store.get("secrets", claims[f"{SECRET_CLAIM}secret.name"], namespace)
+        if held is None or meta.is_deleting(held) or (held.get("data") or {}).get("token") != b64encode(token.encode()).decode():
+            raise unauthorized("service account token has been invalidated")
+        stored = self._store.get("serviceaccounts", account, namespace)
+        if stored is None or stored["metadata"]["uid"] != claims[f"{SECRET_CLAIM}service-account.uid"]:
+            raise unauthorized("service account token has been invalidated")
+        return User(f"{_ACCOUNT}{namespace}:{account}", (*account_groups(namespace), AUTHENTICATED), stored["metadata"]["uid"])
 
     def _check_bound(self, own: Mapping[str, Any], namespace: str) -> None:
         """Raises Unauthorized where the object that the token is bound to has gone. A Pod's node is only told, not bound to."""

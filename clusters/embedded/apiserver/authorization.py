@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from clusters.embedded.apiserver import node_authorizer
+from clusters.embedded.apiserver.attributes import Attributes
+from clusters.embedded.apiserver.authentication import AUTHENTICATED, account_groups
 from clusters.embedded.apiserver.node_authorizer import NodeAuthorizer
-from clusters.embedded.apiserver.request import RequestInfo, User
+from clusters.embedded.apiserver.node_identity import node_of
+from clusters.embedded.apiserver.request import User
 from clusters.embedded.errors import ApiError, qualified
 from clusters.embedded.store import Store
 from kubeobjects import Object, selectors
@@ -19,28 +22,6 @@ _EVERYTHING: list[Object] = [
     {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
     {"verbs": ["*"], "nonResourceURLs": ["*"]},
 ]
-
-
-@dataclass(frozen=True)
-class Attributes:
-    """One question to the authorizer: a verb on a resource, or (`resource` None) on a path."""
-
-    verb: str
-    path: str = ""
-    group: str = ""
-    resource: str | None = None
-    subresource: str = ""
-    namespace: str | None = None
-    name: str = ""
-    field_selector: str = ""
-
-    @classmethod
-    def of(cls, info: RequestInfo) -> Attributes:
-        return cls(info.verb, info.path, info.group, info.resource, info.subresource, info.namespace, info.name, info.field_selector)
-
-    def selects(self, field: str, value: str) -> bool:
-        """Whether the request's field selector keeps to objects of which `field` is `value`."""
-        return any(each.strip() in (f"{field}={value}", f"{field}=={value}") for each in self.field_selector.split(","))
 
 
 @dataclass(frozen=True)
@@ -113,7 +94,7 @@ class Authorizer:
         """Every rule of `user` in `namespace`; of the superusers, the one that allows everything."""
         if self._is_super(user):
             return _EVERYTHING
-        own = node_authorizer.RULES if node_authorizer.node_of(user) else []
+        own = node_authorizer.RULES if node_of(user.name, user.groups) else []
         return [*own, *(grant.rule for grant in self.rules(user, namespace))]
 
     def _is_super(self, user: User) -> bool:
@@ -162,7 +143,10 @@ class Authorizer:
         if self._is_super(user):
             return Decision(True)
         why_not = ""
-        if node := node_authorizer.node_of(user):
+        node = node_of(user.name, user.groups)
+        if node == "":
+            why_not = f'unknown node for user "{user.name}"'
+        elif node is not None:
             allowed, why_not = self._nodes.decide(node, attributes)
             if allowed or (allowed is None and any(rule_allows(rule, attributes) for rule in node_authorizer.RULES)):
                 return Decision(True)
@@ -174,6 +158,18 @@ class Authorizer:
             listed = problems[0] if len(problems) == 1 else "[" + ", ".join(problems) + "]"
             return Decision(False, "\n".join(filter(None, (why_not, f"RBAC: {listed}"))))
         return Decision(False, why_not)
+
+    def answer(self, user: User, asked: Mapping[str, str]) -> tuple[bool, str]:
+        """What an expression asks of `authorizer` (k8s.io/apiserver/pkg/cel/library/authz): whether it is allowed, and why.
+
+        `asked` has the fields of `Attributes`; `account` (namespace/name) asks for a ServiceAccount instead of the caller.
+        """
+        if account := asked.get("account"):
+            namespace, _, name = account.partition("/")
+            user = User(f"system:serviceaccount:{namespace}:{name}", (*account_groups(namespace), AUTHENTICATED))
+        fields = {key: value for key, value in asked.items() if key != "account" and (value or key != "namespace")}
+        decision = self.decide(user, Attributes(**fields))
+        return decision.allowed, decision.reason
 
 
 def refusal(user: User, attributes: Attributes, decision: Decision) -> ApiError:

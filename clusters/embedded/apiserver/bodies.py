@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import orjson
 from aiohttp import web
 
+from clusters.embedded.apiserver import json_words
 from clusters.embedded.errors import ApiError, bad_request
 from kubeobjects import Object
 
@@ -31,6 +32,8 @@ _HEAD = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind stri
 _PROTOBUF = "application/vnd.kubernetes.protobuf"
 # A body up to this size takes a few milliseconds; one of YAML with aliases may take long at any size.
 _AT_ONCE = 32 * 1024
+# How much of a body an error shows.
+_SHOWN = 30
 # Two long bodies at a time: more would take their memory at the same time, and be no faster.
 _READERS = 2
 
@@ -63,16 +66,49 @@ async def read(request: web.BaseRequest) -> bytes:
     return b"".join(chunks)
 
 
-async def read_object(request: web.BaseRequest, media: str, *, optional: bool = False) -> tuple[Object, list[str], int]:
+async def read_object(request: web.BaseRequest, media: str, *, kind: str = "", optional: bool = False) -> tuple[Object, list[str], int]:
     """(the object in the body, its duplicate fields, the body's length). Raises ApiError 400, 413 or 415.
 
-    An empty body counts as an empty object where it is `optional`.
+    `kind` is what the body should be, for the words about one that is no object. An empty body counts as an empty object where it is
+    `optional`.
     """
     body = await read(request)
     if optional and not body:
         return {}, [], 0
-    found, duplicates = await _aside(lambda: decode(body, media), body, media)
+    try:
+        found, duplicates = await _aside(lambda: decode(body, media), body, media)
+        check_head(found)
+    except Unrecognized as error:
+        if kind:
+            raise bad_request(f"the object provided is unrecognized (must be of type {kind}): {error.message} ({_summary(body)})") from None
+        raise
     return found, duplicates, len(body)
+
+
+class Unrecognized(ApiError):
+    """A body that does not say what it is; the message is the decoder's own (runtime/serializer/json/meta.go)."""
+
+    def __init__(self, why: str):
+        super().__init__(400, "BadRequest", why)
+
+
+def check_head(found: Object) -> None:
+    """Raises Unrecognized where apiVersion or kind cannot be read."""
+    for name, value in found.items():
+        if name in ("apiVersion", "kind") and value is not None and not isinstance(value, str):
+            why = f"json: cannot unmarshal {json_words.go_type(value)} into Go struct field .{name} of type string"
+            raise Unrecognized(f"couldn't get version/kind; json parse error: {why}")
+    version = found.get("apiVersion") or ""
+    if version.count("/") > 1:
+        raise Unrecognized(f"unexpected GroupVersion string: {version}")
+
+
+def _summary(body: bytes) -> str:
+    """The beginning of a body for an error (handlers/create.go, summarizeData)."""
+    if not body:
+        return "<empty>"
+    shown = body[:_SHOWN].decode(errors="replace") if body.startswith(b"{") else body[:_SHOWN].hex()
+    return f"{shown} ..." if len(body) > _SHOWN else shown
 
 
 async def read_json(request: web.BaseRequest) -> tuple[Any, int]:
@@ -102,18 +138,18 @@ def decode(body: bytes, media: str) -> tuple[Object, list[str]]:
     duplicates: list[str] = []
     if media in _YAML:
         found = _yaml(body)
-    elif media in ("", _JSON) or media.endswith("+json"):
+    elif media in ("", _JSON):
         found, duplicates = parse_json(body)
     else:
         raise ApiError(
             415,
             "UnsupportedMediaType",
             "the body of the request was in an unknown format - accepted media types include: "
-            "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/cbor",
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf",
         )
     if not isinstance(found, dict):
-        why = f"json: cannot unmarshal {_go_type(found)} into Go value of type {_HEAD}"
-        raise bad_request(f"couldn't get version/kind; json parse error: {why}")
+        why = f"json: cannot unmarshal {json_words.go_type(found)} into Go value of type {_HEAD}"
+        raise _no_json(why)
     return found, duplicates
 
 
@@ -128,30 +164,14 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
 
 
 def _no_json(why: str) -> ApiError:
-    return bad_request(f"couldn't get version/kind; json parse error: {why}")
+    return Unrecognized(f"couldn't get version/kind; json parse error: {why}")
 
 
 def _go_words(body: bytes, error: ValueError) -> str:
-    """What Go's decoder says of a body that is none from its first byte on; else what ours does."""
-    text = body.lstrip(b" \t\r\n")
-    if not text:
-        return "unexpected end of JSON input"
+    """What Go's decoder says of a body that is no JSON; what ours does where Go's would read it."""
     if "depth limit exceeded" in str(error):
         return "exceeded max depth"
-    first = chr(text[0])
-    if first in '{["-0123456789tfn':
-        return str(error)
-    return f"invalid character {_go_character(first)} looking for beginning of value"
-
-
-def _go_character(character: str) -> str:
-    if character == "'":
-        return r"'\''"
-    if character.isprintable() or character == '"':
-        return f"'{character}'"
-    short = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\v": r"\v"}.get(character)
-    number = ord(character)
-    return "'" + (short or (f"\\x{number:02x}" if number < 0x80 else f"\\u{number:04x}")) + "'"
+    return json_words.complaint(body) or str(error)
 
 
 def _check_depth(value: Any) -> None:
@@ -226,13 +246,3 @@ def _yaml(body: bytes) -> Any:
             raise bad_request(f"error converting YAML to JSON: yaml: {why}") from None
     _check_depth(found)
     return found
-
-
-def _go_type(value: Any) -> str:
-    if isinstance(value, list):
-        return "array"
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, bool):
-        return "bool"
-    return "number"

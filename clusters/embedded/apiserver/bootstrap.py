@@ -9,6 +9,7 @@ from clusters.embedded.apiserver.authorization import Authorizer
 from clusters.embedded.apiserver.registry import Caller, Registry, Transform
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.errors import ApiError
+from clusters.embedded.pki import FRONT_PROXY_NAME, Certificates
 from clusters.embedded.resources import by_kind, by_name
 from kubeobjects import Object
 
@@ -16,14 +17,14 @@ _FOLDER = Path(__file__).with_name("bootstrap")
 _ADDRESS = "172.18.0.2"
 
 
-async def ensure(registry: Registry, authorizer: Authorizer, port: int) -> None:
+async def ensure(registry: Registry, authorizer: Authorizer, port: int, certificates: Certificates) -> None:
     """Creates the objects of every file in `bootstrap/`, and what the kubernetes Service leads to."""
     caller = Caller(User("system:apiserver", ("system:masters",)), "kube-apiserver")
     for file in sorted(_FOLDER.glob("*.json")):
         for obj in json.loads(file.read_text()):
             await _ensure(registry, caller, obj)
     await _aggregate(registry, authorizer, caller)
-    for obj in _kubernetes_endpoints(port):
+    for obj in (*_kubernetes_endpoints(port), _extension_authentication(certificates)):
         await _ensure(registry, caller, obj, replace=True)
 
 
@@ -50,6 +51,21 @@ async def _aggregate(registry: Registry, authorizer: Authorizer, caller: Caller)
 
 def _with_rules(rules: list[Object]) -> Transform:
     return lambda old: {**old, "rules": rules}
+
+
+def _extension_authentication(certificates: Certificates) -> Object:
+    """How servers of aggregated APIs tell that a request comes from this API server, and as whom (pkg/controlplane/controller/clusterauthenticationtrust)."""
+    data = {
+        "client-ca-file": certificates.ca.read_text(),
+        "requestheader-allowed-names": json.dumps([FRONT_PROXY_NAME]),
+        "requestheader-client-ca-file": certificates.front_proxy_ca.read_text(),
+        "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
+        "requestheader-group-headers": '["X-Remote-Group"]',
+        "requestheader-uid-headers": '["X-Remote-Uid"]',
+        "requestheader-username-headers": '["X-Remote-User"]',
+    }
+    metadata = {"name": "extension-apiserver-authentication", "namespace": "kube-system"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 def _kubernetes_endpoints(port: int) -> list[Object]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from clusters.embedded.resources import Resource
 from kubeobjects import Object
+from kubeobjects.selectors import text_of
 
 # Field names of core/v1 Event and what events.k8s.io/v1 calls them.
 _EVENT_FIELDS = {
@@ -33,10 +34,6 @@ def stored_as(resource: Resource) -> str:
     return "events" if resource.name == "events.events.k8s.io" else resource.name
 
 
-def is_stored_form(resource: Resource) -> bool:
-    return resource.group != "events.k8s.io" and (resource.group, resource.version) != ("autoscaling", "v1")
-
-
 def to_stored(resource: Resource, obj: Object) -> Object:
     """`obj` in the form that is stored; the same object where both forms are one."""
     if resource.group == "events.k8s.io":
@@ -48,11 +45,39 @@ def to_stored(resource: Resource, obj: Object) -> Object:
 
 def to_served(resource: Resource, obj: Object) -> Object:
     """A stored object in the form of `resource`; the same object where both forms are one."""
+    if resource.custom is not None:
+        return resource.custom.to_served(obj)
     if resource.group == "events.k8s.io":
         return {_EVENT_FIELDS.get(key, key): value for key, value in obj.items()} | {"apiVersion": "events.k8s.io/v1"}
     if (resource.group, resource.version) == ("autoscaling", "v1"):
         return _autoscaler_to_v1(obj)
     return obj
+
+
+def to_scale(resource: Resource, obj: Object) -> Object:
+    """autoscaling/v1 Scale of a workload."""
+    if resource.custom is not None:
+        return resource.custom.scale(obj)
+    metadata, spec = obj["metadata"], obj.get("spec") or {}
+    kept = {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in metadata}
+    selector = spec.get("selector")
+    text = text_of(selector) if resource.group else ",".join(f"{key}={value}" for key, value in sorted((selector or {}).items()))
+    status: Object = {"replicas": (obj.get("status") or {}).get("replicas", 0)}
+    if text:
+        status["selector"] = text
+    replicas = spec.get("replicas", 0)
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": kept,
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": status,
+    }
+
+
+def as_asked_for(resource: Resource, subresource: str, obj: Object) -> Object:
+    """A stored object in the form that the request is about: of `scale` that is the Scale, as policies and webhooks are shown it."""
+    return to_scale(resource, obj) if subresource == "scale" else to_served(resource, obj)
 
 
 def _cpu_target(metric: Object) -> int | None:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from clusters.embedded import meta
 from clusters.embedded.errors import FieldError, bad_request, conflict, invalid
 from clusters.embedded.resources import Resource
-from kubeobjects import Object
+from kubeobjects import Object, meta
 
 _ORPHAN = "orphan"
 _FOREGROUND = "foregroundDeletion"
@@ -23,6 +22,8 @@ _RETURNED = frozenset(
 )
 # Kinds whose children stay by default, as they did in their first API version.
 _ORPHANED_BY_DEFAULT = frozenset({"jobs.batch", "replicationcontrollers"})
+_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+_CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 _JOB_WARNING = (
     "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
     "or set propagationPolicy=Orphan to suppress this warning"
@@ -57,6 +58,13 @@ class DeleteOptions:
         if not isinstance(preconditions, dict):
             raise bad_request("preconditions must be an object")
         return cls(grace, policy, preconditions.get("uid"), preconditions.get("resourceVersion"))
+
+    def shown(self) -> Object:
+        """As an object, without its kind."""
+        preconditions = {"uid": self.uid, "resourceVersion": self.resource_version}
+        fields: Object = {"gracePeriodSeconds": self.grace_period_seconds, "propagationPolicy": self.propagation_policy}
+        fields["preconditions"] = {key: value for key, value in preconditions.items() if value is not None} or None
+        return {key: value for key, value in fields.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ def _again(resource: Resource, old: Object, metadata: Object, grace: int, finali
         return old
     if shortened:
         since = meta.parse_time(metadata["deletionTimestamp"]) - timedelta(seconds=current)
-        metadata["deletionTimestamp"] = _stamp(max(since + timedelta(seconds=grace), datetime.now(UTC)))
+        metadata["deletionTimestamp"] = meta.format_time(max(since + timedelta(seconds=grace), datetime.now(UTC)))
         metadata["deletionGracePeriodSeconds"] = grace
     _set_finalizers(metadata, finalizers)
     return {**old, "metadata": metadata}
@@ -157,6 +165,9 @@ def _grace_period(resource: Resource, old: Object, options: DeleteOptions) -> in
 
 def _finalizers(resource: Resource, old: Object, options: DeleteOptions, warnings: list[str]) -> list[str]:
     present = list(old["metadata"].get("finalizers") or [])
+    if resource.name == _DEFINITIONS and not meta.is_deleting(old) and _CLEANUP not in present:
+        # A definition waits for the end of its objects (registry/customresourcedefinition/etcd.go).
+        present.append(_CLEANUP)
     policy = options.propagation_policy
     if policy is None:
         if _ORPHAN in present or _FOREGROUND in present or resource.name not in _ORPHANED_BY_DEFAULT:
@@ -169,10 +180,6 @@ def _finalizers(resource: Resource, old: Object, options: DeleteOptions, warning
     return [*kept, *added]
 
 
-def _stamp(when: datetime) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _set_finalizers(metadata: Object, finalizers: list[str]) -> None:
     if finalizers:
         metadata["finalizers"] = finalizers
@@ -181,7 +188,7 @@ def _set_finalizers(metadata: Object, finalizers: list[str]) -> None:
 
 
 def _mark(metadata: Object, grace: int, finalizers: list[str]) -> None:
-    metadata["deletionTimestamp"] = _stamp(datetime.now(UTC) + timedelta(seconds=grace))
+    metadata["deletionTimestamp"] = meta.format_time(datetime.now(UTC) + timedelta(seconds=grace))
     metadata["deletionGracePeriodSeconds"] = grace
     if metadata.get("generation"):
         metadata["generation"] += 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 
-from clusters.embedded.resources import Resource, Subresource, all_resources
+from clusters.embedded.apiserver import aggregated as others
+from clusters.embedded.resources import Resource, Subresource, built_in, custom
 from kubeobjects import Object
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -17,11 +18,10 @@ _METRICS_RESOURCES = (
 )
 
 
-@cache
 def _groups() -> dict[str, dict[str, list[Resource]]]:
     """Group → version → resources, in the order of preference."""
     found: dict[str, dict[str, list[Resource]]] = {}
-    for resource in (*all_resources(), *_METRICS_RESOURCES):
+    for resource in (*built_in(), *_METRICS_RESOURCES, *custom()):
         found.setdefault(resource.group, {}).setdefault(resource.version, []).append(resource)
     return found
 
@@ -37,13 +37,27 @@ def _response_kind(group: str, version: str, kind: str) -> Object:
     return {"group": group, "version": version, "kind": kind}
 
 
+def _verbs(resource: Resource) -> list[str]:
+    """What may be done; objects of a definition that ends are only shown and deleted."""
+    if resource.custom is not None and resource.custom.terminating:
+        return [each for each in resource.verbs if each not in ("create", "update", "patch")]
+    return list(resource.verbs)
+
+
+def _own_kind(resource: Resource, kind: str) -> Object:
+    """A kind of the resource's own version, which only custom resources spell out."""
+    if resource.custom is None:
+        return _response_kind("", "", kind)
+    return _response_kind(resource.group, resource.version, kind)
+
+
 def _aggregated_resource(resource: Resource) -> Object:
     row: Object = {
         "resource": resource.plural,
-        "responseKind": _response_kind("", "", resource.kind),
+        "responseKind": _own_kind(resource, resource.kind),
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
-        "verbs": list(resource.verbs),
+        "verbs": _verbs(resource),
     }
     if resource.short_names:
         row["shortNames"] = list(resource.short_names)
@@ -51,7 +65,11 @@ def _aggregated_resource(resource: Resource) -> Object:
         row["categories"] = list(resource.categories)
     if resource.subresources:
         row["subresources"] = [
-            {"subresource": each.name, "responseKind": _response_kind(each.group, each.version, each.kind), "verbs": list(each.verbs)}
+            {
+                "subresource": each.name,
+                "responseKind": _response_kind(each.group, each.version, each.kind) if each.version else _own_kind(resource, each.kind),
+                "verbs": list(each.verbs),
+            }
             for each in resource.subresources
         ]
     return row
@@ -59,7 +77,7 @@ def _aggregated_resource(resource: Resource) -> Object:
 
 def aggregated(*, core: bool) -> Object:
     """The answer of /api (`core`) or /apis to a client that accepts the aggregated form."""
-    items = []
+    items: list[Object] = []
     for group, versions in _groups().items():
         if (group == "") is not core:
             continue
@@ -68,6 +86,11 @@ def aggregated(*, core: bool) -> Object:
             for version, resources in versions.items()
         ]
         items.append({"metadata": {"name": group} if group else {}, "versions": listed})
+    if not core:
+        for group, served in others.versions().items():
+            told = [{"version": each.version, "resources": others.resources(each), "freshness": "Current"} for each in served]
+            items = [each for each in items if each["metadata"] != {"name": group}]
+            items.append({"metadata": {"name": group}, "versions": told})
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
 
 
@@ -80,20 +103,27 @@ def versions(address: str) -> Object:
     return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": served}
 
 
-def _group(name: str, versions_of: dict[str, list[Resource]]) -> Object:
+def _by_name() -> dict[str, list[str]]:
+    """Group → versions, those of aggregated APIs last."""
+    return {name: list(versions) for name, versions in _groups().items()} | {
+        name: [each.version for each in versions] for name, versions in others.versions().items()
+    }
+
+
+def _group(name: str, versions_of: list[str]) -> Object:
     listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions_of]
     return {"name": name, "versions": listed, "preferredVersion": listed[0]}
 
 
 def group_list() -> Object:
     """The answer of /apis."""
-    groups = [_group(name, versions_of) for name, versions_of in _groups().items() if name]
+    groups = [_group(name, versions_of) for name, versions_of in _by_name().items() if name]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
 def group(name: str) -> Object | None:
     """The answer of /apis/{group}."""
-    versions_of = _groups().get(name)
+    versions_of = _by_name().get(name)
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions_of)} if name and versions_of else None
 
 
@@ -116,7 +146,7 @@ def resource_list(group_name: str, version: str) -> Object | None:
             "singularName": resource.singular,
             "namespaced": resource.namespaced,
             "kind": resource.kind,
-            "verbs": list(resource.verbs),
+            "verbs": _verbs(resource),
         }
         if resource.short_names:
             row["shortNames"] = list(resource.short_names)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import orjson
 from aiohttp import web
 
 from clusters.embedded.apiserver import discovery, representation
-from clusters.embedded.apiserver.handlers import compress, page_not_found
+from clusters.embedded.apiserver.exchange import Exchange
+from clusters.embedded.apiserver.responses import compress, is_pretty, page_not_found
 from clusters.embedded.errors import method_not_allowed
-
-if TYPE_CHECKING:
-    from clusters.embedded.apiserver.server import ApiServer, Exchange
+from clusters.embedded.resources import by_name
+from clusters.embedded.store import Store
 
 _PROTOBUF_V2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 _HEALTH = ("/healthz", "/livez", "/readyz")
@@ -25,94 +23,118 @@ _FOREVER = {
 }
 
 
-class Endpoints:
-    def __init__(self, server: ApiServer):
-        self._server = server
+def serve(exchange: Exchange, address: str, store: Store) -> web.StreamResponse:
+    """Answers a request for a path that names no resource. `address` is the server's own, `127.0.0.1:6443`. Raises ApiError 404 and 405."""
+    path = exchange.info.path.rstrip("/") or "/"
+    if exchange.http.method not in ("GET", "HEAD"):
+        raise method_not_allowed() if _is_known(path) else page_not_found()
+    if path.startswith(_HEALTH):
+        return _health(exchange, path)
+    if path == "/version":
+        return _json(exchange, orjson.dumps(discovery.version(), option=orjson.OPT_INDENT_2))
+    if path == "/metrics":
+        return _metrics(exchange, store)
+    if path in ("/api", "/apis"):
+        return _roots(exchange, path, address)
+    if path == "/openapi/v2":
+        return _openapi_v2(exchange)
+    if path == "/openapi/v3" or path.startswith("/openapi/v3/"):
+        return _openapi(exchange, path)
+    if path == "/":
+        return _json(exchange, orjson.dumps({"paths": _paths()}))
+    parts = path.strip("/").split("/")
+    found = None
+    if parts[0] == "api" and len(parts) == 2:
+        found = discovery.resource_list("", parts[1])
+    elif parts[0] == "apis" and len(parts) == 3:
+        found = discovery.resource_list(parts[1], parts[2])
+    elif parts[0] == "apis" and len(parts) == 2:
+        found = discovery.group(parts[1])
+    if found is None:
+        raise page_not_found()
+    return _json(exchange, orjson.dumps(found))
 
-    async def serve(self, exchange: Exchange) -> web.StreamResponse:
-        path = exchange.info.path.rstrip("/") or "/"
-        if exchange.http.method not in ("GET", "HEAD"):
-            raise method_not_allowed() if self._is_known(path) else page_not_found()
-        if path.startswith(_HEALTH):
-            return self._health(exchange, path)
-        if path == "/version":
-            return self._json(exchange, orjson.dumps(discovery.version()))
-        if path in ("/api", "/apis"):
-            return self._roots(exchange, path)
-        if path == "/openapi/v2":
-            return self._openapi_v2(exchange)
-        if path == "/openapi/v3" or path.startswith("/openapi/v3/"):
-            return self._openapi(exchange, path)
-        if path == "/":
-            return self._json(exchange, orjson.dumps({"paths": self._paths()}))
-        parts = path.strip("/").split("/")
-        found = None
-        if parts[0] == "api" and len(parts) == 2:
-            found = discovery.resource_list("", parts[1])
-        elif parts[0] == "apis" and len(parts) == 3:
-            found = discovery.resource_list(parts[1], parts[2])
-        elif parts[0] == "apis" and len(parts) == 2:
-            found = discovery.group(parts[1])
-        if found is None:
+
+def _is_known(path: str) -> bool:
+    return path.startswith((*_HEALTH, "/metrics", "/version", "/api", "/openapi/v2", "/openapi/v3"))
+
+
+def _paths() -> list[str]:
+    groups = [each["name"] for each in discovery.group_list()["groups"]]
+    return [
+        "/api",
+        "/api/v1",
+        "/apis",
+        *(f"/apis/{name}" for name in groups),
+        *_HEALTH,
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/version",
+    ]
+
+
+def _roots(exchange: Exchange, path: str, address: str) -> web.Response:
+    accept = exchange.http.headers.get("Accept", "")
+    if "as=APIGroupDiscoveryList" in accept and "v=v2" in accept.replace("v=v2beta1", ""):
+        body = orjson.dumps(discovery.aggregated(core=path == "/api"))
+        return _json(exchange, body, discovery.AGGREGATED)
+    body = orjson.dumps(discovery.versions(address) if path == "/api" else discovery.group_list())
+    return _json(exchange, body)
+
+
+def _openapi(exchange: Exchange, path: str) -> web.Response:
+    from clusters.embedded.apiserver import openapi
+
+    if path == "/openapi/v3":
+        return _json(exchange, orjson.dumps(openapi.index()))
+    try:
+        body = openapi.document(path.removeprefix("/openapi/v3/"))
+    except KeyError:
+        raise page_not_found() from None
+    return _json(exchange, body, headers=_FOREVER)
+
+
+def _openapi_v2(exchange: Exchange) -> web.Response:
+    """A document that describes nothing. kubectl asks for it where version 3 does not know a kind,
+    and then leaves the kind to discovery."""
+    if _PROTOBUF_V2 in exchange.http.headers.get("Accept", ""):
+        # Field 1 of the message is the text `swagger`.
+        # The "@" of the question is no part of a media type, and a dot in the answer.
+        return _json(exchange, b"\x0a\x032.0", _PROTOBUF_V2.replace("@", "."))
+    info = {"title": "Kubernetes", "version": discovery.version()["gitVersion"]}
+    return _json(exchange, orjson.dumps({"swagger": "2.0", "info": info, "paths": {}}))
+
+
+def _health(exchange: Exchange, path: str) -> web.Response:
+    endpoint, _, check = path.strip("/").partition("/")
+    if check:
+        if check not in _CHECKS:
             raise page_not_found()
-        return self._json(exchange, orjson.dumps(found))
+        text = "ok"
+    elif "verbose" in exchange.query:
+        text = "".join(f"[+]{each} ok\n" for each in _CHECKS) + f"{endpoint} check passed\n"
+    else:
+        text = "ok"
+    return web.Response(text=text, content_type="text/plain", headers=exchange.headers())
 
-    def _is_known(self, path: str) -> bool:
-        return path.startswith((*_HEALTH, "/version", "/api", "/openapi/v2", "/openapi/v3"))
 
-    def _paths(self) -> list[str]:
-        groups = [each["name"] for each in discovery.group_list()["groups"]]
-        return ["/api", "/api/v1", "/apis", *(f"/apis/{name}" for name in groups), *_HEALTH, "/openapi/v2", "/openapi/v3", "/version"]
+def _metrics(exchange: Exchange, store: Store) -> web.Response:
+    from clusters.embedded.apiserver import component_metrics, prometheus
 
-    def _roots(self, exchange: Exchange, path: str) -> web.Response:
-        accept = exchange.http.headers.get("Accept", "")
-        if "as=APIGroupDiscoveryList" in accept and "v=v2" in accept.replace("v=v2beta1", ""):
-            body = orjson.dumps(discovery.aggregated(core=path == "/api"))
-            return self._json(exchange, body, discovery.AGGREGATED)
-        body = orjson.dumps(discovery.versions(f"127.0.0.1:{self._server.port}") if path == "/api" else discovery.group_list())
-        return self._json(exchange, body)
+    counts = {(resource.group, resource.plural): len(store.list(name)) for name, resource in by_name().items() if "list" in resource.verbs}
+    page = prometheus.render(component_metrics.api_server(discovery.version(), counts))
+    return web.Response(body=page, headers=exchange.headers() | {"Content-Type": prometheus.CONTENT_TYPE})
 
-    def _openapi(self, exchange: Exchange, path: str) -> web.Response:
-        from clusters.embedded.apiserver import openapi
 
-        if path == "/openapi/v3":
-            return self._json(exchange, orjson.dumps(openapi.index()))
-        try:
-            body = openapi.document(path.removeprefix("/openapi/v3/"))
-        except KeyError:
-            raise page_not_found() from None
-        return self._json(exchange, body, headers=_FOREVER)
-
-    def _openapi_v2(self, exchange: Exchange) -> web.Response:
-        """A document that describes nothing. kubectl asks for it where version 3 does not know a kind,
-        and then leaves the kind to discovery."""
-        if _PROTOBUF_V2 in exchange.http.headers.get("Accept", ""):
-            # Field 1 of the message is the text `swagger`.
-            # The "@" of the question is no part of a media type, and a dot in the answer.
-            return self._json(exchange, b"\x0a\x032.0", _PROTOBUF_V2.replace("@", "."))
-        info = {"title": "Kubernetes", "version": discovery.version()["gitVersion"]}
-        return self._json(exchange, orjson.dumps({"swagger": "2.0", "info": info, "paths": {}}))
-
-    def _health(self, exchange: Exchange, path: str) -> web.Response:
-        endpoint, _, check = path.strip("/").partition("/")
-        if check:
-            if check not in _CHECKS:
-                raise page_not_found()
-            text = "ok"
-        elif "verbose" in exchange.query:
-            text = "".join(f"[+]{each} ok\n" for each in _CHECKS) + f"{endpoint} check passed\n"
-        else:
-            text = "ok"
-        return web.Response(text=text, content_type="text/plain", headers=exchange.headers())
-
-    def _json(
-        self, exchange: Exchange, body: bytes, content_type: str = representation.JSON, headers: dict[str, str] | None = None
-    ) -> web.Response:
-        tag = discovery.etag(body)
-        shared = exchange.headers() | {"ETag": tag, "Vary": "Accept", "Cache-Control": "public"} | (headers or {})
-        if exchange.http.headers.get("If-None-Match") == tag:
-            return web.Response(status=304, headers=shared)
-        response = web.Response(body=body, headers=shared)
-        response.headers["Content-Type"] = content_type
-        compress(exchange.http, response)
-        return response
+def _json(exchange: Exchange, body: bytes, content_type: str = representation.JSON, headers: dict[str, str] | None = None) -> web.Response:
+    if content_type == representation.JSON and is_pretty(exchange):
+        body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+    tag = discovery.etag(body)
+    shared = exchange.headers() | {"ETag": tag, "Vary": "Accept", "Cache-Control": "public"} | (headers or {})
+    if exchange.http.headers.get("If-None-Match") == tag:
+        return web.Response(status=304, headers=shared)
+    response = web.Response(body=body, headers=shared)
+    response.headers["Content-Type"] = content_type
+    compress(exchange.http, response)
+    return response

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from clusters.embedded import meta
 from clusters.embedded.apiserver.deletion import DeleteOptions
 from clusters.embedded.apiserver.registry import Caller, Registry
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.resources import by_name
-from kubeobjects import Object, selectors
+from kubeobjects import Object, meta, selectors
 
 _SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 _BUDGETS = "poddisruptionbudgets.policy"

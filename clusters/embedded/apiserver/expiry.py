@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from clusters.embedded import meta
 from clusters.embedded.store import Conflict, Delete, Store, StoreError
-from kubeobjects import Object
+from kubeobjects import Object, meta
 
 _EVENT_TTL = timedelta(hours=1)
 _EVERY_SECONDS = 60.0

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
-from clusters.embedded import meta
-from clusters.embedded.apiserver import bodies, effects, listing, patching, representation, reviews, streams, validity
+from clusters.embedded.apiserver import bodies, effects, listing, patching, representation, reviews, routing, streams, validity
 from clusters.embedded.apiserver.audit import loggable
 from clusters.embedded.apiserver.deletion import DeleteOptions
+from clusters.embedded.apiserver.exchange import Exchange
 from clusters.embedded.apiserver.patch import apply as server_side
 from clusters.embedded.apiserver.registry import Caller
 from clusters.embedded.apiserver.request import is_true
+from clusters.embedded.apiserver.responses import page_not_found, respond
+from clusters.embedded.apiserver.services import Services
 from clusters.embedded.apiserver.subresources import OWN_UPDATE
 from clusters.embedded.errors import ApiError, bad_request, method_not_allowed, not_found
 from clusters.embedded.resources import Resource
-from kubeobjects import Object
+from kubeobjects import Object, meta
 
-if TYPE_CHECKING:
-    from clusters.embedded.apiserver.server import ApiServer, Exchange
-
-
-_STREAMED = frozenset({"log", "exec", "attach", "portforward", "proxy"})
-# Verbs on a named object; the others are on the collection.
-_ON_ONE = ("get", "update", "patch", "delete")
 # Kinds whose use is answered with a Warning header.
 _DEPRECATED = {
     ("", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
@@ -33,22 +28,24 @@ _DEPRECATED = {
 
 
 class Handlers:
-    def __init__(self, server: ApiServer):
-        self._server = server
-        self._registry = server.registry
+    def __init__(self, services: Services):
+        self._services = services
+        self._registry = services.registry
 
     async def serve(self, exchange: Exchange) -> web.StreamResponse:
         info = exchange.info
         resource = info.served
         if resource is None:
             if info.group == "metrics.k8s.io":
-                return await streams.metrics(self._server, exchange)
+                return await streams.metrics(self._services, exchange)
             raise page_not_found()
-        self._check_path(resource, exchange)
+        routing.check(resource, info)
         if warning := _DEPRECATED.get((resource.group, resource.plural)):
             exchange.warnings.append(warning)
-        if info.subresource in _STREAMED:
-            return await streams.serve(self._server, exchange, resource)
+        if resource.custom is not None and resource.custom.deprecation:
+            exchange.warnings.append(resource.custom.deprecation)
+        if info.subresource in routing.STREAMED:
+            return await streams.serve(self._services, exchange, resource)
         if reviews.is_review(resource):
             return await self._review(exchange, resource)
         match info.verb:
@@ -70,22 +67,6 @@ class Handlers:
                 return await self._delete_collection(exchange, resource)
         raise method_not_allowed()
 
-    def _check_path(self, resource: Resource, exchange: Exchange) -> None:
-        """A path that names no resource is not found; a verb that the resource does not have is not allowed."""
-        info = exchange.info
-        if resource.namespaced and info.namespace is None and (info.name_in_path or info.verb not in ("list", "watch")):
-            raise method_not_allowed() if not info.name_in_path else page_not_found()
-        if not resource.namespaced and info.namespace is not None and resource.name != "namespaces":
-            raise page_not_found()
-        if info.subresource:
-            found = resource.subresource(info.subresource)
-            if found is None:
-                raise page_not_found()
-            if info.verb not in found.verbs and info.subresource not in _STREAMED:
-                raise method_not_allowed()
-        elif info.verb not in resource.verbs or (info.verb != "watch" and info.name_in_path is not (info.verb in _ON_ONE)):
-            raise method_not_allowed()
-
     def _caller(self, exchange: Exchange) -> Caller:
         query = exchange.query
         dry_run = query.get("dryRun", "")
@@ -95,10 +76,13 @@ class Handlers:
         manager = query.get("fieldManager") or agent.partition("/")[0] or "unknown"
         if len(manager) > 128:
             raise validity.too_long_manager(manager)
-        return Caller(exchange.user, manager, bool(dry_run), exchange.warnings)
+        options: Object = {name: query[name] for name in ("fieldManager", "fieldValidation") if query.get(name)}
+        if dry_run:
+            options["dryRun"] = ["All"]
+        return Caller(exchange.user, manager, bool(dry_run), exchange.warnings, exchange.record.annotations, options)
 
     def _reply(self, exchange: Exchange, resource: Resource, obj: Object, status: int = 200) -> web.Response:
-        form = representation.negotiate(exchange.http.headers.get("Accept", ""), exchange.query)
+        form = representation.negotiate(exchange.http.headers.get("Accept", ""), exchange.query, plain="get" not in resource.verbs)
         return respond(exchange, representation.one(form, resource, obj), form, status)
 
     # Reads
@@ -108,7 +92,7 @@ class Handlers:
         namespace = _namespace(exchange, resource)
         listing.check_version(self._registry.store, exchange.query)
         if info.subresource:
-            obj = self._server.subresources.get(resource, namespace, info.name, info.subresource)
+            obj = self._services.subresources.get(resource, namespace, info.name, info.subresource)
         else:
             obj = self._registry.get(resource, info.name, namespace)
         return self._reply(exchange, resource, obj)
@@ -122,27 +106,27 @@ class Handlers:
 
     async def _body(self, exchange: Exchange, resource: Resource) -> Object:
         """The object that a POST or PUT carries, pruned to its schema; strict errors are raised or become warnings."""
-        found, duplicates, length = await bodies.read_object(exchange.http, bodies.content_type(exchange.http))
         info = exchange.info
         api_version, kind = patching.body_kind(resource, info.subresource)
+        found, duplicates, length = await bodies.read_object(exchange.http, bodies.content_type(exchange.http), kind=kind)
         validity.check_kind(found, api_version, kind)
         exchange.record.request_object = loggable(resource.plural, info.subresource, found, length)
         return validity.decode(found, duplicates, api_version, kind, exchange.query, exchange.warnings)
 
     def _guard(self, exchange: Exchange, resource: Resource, namespace: str | None, obj: Object, old: Object | None) -> None:
         """Raises ApiError 403 or 404 where the caller may write such objects and yet not this one."""
-        self._server.privileges.check(exchange.user, resource, namespace, obj, old)
+        self._services.privileges.check(exchange.user, resource, namespace, obj, old)
         if exchange.info.subresource == "approval" and old is not None:
-            self._server.privileges.check_approval(exchange.user, old)
+            self._services.privileges.check_approval(exchange.user, old)
 
     async def _create(self, exchange: Exchange, resource: Resource) -> web.Response:
         info, caller, namespace = exchange.info, self._caller(exchange), _namespace(exchange, resource)
         body = await self._body(exchange, resource)
         if resource.name == "bindings":
-            bound = await self._server.subresources.bind(caller, namespace, (body.get("metadata") or {}).get("name", ""), body)
+            bound = await self._services.subresources.bind(caller, namespace, (body.get("metadata") or {}).get("name", ""), body)
             return self._reply(exchange, resource, bound, 201)
         if info.subresource:
-            created = await self._server.subresources.create(caller, resource, namespace, info.name, info.subresource, body)
+            created = await self._services.subresources.create(caller, resource, namespace, info.name, info.subresource, body)
             return self._reply(exchange, resource, created, 201)
         self._guard(exchange, resource, namespace, body, None)
         effects.tell(resource, body, caller.dry_run, exchange.warnings)
@@ -178,7 +162,7 @@ class Handlers:
         applied: bool = False,
     ) -> Object:
         if subresource in OWN_UPDATE:
-            update = self._server.subresources.update
+            update = self._services.subresources.update
             return await update(caller, resource, namespace, name, subresource, transform, patched=patched)
         return await self._registry.update(
             caller, resource, namespace, name, transform, subresource=subresource, patched=patched, applied=applied
@@ -187,7 +171,9 @@ class Handlers:
     async def _patch(self, exchange: Exchange, resource: Resource) -> web.Response:
         media = bodies.content_type(exchange.http)
         if media not in patching.TYPES:
-            raise patching.unsupported(media)
+            raise patching.unsupported()
+        if resource.custom is not None and media == patching.STRATEGIC and exchange.info.subresource != "scale":
+            raise patching.not_for_custom()
         caller, namespace, info = self._caller(exchange), _namespace(exchange, resource), exchange.info
         if media == patching.APPLY:
             return await self._apply(exchange, resource, caller, namespace)
@@ -214,14 +200,13 @@ class Handlers:
             raise validity.manager_required()
         applied, duplicates, length = await bodies.read_object(exchange.http, patching.APPLY)
         api_version, kind = patching.body_kind(resource, info.subresource)
-        validity.check_kind(applied, api_version, kind)
+        validity.check_applied_kind(applied, api_version, kind)
         exchange.record.request_object = loggable(resource.plural, info.subresource, applied, length)
         validity.check_applied(applied, duplicates, api_version, kind, query, exchange.warnings)
-        metadata = applied.setdefault("metadata", {})
-        if metadata.setdefault("name", info.name) != info.name:
-            raise bad_request(f"the name of the object ({metadata['name']}) does not match the name on the URL ({info.name})")
+        metadata = applied.get("metadata") or {}
         if metadata.get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
+        validity.check_applied_name(metadata, info.name)
         if resource.namespaced:
             metadata.setdefault("namespace", namespace)
         force = is_true(query.get("force"))
@@ -252,12 +237,11 @@ class Handlers:
     async def _delete_options(self, exchange: Exchange) -> tuple[DeleteOptions, bool]:
         """The options of body and query, and whether the body asks for a dry run."""
         body, _, _ = await bodies.read_object(exchange.http, bodies.content_type(exchange.http), optional=True)
-        if body.get("kind", "DeleteOptions") != "DeleteOptions":
-            raise bad_request(f"decoded object cannot be converted to DeleteOptions: {body.get('kind')}")
+        validity.check_delete_options(body)
         query = exchange.query
         asked = dict(body)
         if "gracePeriodSeconds" in query:
-            asked["gracePeriodSeconds"] = validity.whole_number("gracePeriodSeconds", query["gracePeriodSeconds"])
+            asked["gracePeriodSeconds"] = validity.whole_number(query["gracePeriodSeconds"])
         if "propagationPolicy" in query:
             asked["propagationPolicy"] = query["propagationPolicy"]
         if "orphanDependents" in query:
@@ -291,34 +275,9 @@ class Handlers:
 
     async def _review(self, exchange: Exchange, resource: Resource) -> web.Response:
         body = await self._body(exchange, resource)
-        answer = reviews.answer(self._server, exchange.user, resource, exchange.info.namespace, body)
+        answer = reviews.answer(self._services, exchange.user, resource, exchange.info.namespace, body)
         return self._reply(exchange, resource, answer, 201)
 
 
 def _namespace(exchange: Exchange, resource: Resource) -> str | None:
     return exchange.info.namespace if resource.namespaced else None
-
-
-def page_not_found() -> ApiError:
-    """A path that nothing serves."""
-    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
-
-
-def respond(exchange: Exchange, body: Any, form: representation.Form, status: int = 200) -> web.Response:
-    headers = exchange.headers()
-    pretty = is_true(exchange.query.get("pretty"))
-    response = web.Response(status=status, body=representation.encode(body, form.media, pretty=pretty), headers=headers)
-    response.headers["Content-Type"] = form.content_type if body.get("kind") != "Status" else form.media
-    for warning in dict.fromkeys(exchange.warnings):
-        response.headers.add("Warning", validity.warning_header(warning))
-    compress(exchange.http, response)
-    return response
-
-
-# Below this a reply is sent as it is (as by the real server).
-_COMPRESS_FROM = 128 * 1024
-
-
-def compress(http: web.BaseRequest, response: web.Response) -> None:
-    if "gzip" in http.headers.get("Accept-Encoding", "") and isinstance(response.body, bytes) and len(response.body) > _COMPRESS_FROM:
-        response.enable_compression(web.ContentCoding.gzip)

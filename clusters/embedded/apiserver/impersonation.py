@@ -15,8 +15,9 @@ from urllib.parse import unquote
 from multidict import CIMultiDictProxy
 
 from clusters.embedded.apiserver import authorization
+from clusters.embedded.apiserver.attributes import Attributes
 from clusters.embedded.apiserver.authentication import ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, account_groups, split_account
-from clusters.embedded.apiserver.authorization import Attributes, Authorizer
+from clusters.embedded.apiserver.authorization import Authorizer
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.errors import ApiError, bad_request
 

@@ -16,6 +16,9 @@ async def admit(request: AdmissionRequest) -> None:
         if request.operation == "DELETE" and request.name in _IMMORTAL:
             raise forbidden("namespaces", "", request.name, "this namespace may not be deleted")
         return
+    custom = request.resource.custom
+    if request.operation == "CREATE" and custom is not None and custom.terminating:
+        raise request.forbid("create not allowed while custom resource definition is terminating")
     if request.operation != "CREATE" or not request.namespace or request.resource.name in _UNSTORED:
         return
     namespace = request.reader.get("namespaces", request.namespace)

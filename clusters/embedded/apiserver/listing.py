@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
 
-from clusters.embedded.apiserver import conversion, representation, selection, validity
+from clusters.embedded.apiserver import conversion, list_options, representation, selection, validity
+from clusters.embedded.apiserver.exchange import Exchange
 from clusters.embedded.apiserver.request import is_true
-from clusters.embedded.apiserver.watch import Event, EventStream, bookmark, check_reachable, check_watch_list, parse_version
-from clusters.embedded.errors import ApiError, bad_request
+from clusters.embedded.apiserver.watch import Event, EventStream, bookmark, check_reachable, parse_version
+from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import Resource
 from clusters.embedded.store import Store
 from kubeobjects import Object
 
-if TYPE_CHECKING:
-    from clusters.embedded.apiserver.server import Exchange
-
-
-_MATCHES = ("", "Exact", "NotOlderThan")
 _BOOKMARK_SECONDS = 60.0
 # Between one and two times this, as the real server's --min-request-timeout.
 _MIN_TIMEOUT = 1800.0
@@ -39,8 +32,8 @@ class Page:
 
 
 def check_version(store: Store, query: Mapping[str, str]) -> int:
-    """The query's resourceVersion. Raises ApiError 422 for one that is none, 504 for one that has not been yet."""
-    asked = parse_version(query.get("resourceVersion", ""))
+    """The query's resourceVersion. Raises ApiError 400 for one that is none, 504 for one that has not been yet."""
+    asked = list_options.version(query)
     check_reachable(store, asked)
     return asked
 
@@ -50,42 +43,26 @@ def _key(obj: Object) -> str:
     return f"{metadata.get('namespace') or ''}/{metadata['name']}"
 
 
-def _continue_from(token: str) -> tuple[int, str]:
-    try:
-        found = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        return int(found["rv"]), str(found["start"])
-    except (ValueError, KeyError, TypeError, binascii.Error):
-        raise bad_request("continue key is not valid: illegal base64 data or not a continue token") from None
-
-
-def _continue_token(revision: int, last: Object) -> str:
-    content = orjson.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": f"{_key(last)}\0"})
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
 def page(store: Store, resource: Resource, namespace: str | None, query: Mapping[str, str]) -> Page:
     """One page of a list. A later page shows what is there when it is asked for, under the first page's resourceVersion: a watch from
     there tells whatever changed in between."""
-    match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
-    if match not in _MATCHES:
-        raise validity.option("resourceVersionMatch", match, ("Exact", "NotOlderThan"))
-    check_watch_list(match, "sendInitialEvents" in query, False, watching=False)
-    if match and not version:
-        raise bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided")
-    asked = check_version(store, query)
-    if match == "Exact" and asked != store.revision:
-        raise ApiError(410, "Expired", f"The provided resource version is too old: {asked} ({store.revision})")
+    list_options.check_list(query)
     chosen = selection.parse(resource, query.get("labelSelector", ""), query.get("fieldSelector", ""))
+    token = query.get("continue", "")
+    start = list_options.continue_from(token) if token else None
+    asked = check_version(store, query)
+    if query.get("resourceVersionMatch") == "Exact" and asked != store.revision:
+        raise ApiError(410, "Expired", f"The provided resource version is too old: {asked} ({store.revision})")
     revision = store.revision
     objects = [conversion.to_served(resource, each) for each in store.list(conversion.stored_as(resource), namespace)]
     items = objects if chosen.everything else [each for each in objects if chosen.matches(each)]
-    if token := query.get("continue", ""):
-        revision, start = _continue_from(token)
-        items = [each for each in items if _key(each) >= start]
+    if start is not None:
+        revision, first = start
+        items = [each for each in items if _key(each) >= first]
     metadata: Object = {"resourceVersion": str(revision)}
-    limit = validity.whole_number("limit", query.get("limit") or "0")
+    limit = list_options.number(query, "limit")
     if 0 < limit < len(items):
-        metadata["continue"] = _continue_token(revision, items[limit - 1])
+        metadata["continue"] = list_options.continue_token(revision, _key(items[limit - 1]))
         if chosen.everything:
             metadata["remainingItemCount"] = len(items) - limit
         items = items[:limit]
@@ -96,7 +73,7 @@ async def watch(store: Store, exchange: Exchange, resource: Resource) -> web.Str
     """Sends events until the client goes or `timeoutSeconds` have passed. What comes too late becomes an ERROR event (410)."""
     query, info = exchange.query, exchange.info
     send_initial, bookmarks = is_true(query.get("sendInitialEvents")), is_true(query.get("allowWatchBookmarks"))
-    check_watch_list(query.get("resourceVersionMatch", ""), send_initial, bookmarks, watching=True)
+    list_options.check_watch(query)
     field_selector = query.get("fieldSelector", "")
     if info.name_in_path:
         field_selector = f"metadata.name={info.name}"
@@ -106,7 +83,7 @@ async def watch(store: Store, exchange: Exchange, resource: Resource) -> web.Str
     initial = send_initial or (asked == 0 and not explicit_no)
     if asked == 0 and explicit_no:
         asked = store.revision
-    seconds = float(validity.whole_number("timeoutSeconds", query.get("timeoutSeconds") or "0"))
+    seconds = float(list_options.number(query, "timeoutSeconds"))
     deadline = time.monotonic() + (seconds if seconds > 0 else _MIN_TIMEOUT * (1 + random.random()))
     form = representation.negotiate(exchange.http.headers.get("Accept", ""), query)
     namespace = info.namespace if resource.namespaced else None
@@ -137,7 +114,7 @@ async def _follow(frames: _Frames, stream: EventStream, resource: Resource, dead
         wait = min(left, next_bookmark - time.monotonic()) if bookmarks else left
         try:
             async with asyncio.timeout(max(wait, 0.001)):
-                events = await stream.next()
+                events = await _next(stream, resource)
         except TimeoutError:
             if bookmarks and time.monotonic() >= next_bookmark:
                 next_bookmark = time.monotonic() + _BOOKMARK_SECONDS
@@ -146,6 +123,21 @@ async def _follow(frames: _Frames, stream: EventStream, resource: Resource, dead
                 await frames.send([bookmark(resource, stream.revision)])
             continue
         await frames.send(events)
+        if resource.custom is not None and resource.custom.gone.is_set():
+            return
+
+
+async def _next(stream: EventStream, resource: Resource) -> list[Event]:
+    """The next events; for a custom resource also what came until it was served no more."""
+    if resource.custom is None:
+        return await stream.next()
+    events, gone = asyncio.create_task(stream.next()), asyncio.create_task(resource.custom.gone.wait())
+    try:
+        await asyncio.wait((events, gone), return_when=asyncio.FIRST_COMPLETED)
+        return events.result() if events.done() else stream.ready()
+    finally:
+        events.cancel()
+        gone.cancel()
 
 
 class _Frames:

@@ -6,24 +6,20 @@ Implements `client.Client`. What comes out of reads and watches are the stored o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
-from clusters.embedded import meta
-from clusters.embedded.apiserver import conversion, patching, selection, subresources
+from clusters.embedded.apiserver import aggregated, conversion, discovery, patching, selection, subresources
 from clusters.embedded.apiserver.audit import LocalRequest
 from clusters.embedded.apiserver.deletion import DeleteOptions
 from clusters.embedded.apiserver.registry import Caller
 from clusters.embedded.apiserver.request import User
+from clusters.embedded.apiserver.services import Services
 from clusters.embedded.apiserver.watch import EventStream
 from clusters.embedded.client import ObjectList, WatchEvent
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import Resource, by_name
-from kubeobjects import Object
-
-if TYPE_CHECKING:
-    from clusters.embedded.apiserver.server import ApiServer
-
+from kubeobjects import Object, meta
 
 METRICS_GROUP = ".metrics.k8s.io"
 
@@ -48,11 +44,11 @@ class LocalClient:
     managed fields and the audit log as any other write does.
     """
 
-    def __init__(self, server: ApiServer, user: str, groups: Sequence[str] = (), *, manager: str | None = None):
-        self._server = server
-        self._registry = server.registry
-        self._audit = server.audit
-        self._handlers = server.subresources
+    def __init__(self, services: Services, user: str, groups: Sequence[str] = (), *, manager: str | None = None):
+        self._services = services
+        self._registry = services.registry
+        self._audit = services.audit
+        self._handlers = services.subresources
         self._user = User(user, (*groups, "system:authenticated"))
         self._manager = manager or _manager_of(user)
 
@@ -72,13 +68,25 @@ class LocalClient:
             # Measured at each question, not stored; loaded at the first, as over HTTP.
             from clusters.embedded.apiserver import metrics
 
-            return ObjectList(metrics.listed(self._server, resource.removesuffix(METRICS_GROUP), namespace, label_selector), "")
+            return ObjectList(metrics.listed(self._services, resource.removesuffix(METRICS_GROUP), namespace, label_selector), "")
         which = _resource(resource)
         chosen = selection.parse(which, label_selector, field_selector)
         found = self._registry.store.list(conversion.stored_as(which), namespace)
         served = [conversion.to_served(which, each) for each in found]
         items = served if chosen.everything else [each for each in served if chosen.matches(each)]
         return ObjectList(items, str(self._registry.store.revision))
+
+    async def get_raw(self, path: str, query: Mapping[str, str] | None = None, *, account: str = "") -> Object:
+        found = aggregated.find(path)
+        if found is not None:
+            namespace, _, name = account.partition("/")
+            groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+            user = User(f"system:serviceaccount:{namespace}:{name}", groups) if account else self._user
+            return await self._services.aggregator.get(found, path, query or {}, user)
+        group = discovery.group(path.removeprefix("/apis/"))
+        if group is None:
+            raise ApiError(404, "NotFound", "the server could not find the requested resource")
+        return group
 
     async def watch(self, resource: str, namespace: str | None = None, *, resource_version: str) -> AsyncIterator[WatchEvent]:
         which = _resource(resource)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from clusters.embedded import meta
 from clusters.embedded.apiserver import representation
+from clusters.embedded.apiserver.exchange import Exchange
+from clusters.embedded.apiserver.services import Services
 from clusters.embedded.errors import ApiError, bad_request, method_not_allowed, not_found
-from kubeobjects import Object, selectors
-
-if TYPE_CHECKING:
-    from clusters.embedded.apiserver.server import ApiServer, Exchange
-
+from kubeobjects import Object, meta, selectors
 
 _GROUP, _VERSION = "metrics.k8s.io", "v1beta1"
 # metrics-server's names for what it serves, in messages.
@@ -40,18 +36,18 @@ def _item(kind: str, of: Object, content: Object) -> Object:
     return head | {"timestamp": meta.now(), "window": _WINDOW} | content
 
 
-def _nodes(server: ApiServer) -> Iterator[Object]:
-    for node in server.registry.store.list("nodes"):
-        kubelet = server.connections.get(node["metadata"]["name"])
+def _nodes(services: Services) -> Iterator[Object]:
+    for node in services.registry.store.list("nodes"):
+        kubelet = services.connections.get(node["metadata"]["name"])
         if kubelet is not None:
             yield _item("NodeMetrics", node, {"usage": _usage(kubelet.usage()["node"])})
 
 
-def _pods(server: ApiServer, namespace: str | None) -> Iterator[Object]:
+def _pods(services: Services, namespace: str | None) -> Iterator[Object]:
     measured: dict[str, Object] = {}
-    pods = server.registry.store.list("pods", namespace)
+    pods = services.registry.store.list("pods", namespace)
     for node in {pod["spec"].get("nodeName") for pod in pods}:
-        kubelet = server.connections.get(node) if node else None
+        kubelet = services.connections.get(node) if node else None
         if kubelet is not None:
             measured |= kubelet.usage()["pods"]
     for pod in pods:
@@ -81,13 +77,13 @@ def _table(items: list[Object], metadata: Object) -> Object:
     return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": columns, "rows": rows}
 
 
-def listed(server: ApiServer, resource: str, namespace: str | None = None, label_selector: str = "") -> list[Object]:
+def listed(services: Services, resource: str, namespace: str | None = None, label_selector: str = "") -> list[Object]:
     """NodeMetrics or PodMetrics, measured now, of those whose labels match. Raises ApiError for a selector that cannot be read."""
     try:
         matches = selectors.parse(label_selector)
     except selectors.SelectorError as error:
         raise bad_request(str(error)) from None
-    items = _nodes(server) if resource == "nodes" else _pods(server, namespace)
+    items = _nodes(services) if resource == "nodes" else _pods(services, namespace)
     return [each for each in items if matches(each["metadata"].get("labels") or {})]
 
 
@@ -100,14 +96,14 @@ def _selected(found: list[Object], exchange: Exchange) -> list[Object]:
     return found
 
 
-async def serve(server: ApiServer, exchange: Exchange) -> web.StreamResponse:
+async def serve(services: Services, exchange: Exchange) -> web.StreamResponse:
     """Answers a get or list of nodes or pods. Raises ApiError."""
     info = exchange.info
     if info.version != _VERSION or info.resource not in _NAMES or info.subresource or (info.resource == "nodes" and info.namespace):
         raise ApiError(404, "NotFound", "the server could not find the requested resource")
     if exchange.http.method not in ("GET", "HEAD") or info.verb == "watch":
         raise method_not_allowed()
-    items = listed(server, info.resource, info.namespace, exchange.query.get("labelSelector", ""))
+    items = listed(services, info.resource, info.namespace, exchange.query.get("labelSelector", ""))
     form = representation.negotiate(exchange.http.headers.get("Accept", ""), exchange.query)
     if info.name_in_path:
         found = next((each for each in items if each["metadata"]["name"] == info.name), None)

@@ -1,26 +1,21 @@
 """What a kubelet may do over the API: what belongs to its node, and no more (plugin/pkg/auth/authorizer/node).
 
-The kubelets of this cluster are parts of its own process and are not asked; this is for whoever acts as `system:node:<name>`. What the real
-cluster leaves to the NodeRestriction admission plugin (a node changes itself and its own Pods only) is answered here too.
+The kubelets of this cluster are parts of its own process and are not asked; this is for whoever acts as `system:node:<name>`. That a node
+changes itself and its own Pods only is left to admission (`admission/node_restriction.py`), as in the real cluster.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from clusters.embedded.apiserver.request import User
+from clusters.embedded.apiserver.attributes import Attributes
 from clusters.embedded.store import Store
 from kubeobjects import Object
+from kubeobjects.pod_references import references
 
-if TYPE_CHECKING:
-    from clusters.embedded.apiserver.authorization import Attributes
-
-
-GROUP = "system:nodes"
-_PREFIX = "system:node:"
 _LEASES = "kube-node-lease"
 _READ = ("get", "list", "watch")
+_OWN_VERBS = ("get", "create", "update", "patch", "delete")
 # bootstrappolicy.NodeRules, of what is not looked at one by one below.
 RULES: list[Object] = [
     {"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"]},
@@ -36,11 +31,6 @@ RULES: list[Object] = [
     {"verbs": list(_READ), "apiGroups": ["storage.k8s.io"], "resources": ["csidrivers"]},
     {"verbs": list(_READ), "apiGroups": ["node.k8s.io"], "resources": ["runtimeclasses"]},
 ]
-
-
-def node_of(user: User) -> str | None:
-    """The node whose kubelet `user` is, or None (nodeidentifier)."""
-    return user.name.removeprefix(_PREFIX) if user.name.startswith(_PREFIX) and GROUP in user.groups else None
 
 
 class NodeAuthorizer:
@@ -65,7 +55,7 @@ class NodeAuthorizer:
             case "leases.coordination.k8s.io":
                 return _lease(node, attributes)
             case "csinodes.storage.k8s.io":
-                return _of_own_name(node, attributes, "can only access CSINode with the same name as the requesting node")
+                return _csi_node(node, attributes)
             case "resourceslices.resource.k8s.io":
                 return self._slice(node, attributes)
             case "nodes.":
@@ -88,7 +78,7 @@ class NodeAuthorizer:
                 continue
             namespace = pod["metadata"]["namespace"]
             yield "pods", namespace, pod["metadata"]["name"]
-            for resource, name in _references(pod):
+            for resource, name in references(pod):
                 yield resource, namespace, name
                 if resource == "persistentvolumeclaims":
                     claim = self._store.get(resource, name, namespace)
@@ -138,23 +128,29 @@ class NodeAuthorizer:
             if not attributes.name:
                 return False, "can only list/watch pods with spec.nodeName field selector"
             return self._related(node, attributes)
-        if not subresource and verb == "create":
-            return False, f'node "{node}" can only create mirror pods'
-        allowed = {"": ("get", "delete"), "status": ("update", "patch"), "eviction": ("create",)}
-        return self._related(node, attributes) if verb in allowed.get(subresource, ()) else (False, "")
+        if not subresource and verb == "get":
+            return self._related(node, attributes)
+        allowed = {"": ("create", "delete"), "status": ("update", "patch"), "eviction": ("create",)}
+        return verb in allowed.get(subresource, ()), ""
 
 
 def _lease(node: str, attributes: Attributes) -> tuple[bool, str]:
-    if attributes.verb not in ("get", "create", "update", "patch", "delete"):
+    if attributes.verb not in _OWN_VERBS:
         return False, "can only get, create, update, patch, or delete a node lease"
     if attributes.namespace != _LEASES:
         return False, f'can only access leases in the "{_LEASES}" system namespace'
     return _of_own_name(node, attributes, "can only access node lease with the same name as the requesting node")
 
 
+def _csi_node(node: str, attributes: Attributes) -> tuple[bool, str]:
+    if attributes.verb not in _OWN_VERBS:
+        return False, "can only get, create, update, patch, or delete a CSINode"
+    if attributes.subresource:
+        return False, "cannot authorize CSINode subresources"
+    return _of_own_name(node, attributes, "can only access CSINode with the same name as the requesting node")
+
+
 def _of_own_name(node: str, attributes: Attributes, why: str) -> tuple[bool, str]:
-    if attributes.subresource or attributes.verb not in ("get", "create", "update", "patch", "delete"):
-        return False, ""
     return (True, "") if attributes.verb == "create" or attributes.name == node else (False, why)
 
 
@@ -165,50 +161,5 @@ def _node(node: str, attributes: Attributes) -> tuple[bool, str]:
             return True, ""
         whom = f"'{name}'" if name else "all nodes"
         return False, f"node '{node}' cannot read {whom}, only its own Node object"
-    if (subresource in ("", "status") and verb in ("update", "patch")) or (verb == "create" and not subresource):
-        own = name in (node, "")
-        return (True, "") if own else (False, f'node "{node}" is not allowed to modify node "{name}"')
-    return False, ""
-
-
-def _references(pod: Object) -> Iterator[tuple[str, str]]:
-    """(resource, name) of what a Pod refers to in its namespace."""
-    spec = pod["spec"]
-    yield "serviceaccounts", spec.get("serviceAccountName") or "default"
-    for each in spec.get("imagePullSecrets") or []:
-        yield "secrets", each.get("name", "")
-    for field in ("containers", "initContainers", "ephemeralContainers"):
-        for container in spec.get(field) or []:
-            yield from _of_environment(container)
-    for volume in spec.get("volumes") or []:
-        yield from _of_volume(volume)
-        if "ephemeral" in volume:
-            yield "persistentvolumeclaims", f"{pod['metadata']['name']}-{volume['name']}"
-    claims = {each["name"]: each.get("resourceClaimName") for each in (pod.get("status") or {}).get("resourceClaimStatuses") or []}
-    for claim in spec.get("resourceClaims") or []:
-        if name := claim.get("resourceClaimName") or claims.get(claim["name"]):
-            yield "resourceclaims", name
-
-
-def _of_environment(container: Object) -> Iterator[tuple[str, str]]:
-    for each in container.get("envFrom") or []:
-        for field, resource in (("secretRef", "secrets"), ("configMapRef", "configmaps")):
-            if each.get(field):
-                yield resource, each[field].get("name", "")
-    for each in container.get("env") or []:
-        for field, resource in (("secretKeyRef", "secrets"), ("configMapKeyRef", "configmaps")):
-            if found := (each.get("valueFrom") or {}).get(field):
-                yield resource, found.get("name", "")
-
-
-def _of_volume(volume: Object) -> Iterator[tuple[str, str]]:
-    if volume.get("secret"):
-        yield "secrets", volume["secret"].get("secretName", "")
-    if volume.get("configMap"):
-        yield "configmaps", volume["configMap"].get("name", "")
-    if volume.get("persistentVolumeClaim"):
-        yield "persistentvolumeclaims", volume["persistentVolumeClaim"].get("claimName", "")
-    for source in (volume.get("projected") or {}).get("sources") or []:
-        for field, resource in (("secret", "secrets"), ("configMap", "configmaps")):
-            if source.get(field):
-                yield resource, source[field].get("name", "")
+    allowed = {"": ("create", "update", "patch"), "status": ("update", "patch")}
+    return verb in allowed.get(subresource, ()), ""

@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from clusters.embedded import schema
-from clusters.embedded.resources import Resource, all_resources
+from clusters.embedded.resources import Resource, built_in, custom
 from kubeobjects import Object
 
 _COMPONENTS = "#/components/schemas/"
@@ -23,6 +23,8 @@ _EITHER = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": ("string", "number"),
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": ("string", "integer"),
 }
+# A type that describes apiVersion and kind, in words that fit all.
+_TYPICAL = "io.k8s.api.apps.v1.Deployment"
 _WRITE = ("dryRun", "fieldManager", "fieldValidation")
 _KEPT = ("list-type", "list-map-keys", "map-type", "patch-strategy", "patch-merge-key")
 
@@ -34,8 +36,13 @@ def _path(resource: Resource) -> str:
 def index() -> Object:
     """The reply to GET /openapi/v3: where each group version's document is, under a hash that lets clients keep it for ever."""
     paths: Object = {}
-    for path in sorted({_path(resource) for resource in all_resources()}):
-        digest = hashlib.sha256(path.encode() + _fingerprint().encode()).hexdigest().upper()
+    defined: dict[str, str] = {}
+    for resource in custom():
+        assert resource.custom is not None
+        metadata = resource.custom.definition["metadata"]
+        defined[_path(resource)] = f"{defined.get(_path(resource), '')} {metadata['uid']} {metadata['resourceVersion']}"
+    for path in sorted({_path(resource) for resource in built_in()} | defined.keys()):
+        digest = hashlib.sha256(f"{path}{_fingerprint()}{defined.get(path, '')}".encode()).hexdigest().upper()
         paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
     return {"paths": paths}
 
@@ -46,15 +53,43 @@ def _fingerprint() -> str:
     return hashlib.sha256(schema.ARCHIVE.read_bytes() + supplement + Path(__file__).read_bytes()).hexdigest()
 
 
-@lru_cache(maxsize=16)
 def document(path: str) -> bytes:
     """The document of `api/v1` or `apis/apps/v1` as JSON. Raises KeyError where nothing is served there."""
-    served = [resource for resource in all_resources() if _path(resource) == path]
+    defined = [resource for resource in custom() if _path(resource) == path]
+    return _of_custom(path, defined) if defined else _of_built_in(path)
+
+
+def _archived() -> tuple[Object, Object]:
+    with zipfile.ZipFile(schema.ARCHIVE) as archive:
+        return orjson.loads(archive.read("types.json")), orjson.loads(archive.read("descriptions.json"))
+
+
+def _whole(paths: Object, components: Object) -> bytes:
+    info = {"title": "Kubernetes", "version": "v1.36.2"}
+    return orjson.dumps({"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": components}})
+
+
+def _of_custom(path: str, served: list[Resource]) -> bytes:
+    from clusters.embedded.apiserver.customresources import openapi
+
+    loaded, texts = _archived()
+    wanted: set[str] = set()
+    for name in (openapi.META, openapi.LIST_META):
+        _collect(name, loaded["types"], wanted)
+    components = {name: _component(name, loaded["types"][name], texts.get(name, {}), None) for name in sorted(wanted)}
+    paths: Object = {}
+    for resource in served:
+        components |= openapi.components(resource, texts[_TYPICAL]["f"])
+        paths |= _operations(resource, path, openapi.model(resource))
+    return _whole(paths, components)
+
+
+@lru_cache(maxsize=16)
+def _of_built_in(path: str) -> bytes:
+    served = [resource for resource in built_in() if _path(resource) == path]
     if not served:
         raise KeyError(path)
-    with zipfile.ZipFile(schema.ARCHIVE) as archive:
-        loaded = orjson.loads(archive.read("types.json"))
-        texts = orjson.loads(archive.read("descriptions.json"))
+    loaded, texts = _archived()
     supplement = orjson.loads(Path(__file__).with_name("openapi_supplement.json").read_bytes())
     types, kinds = loaded["types"], loaded["kinds"]
     groups: dict[str, list[Object]] = {}
@@ -75,14 +110,7 @@ def document(path: str) -> bytes:
     for name in wanted & supplement["enums"].keys():
         texts.setdefault(name, {}).setdefault("e", {}).update(supplement["enums"][name])
     components = {name: _component(name, types[name], texts.get(name, {}), groups.get(name)) for name in sorted(wanted)}
-    return orjson.dumps(
-        {
-            "openapi": "3.0.0",
-            "info": {"title": "Kubernetes", "version": "v1.36.2"},
-            "paths": paths,
-            "components": {"schemas": components},
-        }
-    )
+    return _whole(paths, components)
 
 
 def _collect(name: str, types: Object, wanted: set[str]) -> None:

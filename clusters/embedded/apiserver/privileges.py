@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from clusters.embedded.apiserver.authorization import Attributes, Authorizer, rule_allows
+from clusters.embedded.apiserver.attributes import Attributes
+from clusters.embedded.apiserver.authorization import Authorizer, rule_allows
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.errors import ApiError, forbidden, not_found
 from clusters.embedded.resources import Resource

@@ -23,6 +23,7 @@ from kubeobjects import Object
 
 MAGIC = b"k8s\x00"
 _META = "k8s.io.apimachinery.pkg.apis.meta.v1"
+_EXTENSIONS = "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions"
 _UNKNOWN = "k8s.io.apimachinery.pkg.runtime.Unknown"
 _SIGNED = frozenset({"int32", "int64"})
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -66,6 +67,8 @@ def message_name(api_version: str, kind: str) -> str:
     group, _, version = api_version.rpartition("/")
     if kind in ("DeleteOptions", "Status"):
         return f"{_META}.{kind}"
+    if group == "apiextensions.k8s.io":
+        return f"{_EXTENSIONS}.{version}.{kind}"
     package = "core" if not group else group.removesuffix(".k8s.io").split(".")[0]
     return f"k8s.io.api.{package}.{version}.{kind}"
 
@@ -154,9 +157,19 @@ def _special(data: bytes, kind: str) -> tuple[bool, Any]:
         if found.get(1, 0) == 1:
             return True, _bytes(found.get(3, b"")).decode()
         return True, _scalar(found.get(2, 0), "int32")
-    if kind in (f"{_META}.FieldsV1", "k8s.io.apimachinery.pkg.runtime.RawExtension", "k8s.io.api.apiextensions.v1.JSON"):
+    if kind in (f"{_META}.FieldsV1", "k8s.io.apimachinery.pkg.runtime.RawExtension", f"{_EXTENSIONS}.v1.JSON"):
         raw = _bytes(dict(_fields(data)).get(1, b""))
         return True, orjson.loads(raw) if raw else None
+    if kind.startswith(f"{_EXTENSIONS}.v1.JSONSchemaPropsOr"):
+        # The JSON of these is one of their fields: a schema, a boolean, or a list.
+        raw_fields = list(_fields(data))
+        whole = _message(data, kind)
+        if name == "JSONSchemaPropsOrBool":
+            return True, whole["schema"] if any(number == 2 for number, _ in raw_fields) else any(
+                raw == 1 for number, raw in raw_fields if number == 1
+            )
+        listed = whole.get("jSONSchemas") or whole.get("property")
+        return True, listed if listed else whole.get("schema", {})
     if name == "ExtraValue":
         return True, [_scalar(each, "string") for number, each in _fields(data) if number == 1]
     return False, None

@@ -9,12 +9,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from clusters.embedded import meta
 from clusters.embedded.apiserver import admission as plugins
-from clusters.embedded.apiserver import conversion, defaulting, deletion, lifecycle, strategy, validation
+from clusters.embedded.apiserver import conversion, defaulting, deletion, lifecycle, object_warnings, strategy, validation
 from clusters.embedded.apiserver.admission.request import AdmissionRequest
-from clusters.embedded.apiserver.patch import managed_fields
+from clusters.embedded.apiserver.authorization import Authorizer
+from clusters.embedded.apiserver.object_metadata import check_metadata, check_preconditions, keep_system_fields, own_fields, unchanged
+from clusters.embedded.apiserver.reader import StoredObjects
 from clusters.embedded.apiserver.request import User
 from clusters.embedded.apiserver.strategy.context import Context
 from clusters.embedded.errors import (
@@ -22,15 +24,15 @@ from clusters.embedded.errors import (
     FieldError,
     already_exists,
     bad_request,
-    conflict,
     internal,
     invalid,
     modified,
     not_found,
 )
+from clusters.embedded.network import Network
 from clusters.embedded.resources import Resource, by_name
 from clusters.embedded.store import Conflict, Delete, Put, Store, StoreError
-from kubeobjects import Object
+from kubeobjects import Object, meta
 
 # From the object as it is stored (in the caller's version; a copy) to the object as it should be.
 Transform = Callable[[Object], Object]
@@ -38,40 +40,31 @@ Transform = Callable[[Object], Object]
 # names.SimpleNameGenerator: 63 characters with the five random ones.
 _GENERATED_PREFIX = 58
 _ATTEMPTS = 8
-# Strategies whose AllowUnconditionalUpdate is false: an update has to say which version it replaces.
-_CONDITIONAL = frozenset({"leases.coordination.k8s.io", "poddisruptionbudgets.policy"})
-_KEPT_METADATA = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 
 
 @dataclass
 class Caller:
-    """Who writes and how: options of the query that all verbs share. `warnings` is filled for the reply's Warning headers."""
+    """Who writes and how: options of the query that all verbs share. `warnings` is filled for the reply's Warning headers,
+    `annotations` for the audit log; `options` are what the request itself says (metav1.CreateOptions and its like), for webhooks.
+    """
 
     user: User
     manager: str = "unknown"
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
-
-
-class StoredObjects:
-    """What admission and strategies may read (admission.request.Reader)."""
-
-    def __init__(self, store: Store):
-        self._store = store
-
-    def get(self, resource: str, name: str, namespace: str | None = None) -> Object | None:
-        return self._store.get(resource, name, namespace)
-
-    def list(self, resource: str, namespace: str | None = None) -> list[Object]:
-        return self._store.list(resource, namespace)
+    annotations: dict[str, str] = field(default_factory=dict)
+    options: Object = field(default_factory=dict)
 
 
 class Registry:
     """All methods raise ApiError with the Status that the client is to see."""
 
-    def __init__(self, store: Store):
+    def __init__(self, store: Store, authorizer: Authorizer, network: Network | None = None):
         self.store = store
+        self._network = network
         self.reader = StoredObjects(store)
+        self._authorizer = authorizer
 
     # Reads
 
@@ -115,17 +108,23 @@ class Registry:
         metadata["creationTimestamp"] = meta.now()
         if not applied:
             metadata.pop("managedFields", None)
-            _own_fields(resource, None, obj, caller.manager, "", metadata["creationTimestamp"])
+            own_fields(resource, None, obj, caller.manager, "", metadata["creationTimestamp"])
         admission = self._admission("CREATE", caller, resource, namespace, obj)
         await lifecycle.admit(admission)
         await plugins.mutate(admission)
         obj = conversion.to_stored(resource, _object_of(admission))
-        if not obj["metadata"].get("name"):
-            _refuse_nameless(resource, obj)
-        strategy.prepare_for_create(obj, Context(self.reader, caller.dry_run))
+        # An object without a name is prepared as one called "", and refused with what else is wrong with it.
+        obj["metadata"].setdefault("name", "")
+        context, revision = Context(self.reader, caller.dry_run), self.store.revision
+        # Others write while a webhook is asked, and may be given the address that was meant for this one.
+        asked = meta.copy(obj) if resource.name == "services" else obj
+        strategy.prepare_for_create(obj, context)
         _refuse_invalid(resource, obj, None, "")
+        caller.warnings.extend(object_warnings.of(obj))
         admission.object = obj
         await plugins.validate(admission)
+        if self.store.revision != revision and strategy.is_overtaken(obj, context):
+            return await self._create(caller, resource, namespace, asked, applied=True)
         name = obj["metadata"]["name"]
         stored_as = conversion.stored_as(resource)
         if self.store.get(stored_as, name, namespace) is not None:
@@ -166,24 +165,29 @@ class Registry:
             if metadata.setdefault("name", name) != name:
                 why = f'Invalid value: "{metadata["name"]}": field is immutable'
                 raise invalid(resource.kind, resource.group, name, [FieldError("metadata.name", "FieldValueInvalid", why)])
-            conditional = self._check_preconditions(resource, new, old, patched)
+            conditional = check_preconditions(resource, new, old, patched)
             defaulting.apply(new)
-            _keep_system_fields(new, old)
+            keep_system_fields(new, old)
             # Bindings are the API server's own doing and are tracked for nobody.
             if not applied and subresource != "binding":
                 new["metadata"].setdefault("managedFields", served["metadata"].get("managedFields") or [])
-                _own_fields(resource, served, new, caller.manager, subresource, meta.now())
+                own_fields(resource, served, new, caller.manager, subresource, meta.now())
             admission = self._admission("UPDATE", caller, resource, namespace, new, old, subresource)
             admission.name = name
             await lifecycle.admit(admission)
             await plugins.mutate(admission)
             new = conversion.to_stored(resource, _object_of(admission))
-            strategy.prepare_for_update(new, old, subresource, Context(self.reader, caller.dry_run))
+            context, revision = Context(self.reader, caller.dry_run), self.store.revision
+            strategy.prepare_for_update(new, old, subresource, context)
             _refuse_invalid(resource, new, old, subresource)
+            if not subresource:
+                caller.warnings.extend(object_warnings.of_update(new, old))
             admission.object = new
             await plugins.validate(admission)
-            _keep_system_fields(new, old)
-            if _unchanged(new, old):
+            if self.store.revision != revision and strategy.is_overtaken(new, context):
+                continue
+            keep_system_fields(new, old)
+            if unchanged(new, old):
                 return served
             if caller.dry_run:
                 new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
@@ -202,20 +206,6 @@ class Registry:
             return conversion.to_served(resource, new)
         raise modified(resource.plural, resource.group, name)
 
-    def _check_preconditions(self, resource: Resource, new: Object, old: Object, patched: bool) -> bool:
-        metadata, name = new["metadata"], old["metadata"]["name"]
-        version = metadata.get("resourceVersion")
-        if version and version != old["metadata"]["resourceVersion"]:
-            raise modified(resource.plural, resource.group, name)
-        if not version and not patched and resource.name in _CONDITIONAL:
-            cause = FieldError("metadata.resourceVersion", "FieldValueInvalid", "Invalid value: 0: must be specified for an update")
-            raise invalid(resource.kind, resource.group, name, [cause])
-        uid = metadata.get("uid")
-        if uid and uid != old["metadata"]["uid"]:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
-            raise conflict(resource.plural, resource.group, name, why)
-        return bool(version)
-
     # Delete
 
     async def delete(
@@ -226,7 +216,9 @@ class Registry:
             old = self.stored(resource, name, namespace)
             admission = self._admission("DELETE", caller, resource, namespace, None, old)
             admission.name = name
+            admission.options = {**options.shown(), **({"dryRun": ["All"]} if caller.dry_run else {})}
             await lifecycle.admit(admission)
+            await plugins.mutate(admission)
             await plugins.validate(admission)
             new = deletion.begin(resource, old, options, caller.warnings)
             if new is old:
@@ -244,6 +236,14 @@ class Registry:
         raise modified(resource.plural, resource.group, name)
 
     # Shared
+
+    async def admit(self, caller: Caller, resource: Resource, namespace: str | None, name: str, subresource: str, body: Object) -> None:
+        """Admission of what is created at a subresource and stored nowhere, such as an eviction; `body` may be changed."""
+        admission = self._admission("CREATE", caller, resource, namespace, body, subresource=subresource)
+        admission.name = name
+        await lifecycle.admit(admission)
+        await plugins.mutate(admission)
+        await plugins.validate(admission)
 
     def _admission(
         self,
@@ -266,7 +266,14 @@ class Registry:
             old=old,
             user=caller.user.name,
             groups=caller.user.groups,
+            uid=caller.user.uid,
+            extra=caller.user.extra,
+            options=caller.options,
+            network=self._network,
             dry_run=caller.dry_run,
+            warnings=caller.warnings,
+            annotations=caller.annotations,
+            authorize=partial(self._authorizer.answer, caller.user),
         )
 
     def _write(self, operations: Sequence[Put | Delete], admission: AdmissionRequest) -> None:
@@ -279,18 +286,6 @@ class Registry:
             raise internal(str(error)) from None
 
 
-def check_metadata(obj: Object, resource: Resource, namespace: str | None) -> Object:
-    """The object's metadata, with the namespace of the request in it. Raises ApiError 400 where the two differ."""
-    metadata = obj.setdefault("metadata", {})
-    if not resource.namespaced:
-        metadata.pop("namespace", None)
-        return metadata
-    if metadata.get("namespace") and metadata["namespace"] != namespace:
-        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    metadata["namespace"] = namespace
-    return metadata
-
-
 def _object_of(admission: AdmissionRequest) -> Object:
     assert admission.object is not None
     return admission.object
@@ -298,48 +293,10 @@ def _object_of(admission: AdmissionRequest) -> Object:
 
 def _refuse_invalid(resource: Resource, obj: Object, old: Object | None, subresource: str) -> None:
     causes = validation.validate(obj, old, subresource)
+    if not causes and not subresource and resource.name == _DEFINITIONS:
+        # Loaded with the first definition.
+        from clusters.embedded.apiserver.customresources import definition_rules
+
+        causes = definition_rules.check(obj, old)
     if causes:
         raise invalid(resource.kind, resource.group, obj["metadata"].get("name") or "", causes)
-
-
-def _own_fields(resource: Resource, old: Object | None, new: Object, manager: str, subresource: str, time: str) -> None:
-    """Writes into `new` who owns which field. What this request may not write (status, or all but status) changes no owner."""
-    writable = new
-    if subresource == "status":
-        writable = {**(old or {}), "metadata": new["metadata"], "status": new.get("status", {})}
-    elif resource.subresource("status") is not None:
-        writable = {key: value for key, value in new.items() if key != "status"}
-        if old is not None and "status" in old:
-            writable["status"] = old["status"]
-    owned = managed_fields.update(old, writable, manager, subresource, time)["metadata"].get("managedFields")
-    if owned:
-        new["metadata"]["managedFields"] = owned
-    else:
-        new["metadata"].pop("managedFields", None)
-
-
-def _refuse_nameless(resource: Resource, obj: Object) -> None:
-    """Strategies need a name: an object without one is refused before them, with what else is wrong with it."""
-    missing = FieldError("metadata.name", "FieldValueRequired", "Required value: name or generateName is required")
-    others = [cause for cause in validation.validate(obj) if cause.field != missing.field]
-    raise invalid(resource.kind, resource.group, "", [missing, *others])
-
-
-def _keep_system_fields(new: Object, old: Object) -> None:
-    for name in _KEPT_METADATA:
-        if name in old["metadata"]:
-            new["metadata"][name] = old["metadata"][name]
-        else:
-            new["metadata"].pop(name, None)
-
-
-def _unchanged(new: Object, old: Object) -> bool:
-    """Equal but for what every write sets: a write that changes nothing is not stored and raises no resourceVersion."""
-    return _comparable(new) == _comparable(old)
-
-
-def _comparable(obj: Object) -> Object:
-    metadata = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
-    if metadata.get("managedFields"):
-        metadata["managedFields"] = [{key: value for key, value in entry.items() if key != "time"} for entry in metadata["managedFields"]]
-    return {**obj, "metadata": metadata}

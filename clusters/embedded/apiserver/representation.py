@@ -9,12 +9,14 @@ from typing import Any
 import orjson
 
 from clusters.embedded.apiserver import conversion
+from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import Resource
 from kubeobjects import Object
 
 JSON = "application/json"
 YAML = "application/yaml"
 _META = "meta.k8s.io"
+_SERVED = (JSON, YAML, "application/vnd.kubernetes.protobuf")
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,12 @@ class Form:
         return f"{self.media};as={self.kind};v=v1;g={_META}" if self.kind else self.media
 
 
-def negotiate(accept: str, query: Mapping[str, str]) -> Form:
-    """The first clause that can be served; JSON where none can, which every client accepts."""
-    include = query.get("includeObject", "") or "Metadata"
+def negotiate(accept: str, query: Mapping[str, str], *, plain: bool = False) -> Form:
+    """The first clause that can be served; JSON where none can, which every client accepts.
+
+    `plain` says that the answer has no other form than its own, as a review. Raises ApiError 406 where only another form would do.
+    """
+    refused, include = False, query.get("includeObject", "") or "Metadata"
     for clause in accept.split(","):
         media, *parameters = (part.strip() for part in clause.split(";"))
         given = dict(parameter.split("=", 1) for parameter in parameters if "=" in parameter)
@@ -43,7 +48,12 @@ def negotiate(accept: str, query: Mapping[str, str]) -> Form:
             continue
         if kind not in ("", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"):
             continue
+        if kind and plain:
+            refused = True
+            continue
         return Form(kind, YAML if media == YAML else JSON, include)
+    if refused:
+        raise ApiError(406, "NotAcceptable", f"only the following media types are accepted: {', '.join(_SERVED)}")
     return Form(include_object=include)
 
 

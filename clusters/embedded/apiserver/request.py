@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from clusters.embedded.resources import Resource, all_resources
+from clusters.embedded.resources import Resource, by_path
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
 # Names below a namespace that belong to the namespace itself.
@@ -48,10 +48,7 @@ class RequestInfo:
 
     @property
     def served(self) -> Resource | None:
-        return _SERVED.get((self.group, self.version, self.resource or ""))
-
-
-_SERVED = {(each.group, each.version, each.plural): each for each in all_resources()}
+        return by_path().get((self.group, self.version, self.resource or ""))
 
 
 def is_true(value: str | None) -> bool:

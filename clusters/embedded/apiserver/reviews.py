@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from clusters.embedded import meta
+from clusters.embedded.apiserver.attributes import Attributes
 from clusters.embedded.apiserver.authentication import API_AUDIENCES, Unauthorized
-from clusters.embedded.apiserver.authorization import Attributes
 from clusters.embedded.apiserver.request import User
+from clusters.embedded.apiserver.services import Services
 from clusters.embedded.errors import FieldError, bad_request, invalid
 from clusters.embedded.resources import Resource
-from kubeobjects import Object
-
-if TYPE_CHECKING:
-    from clusters.embedded.apiserver.server import ApiServer
-
+from kubeobjects import Object, meta
 
 _GROUPS = ("authorization.k8s.io", "authentication.k8s.io")
 
@@ -23,21 +17,21 @@ def is_review(resource: Resource) -> bool:
     return resource.group in _GROUPS
 
 
-def answer(server: ApiServer, user: User, resource: Resource, namespace: str | None, body: Object) -> Object:
+def answer(services: Services, user: User, resource: Resource, namespace: str | None, body: Object) -> Object:
     """`body` with its status filled in. Raises ApiError 422 where the question is incomplete."""
     spec = body.get("spec") or {}
     match resource.kind:
         case "SelfSubjectReview":
             status: Object = {"userInfo": _user_info(user)}
         case "SelfSubjectAccessReview":
-            status = _access(server, user, resource, spec)
+            status = _access(services, user, resource, spec)
         case "SubjectAccessReview" | "LocalSubjectAccessReview":
             _check_local(resource, namespace, spec)
-            status = _access(server, _subject(resource, spec), resource, spec)
+            status = _access(services, _subject(resource, spec), resource, spec)
         case "SelfSubjectRulesReview":
-            status = _rules(server, user, resource, spec)
+            status = _rules(services, user, resource, spec)
         case _:
-            status = _token(server, spec)
+            status = _token(services, spec)
     metadata = {"creationTimestamp": meta.now()} if resource.kind == "SelfSubjectReview" else body.get("metadata") or {}
     shown: Object = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
     if resource.kind != "SelfSubjectReview":
@@ -70,7 +64,7 @@ def _check_local(resource: Resource, namespace: str | None, spec: Object) -> Non
         raise bad_request(f"spec.resourceAttributes.namespace must match namespace: {asked}")
 
 
-def _access(server: ApiServer, user: User, resource: Resource, spec: Object) -> Object:
+def _access(services: Services, user: User, resource: Resource, spec: Object) -> Object:
     of_resource, of_path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if of_resource is not None and of_path is None:
         attributes = Attributes(
@@ -86,17 +80,17 @@ def _access(server: ApiServer, user: User, resource: Resource, spec: Object) -> 
     else:
         why = "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
         raise invalid(resource.kind, resource.group, "", [FieldError("spec.resourceAttributes", "FieldValueInvalid", why)])
-    decision = server.authorizer.decide(user, attributes)
+    decision = services.authorizer.decide(user, attributes)
     return {"allowed": decision.allowed} | ({"reason": decision.reason} if decision.reason else {})
 
 
-def _rules(server: ApiServer, user: User, resource: Resource, spec: Object) -> Object:
+def _rules(services: Services, user: User, resource: Resource, spec: Object) -> Object:
     namespace = spec.get("namespace")
     if not namespace:
         raise bad_request("no namespace on request")
     of_resources: list[Object] = []
     of_paths: list[Object] = []
-    for rule in server.authorizer.all_rules(user, namespace):
+    for rule in services.authorizer.all_rules(user, namespace):
         if rule.get("resources"):
             kept = ("verbs", "apiGroups", "resources", "resourceNames")
             of_resources.append({key: rule[key] for key in kept if rule.get(key)})
@@ -105,11 +99,11 @@ def _rules(server: ApiServer, user: User, resource: Resource, spec: Object) -> O
     return {"resourceRules": of_resources, "nonResourceRules": of_paths, "incomplete": False}
 
 
-def _token(server: ApiServer, spec: Object) -> Object:
+def _token(services: Services, spec: Object) -> Object:
     if not spec.get("token"):
         raise bad_request("token is required for TokenReview in authentication")
     try:
-        user, audiences = server.authenticator.review(spec["token"], spec.get("audiences") or API_AUDIENCES)
+        user, audiences = services.authenticator.review(spec["token"], spec.get("audiences") or API_AUDIENCES)
     except Unauthorized as error:
         return {"user": {}, "error": error.why}
     return {"authenticated": True, "user": _user_info(user), "audiences": audiences}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from clusters.embedded.apiserver.validation import content, field
 from clusters.embedded.errors import bad_request
 from clusters.embedded.resources import Resource
 from kubeobjects import Object, selectors
@@ -45,13 +46,16 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "secrets": ("type",),
     "services": ("spec.clusterIP", "spec.type"),
     "replicationcontrollers": ("status.replicas",),
-    "replicasets.apps": ("status.replicas",),
     "jobs.batch": ("status.successful",),
     "certificatesigningrequests.certificates.k8s.io": ("spec.signerName",),
     "resourceslices.resource.k8s.io": ("spec.nodeName", "spec.driver"),
 }
 # These answer an unknown field with their own words; the others with those of the default conversion.
 _OWN_CONVERSION = frozenset(_FIELDS)
+_NOT_SUPPORTED = {
+    "jobs.batch": 'field label "{}" not supported for Job',
+    "resourceslices.resource.k8s.io": "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {}",
+}
 # Where a selectable field is not found under its own name, or has a default that is never written out.
 _ELSEWHERE: dict[tuple[str, str], Callable[[Object], Any]] = {
     ("pods", "spec.hostNetwork"): lambda pod: pod["spec"].get("hostNetwork", False),
@@ -104,9 +108,26 @@ def _check_known(resource: Resource, field: str) -> None:
     known = ("metadata.name", "metadata.namespace") if resource.namespaced else ("metadata.name",)
     if field in known or field in _FIELDS.get(resource.name, ()):
         return
+    if resource.custom is not None:
+        if field not in resource.custom.selectable:
+            raise bad_request(f"field label not supported: {field}")
+        return
     if resource.name in _OWN_CONVERSION:
-        raise bad_request(f"field label not supported: {field}")
+        raise bad_request(_NOT_SUPPORTED.get(resource.name, "field label not supported: {}").format(field))
     raise bad_request(f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+
+
+def _check_label(key: str, values: list[str]) -> None:
+    """Raises SelectorError for a key or value that no label can have (labels.NewRequirement)."""
+    if why := content.qualified_name(key):
+        raise selectors.SelectorError(str(field.invalid(field.Path(), key, "; ".join(why))))
+    problems = [
+        str(field.invalid(field.Path("values")[position].key(key), value, "; ".join(why)))
+        for position, value in enumerate(sorted(set(values)))
+        if (why := content.label_value(value))
+    ]
+    if problems:
+        raise selectors.SelectorError(problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
 
 
 def parse_fields(resource: Resource, text: str) -> list[tuple[str, bool, str]]:
@@ -127,9 +148,9 @@ def parse_fields(resource: Resource, text: str) -> list[tuple[str, bool, str]]:
 def parse(resource: Resource, label_selector: str = "", field_selector: str = "") -> Selection:
     """The predicate for both selectors of a query. Raises ApiError 400."""
     try:
-        labels = selectors.parse(label_selector) if label_selector.strip() else None
+        labels = selectors.parse(label_selector, _check_label) if label_selector.strip() else None
     except selectors.SelectorError as error:
-        raise bad_request(f"unable to parse requirement: {str(error).removeprefix('unable to parse requirement: ')}") from None
+        raise bad_request(str(error)) from None
     terms = [(_reader(resource, field), wanted, value) for field, wanted, value in parse_fields(resource, field_selector)]
     name = next((value for field, wanted, value in parse_fields(resource, field_selector) if wanted and field == "metadata.name"), None)
     if labels is None and not terms:

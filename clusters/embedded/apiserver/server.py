@@ -9,25 +9,41 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Mapping
 from pathlib import Path
 
 from aiohttp import web
 
 from clusters.embedded import kubeconfig, pki
-from clusters.embedded.apiserver import authentication, authorization, bootstrap, expiry, impersonation, representation, request
+from clusters.embedded.apiserver import (
+    aggregated,
+    authentication,
+    authorization,
+    bootstrap,
+    definitions,
+    endpoints,
+    expiry,
+    impersonation,
+    representation,
+    request,
+    validity,
+)
+from clusters.embedded.apiserver.aggregation import Aggregator
+from clusters.embedded.apiserver.attributes import Attributes
 from clusters.embedded.apiserver.audit import AuditLog, Record, object_ref
 from clusters.embedded.apiserver.connections import Listener
-from clusters.embedded.apiserver.endpoints import Endpoints
+from clusters.embedded.apiserver.exchange import Exchange
 from clusters.embedded.apiserver.handlers import Handlers
 from clusters.embedded.apiserver.privileges import Privileges
 from clusters.embedded.apiserver.registry import Registry
-from clusters.embedded.apiserver.request import RequestInfo, User
+from clusters.embedded.apiserver.responses import is_pretty
+from clusters.embedded.apiserver.services import Services
 from clusters.embedded.apiserver.subresources import Subresources
 from clusters.embedded.errors import ApiError, internal
 from clusters.embedded.network import Network
 from clusters.embedded.nodes import NodeConnections
+from clusters.embedded.resources import serve_custom
 from clusters.embedded.store import Store
+from clusters.embedded.supervision import keep_running
 
 log = logging.getLogger(__name__)
 
@@ -43,28 +59,27 @@ class ServerError(Exception):
     """The server cannot start; the message says why and what to do."""
 
 
-class Exchange:
-    """One HTTP request on its way through the pipeline: what the handlers are given."""
-
-    def __init__(self, http: web.BaseRequest, info: RequestInfo, record: Record, audit: AuditLog):
-        self._audit = audit
-        self.http = http
-        self.info = info
-        self.record = record
-        self.user: User = authentication.ANONYMOUS
-        self.warnings: list[str] = []
-        self.response: web.StreamResponse | None = None
-
-    @property
-    def query(self) -> Mapping[str, str]:
-        return self.http.query
-
-    def started(self) -> None:
-        """Tells the audit log that a reply which lasts has begun."""
-        self._audit.write(self.record, "ResponseStarted", 200)
-
-    def headers(self) -> dict[str, str]:
-        return {"Audit-Id": self.record.audit_id, "Cache-Control": "no-cache, private"}
+def _services(
+    store: Store,
+    folder: Path,
+    certificates: pki.Certificates,
+    tokens: pki.TokenIssuer,
+    connections: NodeConnections,
+    network: Network | None,
+) -> Services:
+    authorizer = authorization.Authorizer(store)
+    registry = Registry(store, authorizer, network)
+    return Services(
+        registry=registry,
+        subresources=Subresources(registry, tokens.issue),
+        authenticator=authentication.Authenticator(store, tokens),
+        authorizer=authorizer,
+        privileges=Privileges(store, authorizer),
+        audit=AuditLog(folder / "audit.log"),
+        aggregator=Aggregator(store, registry, network, certificates),
+        connections=connections,
+        network=network,
+    )
 
 
 class ApiServer:
@@ -73,21 +88,13 @@ class ApiServer:
     def __init__(self, store: Store, folder: Path, connections: NodeConnections, network: Network | None = None):
         self.store = store
         self.folder = folder
-        self.connections = connections
-        self.network = network
         self.certificates = pki.ensure(folder / "pki")
         self.tokens = pki.TokenIssuer(self.certificates.token_key.read_bytes())
-        self.registry = Registry(store)
-        self.subresources = Subresources(self.registry, self.tokens.issue)
-        self.audit = AuditLog(folder / "audit.log")
-        self.authorizer = authorization.Authorizer(store)
-        self.privileges = Privileges(store, self.authorizer)
-        self.authenticator = authentication.Authenticator(store, self.tokens)
+        self.services = _services(store, folder, self.certificates, self.tokens, connections, network)
         self.port = 0
-        self._handlers = Handlers(self)
-        self._endpoints = Endpoints(self)
+        self._handlers = Handlers(self.services)
         self._listener: Listener | None = None
-        self._expiry: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def url(self) -> str:
@@ -95,10 +102,11 @@ class ApiServer:
 
     async def bootstrap(self) -> None:
         """Creates what every cluster has from its first moment: namespaces, roles, priority classes, the kubernetes Service."""
-        await bootstrap.ensure(self.registry, self.authorizer, self.port or 6443)
+        await bootstrap.ensure(self.services.registry, self.services.authorizer, self.port or 6443, self.certificates)
 
     async def start(self, port: int = 0) -> None:
         """Listens on 127.0.0.1:`port` (0: any free one). Raises ServerError where that cannot be had."""
+        definitions.publish(self.store)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificates.server, self.certificates.server_key)
         context.load_verify_locations(self.certificates.ca)
@@ -118,16 +126,23 @@ class ApiServer:
         self._listener = listener
         self.port = listener.port
         await self.bootstrap()
-        self._expiry = asyncio.create_task(expiry.run(self.store), name="event expiry")
+        controller = definitions.DefinitionController(self.store, self.services.registry)
+        self._tasks = [
+            asyncio.create_task(expiry.run(self.store), name="event expiry"),
+            asyncio.create_task(keep_running("apiextensions", controller.run), name="custom resource definitions"),
+            asyncio.create_task(keep_running("kube-aggregator", self.services.aggregator.run), name="aggregated APIs"),
+        ]
 
     async def stop(self) -> None:
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
+        serve_custom(())
+        aggregated.serve(())
         if self._listener is not None:
             await self._listener.stop(_SHUTDOWN_SECONDS)
             self._listener = None
-        self.audit.close()
+        self.services.audit.close()
 
     def write_kubeconfig(self, path: Path) -> None:
         kubeconfig.write(path, self.url, self.certificates)
@@ -140,18 +155,18 @@ class ApiServer:
         record.user_agent = http.headers.get("User-Agent", "")
         if info.resource is not None:
             record.object_ref = object_ref(info.group, info.version, info.resource, info.subresource, info.namespace, info.name)
-        exchange = Exchange(http, info, record, self.audit)
+        exchange = Exchange(http, info, record, self.services.audit)
         try:
             self._admit(exchange)
             response = await self._dispatch(exchange)
-            self.audit.write(record, "ResponseComplete", response.status)
+            self.services.audit.write(record, "ResponseComplete", response.status)
             return response
         except ApiError as error:
             return self._failed(exchange, error)
         except (asyncio.CancelledError, ConnectionError):
             # The client has gone: that is how watches usually end.
             started = exchange.response is not None and exchange.response.prepared
-            self.audit.write(record, "ResponseComplete", 200 if started else _CLIENT_GONE)
+            self.services.audit.write(record, "ResponseComplete", 200 if started else _CLIENT_GONE)
             raise
         except Exception as error:
             log.exception("%s %s", http.method, http.path_qs)
@@ -162,27 +177,31 @@ class ApiServer:
         http, record = exchange.http, exchange.record
         transport = http.transport
         certificate = transport.get_extra_info("peercert") if transport is not None else None
-        exchange.user = record.user = self.authenticator.authenticate(certificate, http.headers.get("Authorization"))
-        attributes = authorization.Attributes.of(exchange.info)
+        exchange.user = record.user = self.services.authenticator.authenticate(certificate, http.headers.get("Authorization"))
+        attributes = Attributes.of(exchange.info)
         if self._listener is not None and exchange.user is not authentication.ANONYMOUS:
             self._listener.introduce(http.protocol)
         other = impersonation.wanted(http.headers)
         if other is not None:
-            acting, record.constraint = impersonation.authorize(self.authorizer, exchange.user, other, attributes)
+            acting, record.constraint = impersonation.authorize(self.services.authorizer, exchange.user, other, attributes)
             exchange.user = record.impersonated = acting
-        decision = self.authorizer.decide(exchange.user, attributes)
+        decision = self.services.authorizer.decide(exchange.user, attributes)
         record.annotations["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"
         record.annotations["authorization.k8s.io/reason"] = decision.reason
         if not decision.allowed:
             raise authorization.refusal(exchange.user, attributes, decision)
 
     async def _dispatch(self, exchange: Exchange) -> web.StreamResponse:
+        if (found := aggregated.find(exchange.info.path)) is not None:
+            from clusters.embedded.apiserver.streaming import aggregated_proxy
+
+            return await aggregated_proxy.serve(self.services.aggregator, exchange, found)
         if exchange.info.resource is None:
-            return await self._endpoints.serve(exchange)
+            return endpoints.serve(exchange, f"127.0.0.1:{self.port}", self.services.registry.store)
         return await self._handlers.serve(exchange)
 
     def _failed(self, exchange: Exchange, error: ApiError) -> web.StreamResponse:
-        self.audit.write(exchange.record, "ResponseComplete", error.code, error)
+        self.services.audit.write(exchange.record, "ResponseComplete", error.code, error)
         if exchange.response is not None and exchange.response.prepared:
             # The reply has begun: its status cannot be changed any more.
             return exchange.response
@@ -190,4 +209,8 @@ class ApiServer:
         retry = error.details.get("retryAfterSeconds")
         if retry:
             headers["Retry-After"] = str(retry)
-        return web.Response(status=error.code, body=representation.encode(error.status), content_type=representation.JSON, headers=headers)
+        body = representation.encode(error.status, pretty=is_pretty(exchange))
+        response = web.Response(status=error.code, body=body, content_type=representation.JSON, headers=headers)
+        for warning in dict.fromkeys(exchange.warnings):
+            response.headers.add("Warning", validity.warning_header(warning))
+        return response

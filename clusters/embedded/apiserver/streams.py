@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aiohttp import web
 
+from clusters.embedded.apiserver.exchange import Exchange
+from clusters.embedded.apiserver.services import Services
 from clusters.embedded.resources import Resource
 
-if TYPE_CHECKING:
-    from clusters.embedded.apiserver.server import ApiServer, Exchange
 
-
-async def serve(server: ApiServer, exchange: Exchange, resource: Resource) -> web.StreamResponse:
+async def serve(services: Services, exchange: Exchange, resource: Resource) -> web.StreamResponse:
     """log, exec, attach, portforward and proxy. Raises ApiError."""
     from clusters.embedded.apiserver import streaming
 
-    return await streaming.serve(server, exchange, resource)
+    return await streaming.serve(services, exchange, resource)
 
 
-async def metrics(server: ApiServer, exchange: Exchange) -> web.StreamResponse:
+async def metrics(services: Services, exchange: Exchange) -> web.StreamResponse:
     """metrics.k8s.io. Raises ApiError."""
     from clusters.embedded.apiserver import metrics as api
 
-    return await api.serve(server, exchange)
+    return await api.serve(services, exchange)

@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from clusters.embedded import meta
-from clusters.embedded.apiserver import eviction
+from clusters.embedded.apiserver import conversion, eviction
 from clusters.embedded.apiserver.authentication import API_AUDIENCES
 from clusters.embedded.apiserver.registry import Caller, Registry
 from clusters.embedded.errors import ApiError, FieldError, bad_request, conflict, invalid, method_not_allowed
 from clusters.embedded.resources import Resource, by_name
-from kubeobjects import Object
-from kubeobjects.selectors import text_of
+from kubeobjects import Object, meta
 
 Transform = Callable[[Object], Object]
 # From (ServiceAccount, TokenRequest, bound object or None) to the token and its expiry.
@@ -34,17 +32,18 @@ class Subresources:
 
     def get(self, resource: Resource, namespace: str | None, name: str, subresource: str) -> Object:
         obj = self._registry.get(resource, name, namespace)
-        return _scale(resource, obj) if subresource == "scale" else obj
+        return conversion.to_scale(resource, obj) if subresource == "scale" else obj
 
     async def create(self, caller: Caller, resource: Resource, namespace: str | None, name: str, subresource: str, body: Object) -> Object:
         """A POST to `resource/name/subresource`; returns what the client is shown."""
         if subresource == "binding":
             return await self.bind(caller, namespace, name, body)
+        if subresource not in ("eviction", "token"):
+            raise method_not_allowed()
+        await self._registry.admit(caller, resource, namespace, name, subresource, body)
         if subresource == "eviction":
             return await eviction.evict(self._registry, caller, namespace, name, body)
-        if subresource == "token":
-            return self._token(namespace, name, body)
-        raise method_not_allowed()
+        return self._token(namespace, name, body)
 
     async def update(
         self,
@@ -95,7 +94,7 @@ class Subresources:
 
     async def _rescale(self, caller: Caller, resource: Resource, namespace: str | None, name: str, transform: Transform) -> Object:
         def rescaled(obj: Object) -> Object:
-            wanted = transform(_scale(resource, obj))
+            wanted = transform(conversion.to_scale(resource, obj))
             replicas = (wanted.get("spec") or {}).get("replicas", 0)
             if not isinstance(replicas, int) or isinstance(replicas, bool):
                 raise bad_request('Scale in version "v1" cannot be handled as a Scale: spec.replicas must be a whole number')
@@ -105,11 +104,14 @@ class Subresources:
             version = (wanted.get("metadata") or {}).get("resourceVersion")
             if version:
                 obj["metadata"]["resourceVersion"] = version
-            obj["spec"]["replicas"] = replicas
+            if resource.custom is not None:
+                resource.custom.rescale(obj, replicas)
+            else:
+                obj["spec"]["replicas"] = replicas
             return obj
 
         updated = await self._registry.update(caller, resource, namespace, name, rescaled, subresource="scale", patched=True)
-        return _scale(resource, updated)
+        return conversion.to_scale(resource, updated)
 
     async def _approve(self, caller: Caller, resource: Resource, name: str, transform: Transform) -> Object:
         def approved(old: Object) -> Object:
@@ -183,25 +185,6 @@ def _set_scheduled(pod: Object) -> None:
     if pod["metadata"].get("generation"):
         scheduled["observedGeneration"] = pod["metadata"]["generation"]
     pod.setdefault("status", {})["conditions"] = [*conditions, scheduled]
-
-
-def _scale(resource: Resource, obj: Object) -> Object:
-    """autoscaling/v1 Scale of a workload."""
-    metadata, spec = obj["metadata"], obj.get("spec") or {}
-    kept = {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in metadata}
-    selector = spec.get("selector")
-    text = text_of(selector) if resource.group else ",".join(f"{key}={value}" for key, value in sorted((selector or {}).items()))
-    status: Object = {"replicas": (obj.get("status") or {}).get("replicas", 0)}
-    if text:
-        status["selector"] = text
-    replicas = spec.get("replicas", 0)
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": kept,
-        "spec": {"replicas": replicas} if replicas else {},
-        "status": status,
-    }
 
 
 __all__ = ["OWN_UPDATE", "Subresources", "Transform"]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clusters.embedded import schema
+from clusters.embedded import decoding, resources, schema
 from clusters.embedded.apiserver.patch import typed
 from clusters.embedded.decoding import DecodeError
 from clusters.embedded.errors import ApiError, FieldError, bad_request, invalid
@@ -15,6 +15,12 @@ from kubeobjects import Object
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 _MODES = ("Ignore", "Warn", "Strict")
+# Where the original makes the schemes that its errors name.
+_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+_CUSTOM_SCHEME = "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:55"
+_CUSTOM_VERSION = "apiextensions.k8s.io/v1"
+# Kinds that every scheme knows beside its own.
+_OPTIONS = ("DeleteOptions", "CreateOptions", "UpdateOptions", "PatchOptions", "GetOptions", "ListOptions", "WatchEvent")
 
 
 def option(name: str, value: str, known: Sequence[str]) -> ApiError:
@@ -33,13 +39,12 @@ def manager_required() -> ApiError:
     return invalid("PatchOptions", "meta.k8s.io", "", [FieldError("fieldManager", "FieldValueRequired", why)])
 
 
-def whole_number(name: str, text: str) -> int:
-    """An int64 of a query; `name` is told where it is not empty. Raises ApiError 400."""
-    shown = f" ({name})" if name else ""
+def whole_number(text: str) -> int:
+    """An int64 of a query. Raises ApiError 400."""
     if not _WHOLE_NUMBER.fullmatch(text):
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax{shown}')
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range{shown}')
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return int(text)
 
 
@@ -52,24 +57,36 @@ def warning_header(text: str) -> str:
 
 def check_kind(body: Object, api_version: str, kind: str) -> None:
     """Raises ApiError 400 where the body says that it is something else; fills in what it does not say."""
-    for name in ("apiVersion", "kind"):
-        if name in body and not isinstance(body[name], str):
-            why = f"json: cannot unmarshal into Go struct field .{name} of type string"
-            raise bad_request(f"couldn't get version/kind; json parse error: {why}")
-    if not isinstance(body.get("metadata") or {}, dict):
-        raise bad_request(
-            f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {kind}: json: cannot unmarshal '
-            f"into Go struct field {kind}.metadata of type v1.ObjectMeta"
-        )
-    actual_version, actual_kind = body.setdefault("apiVersion", api_version), body.setdefault("kind", kind)
+    for name, expected in (("apiVersion", api_version), ("kind", kind)):
+        body[name] = body.get(name) or expected
+    actual_version, actual_kind = body["apiVersion"], body["kind"]
     if body.get("metadata") is None:
         body.pop("metadata", None)
+    if not _is_registered(actual_version, actual_kind):
+        version = actual_version.rpartition("/")[2]
+        scheme = _CUSTOM_SCHEME if api_version == _CUSTOM_VERSION else _SCHEME
+        why = f'no kind "{actual_kind}" is registered for version "{actual_version}" in scheme "{scheme}"'
+        raise bad_request(f'{actual_kind} in version "{version}" cannot be handled as a {kind}: {why}')
     if actual_version != api_version:
         raise bad_request(f"the API version in the data ({actual_version}) does not match the expected API version ({api_version})")
     if actual_kind != kind:
         version = api_version.rpartition("/")[2]
         why = f"converting ({actual_kind}) to ({kind}): unknown conversion"
         raise bad_request(f'{actual_kind} in version "{version}" cannot be handled as a {kind}: {why}')
+
+
+def check_delete_options(body: Object) -> None:
+    """Raises ApiError 400 for the body of a delete that is something else."""
+    kind = body.get("kind") or "DeleteOptions"
+    if kind not in _OPTIONS:
+        scheme = "pkg/apis/meta/internalversion/scheme/register.go:27"
+        raise bad_request(f'no kind "{kind}" is registered for version "{body.get("apiVersion", "")}" in scheme "{scheme}"')
+    if kind != "DeleteOptions":
+        raise bad_request("decoded object cannot be converted to DeleteOptions")
+
+
+def _is_registered(api_version: str, kind: str) -> bool:
+    return schema.get().find(api_version, kind) is not None or (api_version, kind) in resources.by_kind() or kind in _OPTIONS
 
 
 def _mode(query: Mapping[str, str]) -> str:
@@ -82,7 +99,7 @@ def _mode(query: Mapping[str, str]) -> str:
 def decode(body: Object, duplicates: list[str], api_version: str, kind: str, query: Mapping[str, str], warnings: list[str]) -> Object:
     """The body pruned to the schema. What strict decoding does not like is an error (400), a warning, or nothing, by fieldValidation."""
     mode = _mode(query)
-    pruned, unknown = schema.get().decode(body, api_version, kind, mode != "Ignore")
+    pruned, unknown = decoding.decode(body, api_version, kind, mode != "Ignore")
     _complain([*duplicates, *unknown], api_version, kind, mode, warnings)
     return pruned
 
@@ -95,22 +112,48 @@ def _complain(problems: list[str], api_version: str, kind: str, mode: str, warni
         warnings.extend(problems)
 
 
+def check_applied_kind(body: Object, api_version: str, kind: str) -> None:
+    """Raises ApiError 400 for a configuration of another kind or version (managedfields/internal/versioncheck.go)."""
+    given_version, given_kind = _text(body, "apiVersion"), _text(body, "kind")
+    if (given_version, given_kind) != (api_version, kind):
+        group, _, version = given_version.rpartition("/")
+        raise bad_request(f"invalid object type: {group}/{version}, Kind={given_kind}")
+
+
 def check_applied(body: Object, duplicates: list[str], api_version: str, kind: str, query: Mapping[str, str], warnings: list[str]) -> None:
-    """An apply configuration. What is not in the schema is refused in every mode, in the words of the typed conversion of managedFields."""
+    """An apply configuration. What is not in the schema is refused in every mode, in the words of the typed conversion of managedFields.
+
+    Upstream these are errors without a status, which the client reads as 500 without a reason (managedfields/internal/structuredmerge.go).
+    """
     wanted = schema.get().find(api_version, kind)
     found = typed.problems(body, wanted) if wanted is not None else []
-    metadata = body.get("metadata") or {}
+    metadata = body.get("metadata") if isinstance(body.get("metadata"), dict) else {}
     group_version = api_version if "/" in api_version else f"/{api_version}"
-    named = f"({metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {group_version}, Kind={kind})"
-    # Without a reason, as upstream; with 400 where upstream has 500, since it is the client that is wrong.
+    named = f"({_text(metadata, 'namespace')}/{_text(metadata, 'name')}; {group_version}, Kind={kind})"
     if found:
         told = found[0] if len(found) == 1 else "errors:\n" + "\n".join(f"  {line}" for line in found)
-        raise ApiError(400, "", f"failed to create typed patch object {named}: {told}")
+        raise ApiError(500, "", f"failed to create typed patch object {named}: {told}")
     try:
-        schema.get().decode(body, api_version, kind, unstructured=True)
+        decoding.decode(body, api_version, kind, unstructured=True)
     except DecodeError as error:
-        raise ApiError(400, "", f"failed to convert new object {named} to proper version: {error.why}") from None
+        why = f"unable to convert unstructured object to {group_version}, Kind={kind}: {error.why}"
+        raise ApiError(500, "", f"failed to convert new object {named} to proper version: {why}") from None
     _complain(duplicates, api_version, kind, _mode(query), warnings)
+
+
+def check_applied_name(metadata: Object, name: str) -> None:
+    """Raises ApiError 400 where a configuration has no name, or another one than its path (checkName in handlers/rest.go)."""
+    given = metadata.get("name")
+    if not given:
+        raise bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+    if given != name:
+        raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
+
+
+def _text(holder: Any, name: str) -> str:
+    """A field that is read as text; what is none counts as empty (unstructured.NestedString)."""
+    value = holder.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def decode_patched(
@@ -119,7 +162,7 @@ def decode_patched(
     """The result of a patch, pruned to the schema. Strict errors and wrong types are told as an invalid value of `patch` (422)."""
     mode = _mode(query)
     try:
-        pruned, problems = schema.get().decode(patched, api_version, kind, mode != "Ignore", unstructured=strategic)
+        pruned, problems = decoding.decode(patched, api_version, kind, mode != "Ignore", unstructured=strategic)
     except DecodeError as error:
         raise invalid_patch(_patch_value(patched, patch, strategic, error.why)) from None
     if problems and mode == "Strict":

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from clusters.embedded.apiserver import conversion
 from clusters.embedded.apiserver.selection import Selection
-from clusters.embedded.errors import ApiError, FieldError, bad_request, expired, invalid
+from clusters.embedded.errors import ApiError, FieldError, expired, invalid
 from clusters.embedded.resources import Resource
 from clusters.embedded.store import Change, Expired, Store, Watch
 from kubeobjects import Object
@@ -119,21 +119,3 @@ def bookmark(resource: Resource, revision: int, *, initial_events_end: bool = Fa
     if initial_events_end:
         metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
     return "BOOKMARK", {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
-
-
-def check_watch_list(query_match: str, send_initial: bool, bookmarks: bool, watching: bool) -> None:
-    """The rules of sendInitialEvents and resourceVersionMatch (metainternalversion validation). Raises ApiError 422 or 400."""
-    if not watching:
-        if send_initial:
-            why = "Forbidden: sendInitialEvents is forbidden for list"
-            raise invalid("ListOptions", "meta.k8s.io", "", [FieldError("sendInitialEvents", "FieldValueForbidden", why)])
-        return
-    if send_initial:
-        if query_match != "NotOlderThan":
-            why = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            raise invalid("ListOptions", "meta.k8s.io", "", [FieldError("resourceVersionMatch", "FieldValueForbidden", why)])
-        if not bookmarks:
-            raise bad_request("sendInitialEvents requires allowWatchBookmarks")
-    elif query_match:
-        why = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-        raise invalid("ListOptions", "meta.k8s.io", "", [FieldError("resourceVersionMatch", "FieldValueForbidden", why)])

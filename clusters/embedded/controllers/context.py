@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from clusters.embedded import meta
 from clusters.embedded.client import Client, Object
 from clusters.embedded.events import EventRecorder
 from clusters.embedded.informer import Informer, InformerFactory
 from clusters.embedded.workqueue import WorkQueue
+from kubeobjects import meta
 
 
 @dataclass(frozen=True)
 class Context:
-    """`informers` are shared by all controllers of the manager. `root_ca` is the cluster's CA certificate in PEM."""
+    """`informers` are shared by all controllers of the manager. `root_ca` is the cluster's CA certificate in PEM.
+
+    `token` makes the token of a ServiceAccount that a Secret is to hold.
+    """
 
     client: Client
     informers: InformerFactory
-    root_ca: str = ""
+    root_ca: str
+    token: Callable[[Object, Object], str]
 
 
 class Controller:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import history, ownership, pods
 from clusters.embedded.controllers.context import Context, Controller, without_zeros
-from clusters.embedded.controllers.deployment.scaling import scaled
-from kubeobjects import node_selection, selectors
+from kubeobjects import meta, node_selection, selectors
+from kubeobjects.int_or_string import scaled
 
 _DAEMONSETS = "daemonsets.apps"
 _GENERATION_LABEL = "pod-template-generation"

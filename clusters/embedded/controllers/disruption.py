@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
 from clusters.embedded.controllers.context import Context, Controller, set_condition
-from clusters.embedded.controllers.deployment.scaling import scaled
-from kubeobjects import selectors
+from kubeobjects import meta, selectors
+from kubeobjects.int_or_string import scaled
 
 _BUDGETS = "poddisruptionbudgets.policy"
 # An eviction that was granted and has not been seen to happen is forgotten after that long (DeletionTimeout).

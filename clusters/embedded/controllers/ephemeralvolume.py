@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
 from clusters.embedded.controllers.context import Context, Controller
 from clusters.embedded.errors import ApiError
+from kubeobjects import meta
 
 _CLAIMS = "persistentvolumeclaims"
 NOT_OURS = 'PVC "{name}" was not created for the pod'

@@ -10,15 +10,16 @@ import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers.context import Context, Controller
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import all_resources, by_name
+from kubeobjects import meta
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 
+_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 # Events are many, own nothing and are owned by nobody.
 _IGNORED = frozenset({"events", "events.events.k8s.io"})
 
@@ -51,15 +52,25 @@ class GarbageCollector(Controller):
         super().__init__(context)
         self._nodes: dict[str, Node] = {}
         self._dependents: dict[str, set[str]] = defaultdict(set)
+        self._collected: set[str] = set()
         self._kinds = owned_by_kind()
 
     async def run(self) -> None:
         """The caches of all resources are only started here: nothing else waits for them."""
         informers = [self.informers(resource) for resource in collected()]
         await asyncio.gather(*(informer.synced.wait() for informer in informers))
-        for informer in informers:
-            informer.on_change(lambda old, new, resource=informer.resource: self._changed(resource, old, new))  # type: ignore[misc]
+        self._collect()
+        # What a definition adds is collected as well.
+        self.informers(_DEFINITIONS).on_change(lambda old, new: self._collect())
         await super().run()
+
+    def _collect(self) -> None:
+        """Follows the objects of every resource that is served now."""
+        self._kinds = owned_by_kind()
+        for resource in collected():
+            if resource not in self._collected:
+                self._collected.add(resource)
+                self.informers(resource).on_change(lambda old, new, resource=resource: self._changed(resource, old, new))  # type: ignore[misc]
 
     def _changed(self, resource: str, old: Object | None, new: Object | None) -> None:
         obj = new or old or {}

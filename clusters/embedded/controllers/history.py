@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from clusters.embedded import meta
 from clusters.embedded.client import Client, Object
-from clusters.embedded.controllers.deployment.revisions import template_hash
+from clusters.embedded.controllers.template_hash import template_hash
 from clusters.embedded.errors import ApiError
+from kubeobjects import meta
 
 RESOURCE = "controllerrevisions.apps"
 HASH_LABEL = "controller-revision-hash"

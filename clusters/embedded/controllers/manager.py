@@ -6,8 +6,10 @@ Adding a controller: write its file, and name it in `CONTROLLERS`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
-from clusters.embedded.client import Client
+from clusters.embedded.client import Client, Object
+from clusters.embedded.controllers.admissionpolicystatus import AdmissionPolicyStatusController
 from clusters.embedded.controllers.context import Context, Controller
 from clusters.embedded.controllers.daemonset import DaemonSetController
 from clusters.embedded.controllers.deployment import DeploymentController
@@ -23,10 +25,12 @@ from clusters.embedded.controllers.podgc import PodGCController
 from clusters.embedded.controllers.quota import ResourceQuotaController
 from clusters.embedded.controllers.replicaset import ReplicaSetController
 from clusters.embedded.controllers.replicationcontroller import ReplicationControllerController
+from clusters.embedded.controllers.resourceclaim import ResourceClaimController
 from clusters.embedded.controllers.rootcacertificate import RootCACertificatePublisher
 from clusters.embedded.controllers.serviceaccount import ServiceAccountController
 from clusters.embedded.controllers.statefulset import StatefulSetController
 from clusters.embedded.controllers.tainteviction import TaintEvictionController
+from clusters.embedded.controllers.tokensecret import TokenSecretController
 from clusters.embedded.controllers.volume import (
     ClaimProtectionController,
     LocalPathProvisioner,
@@ -37,7 +41,9 @@ from clusters.embedded.informer import InformerFactory
 from clusters.embedded.supervision import keep_running
 
 CONTROLLERS: tuple[type[Controller], ...] = (
+    AdmissionPolicyStatusController,
     ServiceAccountController,
+    TokenSecretController,
     RootCACertificatePublisher,
     DeploymentController,
     ReplicaSetController,
@@ -57,6 +63,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     PersistentVolumeController,
     LocalPathProvisioner,
     EphemeralVolumeController,
+    ResourceClaimController,
     ClaimProtectionController,
     VolumeProtectionController,
     HorizontalPodAutoscalerController,
@@ -66,11 +73,11 @@ CONTROLLERS: tuple[type[Controller], ...] = (
 
 
 class ControllerManager:
-    """`await run()` runs every controller until it is cancelled. `root_ca` is the cluster's CA certificate in PEM."""
+    """`await run()` runs every controller until it is cancelled. `root_ca` and `token`: see `Context`."""
 
-    def __init__(self, client: Client, root_ca: str = ""):
+    def __init__(self, client: Client, root_ca: str, token: Callable[[Object, Object], str]):
         self._informers = InformerFactory(client)
-        self._context = Context(client, self._informers, root_ca)
+        self._context = Context(client, self._informers, root_ca, token)
 
     async def run(self) -> None:
         controllers = [controller(self._context) for controller in CONTROLLERS]

@@ -5,11 +5,11 @@ In: namespaces in phase Terminating. Out: everything in them deleted, conditions
 
 from __future__ import annotations
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers.context import Context, Controller, set_condition
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import by_name
+from kubeobjects import meta
 
 # Pods end in their own time; everything else that is left is looked at again soon.
 _AGAIN = 1.0

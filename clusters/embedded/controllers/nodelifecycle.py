@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
 from clusters.embedded.controllers.context import Context, Controller
 from clusters.embedded.errors import ApiError
+from kubeobjects import meta
 
 # --node-monitor-grace-period, seconds without a renewed lease before a node counts as unreachable.
 GRACE = 50.0

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from clusters.embedded import meta
 from clusters.embedded.client import Client, Object
 from clusters.embedded.errors import ApiError
-from kubeobjects import selectors
+from kubeobjects import meta, selectors
 
 
 async def claim(client: Client, resource: str, owner: Object, candidates: list[Object], matches: selectors.Matcher) -> list[Object]:

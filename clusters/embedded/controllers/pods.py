@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from clusters.embedded import meta
 from clusters.embedded.client import Client, Object
 from clusters.embedded.controllers.context import owners
 from clusters.embedded.controllers.expectations import Expectations
 from clusters.embedded.errors import ApiError
 from clusters.embedded.events import EventRecorder
 from clusters.embedded.informer import Informer
+from kubeobjects import meta
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
@@ -31,6 +31,19 @@ def is_active(pod: Object) -> bool:
 
 def is_terminating(pod: Object) -> bool:
     return not is_terminal(pod) and meta.is_deleting(pod)
+
+
+def disruption_target(pod: Object, reason: str, message: str) -> Object:
+    """The condition that says why a Pod is about to be ended by the control plane."""
+    return {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": reason,
+        "message": message,
+        "lastProbeTime": None,
+        "lastTransitionTime": meta.now(),
+        "observedGeneration": pod["metadata"].get("generation", 1),
+    }
 
 
 def is_ready(pod: Object) -> bool:

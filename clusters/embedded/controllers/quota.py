@@ -5,19 +5,13 @@ Admission counts what is added; this controller counts again when objects end or
 
 from __future__ import annotations
 
-from clusters.embedded import meta
-from clusters.embedded.apiserver.admission import quota_usage
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
 from clusters.embedded.controllers.context import Context, Controller
-from kubeobjects import quantity
+from clusters.embedded.resources import by_name
+from kubeobjects import meta, quota_usage
 
 _QUOTAS = "resourcequotas"
-
-
-def total(hard: dict[str, str], uses: list[dict[str, str]]) -> dict[str, str]:
-    """The sum of `uses` for every name that the quota limits."""
-    return {name: quantity.add(*(use[name] for use in uses if name in use)) for name in hard}
 
 
 class ResourceQuotaController(Controller):
@@ -50,10 +44,8 @@ class ResourceQuotaController(Controller):
             return
         hard: dict[str, str] = quota["spec"].get("hard") or {}
         namespace = quota["metadata"]["namespace"]
-        uses = []
-        for resource in sorted(quota_usage.sources(hard)):
+        for resource in sorted(quota_usage.sources(hard, by_name())):
             self._count(resource)
-            informer = self.informers(resource)
-            await informer.synced.wait()
-            uses += [quota_usage.of(resource, each) for each in informer.list(namespace) if quota_usage.in_scope(quota, resource, each)]
-        await self.update_status(_QUOTAS, quota, {"hard": hard, "used": total(hard, uses)})
+            await self.informers(resource).synced.wait()
+        used = quota_usage.used(quota, by_name(), lambda resource: self.informers(resource).list(namespace))
+        await self.update_status(_QUOTAS, quota, {"hard": hard, "used": used})

@@ -5,12 +5,11 @@ In: ReplicaSets and the Pods they select. Out: Pods created and deleted, and the
 
 from __future__ import annotations
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import ownership, pods
 from clusters.embedded.controllers.context import Context, Controller, set_condition, without_condition, without_zeros
 from clusters.embedded.errors import ApiError
-from kubeobjects import selectors
+from kubeobjects import meta, selectors
 
 # BurstReplicas: no more than this many Pods are created or deleted in one go.
 _BURST = 500

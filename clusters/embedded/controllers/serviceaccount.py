@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers.context import Context, Controller
 from clusters.embedded.errors import ApiError
+from kubeobjects import meta
 
 
 class ServiceAccountController(Controller):

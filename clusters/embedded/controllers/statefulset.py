@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import history, ownership, pods
 from clusters.embedded.controllers.context import Context, Controller, without_zeros
-from clusters.embedded.controllers.deployment.scaling import scaled
 from clusters.embedded.errors import ApiError
-from kubeobjects import selectors
+from kubeobjects import meta, selectors
+from kubeobjects.int_or_string import scaled
 
 _SETS = "statefulsets.apps"
 _NAME_LABEL = "statefulset.kubernetes.io/pod-name"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
 from clusters.embedded.controllers.context import Context, Controller
 from clusters.embedded.errors import ApiError
-from kubeobjects import node_selection
+from kubeobjects import meta, node_selection
 
 MARKING = "Marking for deletion Pod {pod}"
 CANCELLING = "Cancelling deletion of Pod {pod}"
@@ -83,7 +82,7 @@ class TaintEvictionController(Controller):
 
     async def _delete(self, pod: Object) -> None:
         metadata = pod["metadata"]
-        condition = disruption_target(pod, "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint")
+        condition = pods.disruption_target(pod, "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint")
         try:
             if not pods.is_terminal(pod):
                 await self.client.patch(
@@ -98,16 +97,3 @@ class TaintEvictionController(Controller):
         except ApiError as error:
             if error.code != 404:
                 raise
-
-
-def disruption_target(pod: Object, reason: str, message: str) -> Object:
-    """The condition that says why a Pod is about to be ended by the control plane."""
-    return {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "reason": reason,
-        "message": message,
-        "lastProbeTime": None,
-        "lastTransitionTime": meta.now(),
-        "observedGeneration": pod["metadata"].get("generation", 1),
-    }

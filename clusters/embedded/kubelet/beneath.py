@@ -116,6 +116,24 @@ def open_exact(path: Path, flags: int, mode: int = 0o600) -> int:
     return open_file(Path("/"), path, flags, mode)
 
 
+def read(path: Path) -> bytes:
+    """A regular file's content, no link followed in its last step. Raises OSError."""
+    with open(open_file(path.parent, path.name, os.O_RDONLY), "rb") as file:
+        return file.read()
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Writes a file beside `path` and puts it in its place: whoever reads sees the old content or the new. Raises OSError.
+
+    What somebody else puts at the new file's place meanwhile is not followed.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    with open(open_file(path.parent, fresh.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+        file.write(content)
+    os.replace(fresh, path)
+
+
 def tail(path: Path, size: int) -> bytes:
     """The last `size` bytes of a file; see `open_exact`."""
     with open(open_exact(path, os.O_RDONLY), "rb") as file:

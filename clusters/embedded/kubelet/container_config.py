@@ -7,26 +7,15 @@ from pathlib import Path
 
 from clusters.embedded import owned_processes
 from clusters.embedded.images import Image
-from clusters.embedded.kubelet import beneath, capabilities, orphans
+from clusters.embedded.kubelet import beneath, capabilities, orphans, pod_files, python_programs
 from clusters.embedded.kubelet.environment import ConfigError, Environment, expand
-from clusters.embedded.kubelet.node_services import NodeServices
+from clusters.embedded.kubelet.memory import Counted
+from clusters.embedded.kubelet.node_services import DeviceOptions, NodeServices
 from clusters.embedded.kubelet.runtime import ContainerConfig, Mount
 from clusters.embedded.kubelet.volumes import PodVolumes, VolumeMount, keep
-from kubeobjects import Object
+from kubeobjects import Object, quantity
 
-_HOSTS = """# Kubernetes-managed hosts file.
-127.0.0.1\tlocalhost
-::1\tlocalhost ip6-localhost ip6-loopback
-fe00::0\tip6-localnet
-fe00::0\tip6-mcastprefix
-fe00::1\tip6-allnodes
-fe00::2\tip6-allrouters
-"""
-_CLUSTER_DNS = "10.96.0.10"
-
-
-def hostname(pod: Object) -> str:
-    return pod["spec"].get("hostname") or pod["metadata"]["name"][:63].rstrip("-.")
+_RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 def argv(container: Object, image: Image, env: Mapping[str, str]) -> list[str]:
@@ -63,15 +52,13 @@ def user(pod: Object, container: Object, image: Image) -> Object:
 
 
 def prepare_pod_files(services: NodeServices, pod: Object, ip: str) -> None:
-    """/etc/hosts, /etc/hostname and /etc/resolv.conf of the Pod, once for all its containers."""
+    """/etc/hosts, /etc/hostname and /etc/resolv.conf of the Pod, once for all its containers. Raises OSError."""
     folder = services.folder.make(services.folder.pod(pod["metadata"]["uid"]))
-    aliases = "".join(f"{alias['ip']}\t{' '.join(alias.get('hostnames') or [])}\n" for alias in pod["spec"].get("hostAliases") or [])
-    namespace = pod["metadata"]["namespace"]
-    search = f"{namespace}.svc.cluster.local svc.cluster.local cluster.local"
+    node = services.node.name
     files = {
-        "etc-hosts": _HOSTS + f"{ip}\t{hostname(pod)}\n" + aliases,
-        "hostname": hostname(pod) + "\n",
-        "resolv.conf": f"search {search}\nnameserver {_CLUSTER_DNS}\noptions ndots:5\n",
+        "etc-hosts": pod_files.hosts(pod, ip, node),
+        "hostname": pod_files.hostname(pod, node) + "\n",
+        "resolv.conf": pod_files.resolv_conf(pod, _RESOLV_CONF.read_text() if _RESOLV_CONF.exists() else ""),
     }
     for name, text in files.items():
         path = services.folder.make_file(folder / name)
@@ -102,6 +89,17 @@ class ConfigMaker:
         """The container's mounts of volumes. Raises ConfigError."""
         return self._volumes.mounts(container, env)
 
+    def fill(self, volume: str, image: Image) -> None:
+        """The image of an image volume has come."""
+        self._volumes.fill(volume, image)
+
+    def counted(self, pod: Object, container: Object) -> Counted:
+        """What the container's memory is counted with."""
+        limit = ((pod["spec"].get("resources") or {}).get("limits") or {}).get("memory")
+        names = self._volumes.in_memory_of(container)
+        files = (lambda: sum(map(self._volumes.in_memory, names))) if names else (lambda: 0)
+        return Counted(files, pod["metadata"]["uid"], quantity.whole(limit) if limit else None)
+
     def make(
         self,
         pod: Object,
@@ -109,10 +107,11 @@ class ConfigMaker:
         image: Image,
         env: Mapping[str, str],
         volumes: list[VolumeMount],
+        claimed: DeviceOptions,
         container_id: str,
         message_file: Path,
     ) -> ContainerConfig:
-        """All of it for one instance; `volumes` are what `mounts` gave. Raises ConfigError."""
+        """All of it for one instance; `volumes` are what `mounts` gave, `claimed` is what its ResourceClaims add. Raises ConfigError."""
         who = user(pod, container, image)["linux"]
         services, uid = self._services, pod["metadata"]["uid"]
         folder = services.folder.container(container_id)
@@ -123,27 +122,34 @@ class ConfigMaker:
             Mount("/etc/hostname", own / "hostname"),
             Mount("/etc/resolv.conf", own / "resolv.conf"),
             Mount(beneath.clean(container.get("terminationMessagePath") or "/dev/termination-log"), message_file),
+            *python_programs.applets(image.applets),
             *device.mounts,
+            *claimed.mounts,
             *(keep(each.mount, folder / "subpaths" / str(number)) if each.fixed else each.mount for number, each in enumerate(volumes)),
         ]
         security = container.get("securityContext") or {}
+        hostname = pod_files.hostname(pod, services.node.name)
         hidden = {
             **services.network.environment(self._addresses.get("podIP", ""), pod["metadata"]["namespace"]),
+            "AI_LAB_OWN_ETC": "1",
             owned_processes.CLUSTER: services.cluster,
             owned_processes.CONTAINER: orphans.mark(container_id),
         }
         return ContainerConfig(
             id=container_id,
             argv=argv(container, image, env),
-            env={**image.env, "HOSTNAME": hostname(pod), **device.env, **env},
+            env={**image.env, "HOSTNAME": hostname, **device.env, **env, **claimed.env},
             cwd=beneath.clean(container.get("workingDir") or image.working_dir),
             mounts=mounts,
             image=image,
             folder=folder,
-            hostname=hostname(pod),
+            hostname=hostname,
             user=(who["uid"], who["gid"]),
+            groups=tuple(who["supplementalGroups"]),
             capabilities=capabilities.of(security),
             no_new_privileges=security.get("allowPrivilegeEscalation") is False,
+            memory=self._volumes.memory,
+            read_only_root=security.get("readOnlyRootFilesystem") is True,
             hidden_env=hidden,
             writable_below=(("AI_LAB_NETWORK", f"pods/{hidden['AI_LAB_POD_IP']}"),) if hidden.get("AI_LAB_NETWORK") else (),
             stdin=bool(container.get("stdin")),

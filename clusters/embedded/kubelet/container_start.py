@@ -9,22 +9,43 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from clusters.embedded.errors import told
 from clusters.embedded.kubelet import hooks, restarts
 from clusters.embedded.kubelet.container_config import ConfigMaker, argv, user
-from clusters.embedded.kubelet.containers import Instance, PodContainer
+from clusters.embedded.kubelet.containers import PodContainer
 from clusters.embedded.kubelet.device_state import AllocationError
 from clusters.embedded.kubelet.environment import ConfigError
 from clusters.embedded.kubelet.image_manager import ImageError
+from clusters.embedded.kubelet.instance import Instance
 from clusters.embedded.kubelet.node_services import NodeServices
 from clusters.embedded.kubelet.probes import UNKNOWN, Callbacks, ContainerProbes, Target
 from clusters.embedded.kubelet.runtime import ContainerConfig, Process, StartError
 from kubeobjects import Object
 
-if TYPE_CHECKING:
-    from clusters.embedded.kubelet.pod_worker import PodWorker
+
+class RuntimeHelper(Protocol):
+    """What the starter asks of the Pod whose containers it starts (kubecontainer.RuntimeHelper); `pod_runtime` implements it."""
+
+    pod: Object
+    uid: str
+    # `hostIP`, and `podIP` once the sandbox is up.
+    addresses: dict[str, str]
+
+    def container(self, name: str) -> PodContainer | None: ...
+
+    def emit(self, type: str, reason: str, message: str, container: PodContainer | None = None) -> None:
+        """An event of the Pod, or of one of its containers."""
+        ...
+
+    def stop(self, container: PodContainer, grace: float, why: str) -> None:
+        """Ends one container within `grace` seconds; `why` is the Killing event's message."""
+        ...
+
+    def look_again(self) -> None:
+        """Something of a container has changed: the Pod's status and its next step are to be found anew."""
+        ...
 
 
 async def run_in(container: PodContainer, command: list[str]) -> tuple[int, str]:
@@ -46,27 +67,29 @@ async def run_in(container: PodContainer, command: list[str]) -> tuple[int, str]
 class ContainerStarter:
     """Starts the containers of one Pod."""
 
-    def __init__(self, services: NodeServices, worker: PodWorker, configs: ConfigMaker):
+    def __init__(self, services: NodeServices, helper: RuntimeHelper, configs: ConfigMaker):
         self._services = services
-        self._worker = worker
+        self._helper = helper
         self._configs = configs
         self._probes: dict[str, asyncio.Task[None]] = {}
 
     async def start(self, pod: Object, container: PodContainer) -> bool:
         """Tries once. Where it fails, the container waits with a reason, and False says that it is to be tried again."""
-        worker = self._worker
+        helper = self._helper
 
         def emit(type: str, reason: str, message: str) -> None:
-            worker.emit(type, reason, message, container)
+            helper.emit(type, reason, message, container)
 
         try:
+            self._bring_image_volumes(pod)
             image = self._services.images.ensure(pod, container.spec, emit)
             env = self._configs.environment(pod, container.spec)
             container.user = user(pod, container.spec, image)
             argv(container.spec, image, env)
             volumes = self._configs.mounts(container.spec, env)
             target = self._target_process(container.spec)
-            await self._services.devices.pre_start(worker.uid, container.name)
+            await self._services.devices.pre_start(helper.uid, container.name)
+            claimed = self._services.claims.options(pod, container.spec)
         except ImageError as error:
             emit("Warning", "Failed", f"Error: {error.reason}")
             container.waiting = (error.reason, error.message)
@@ -81,17 +104,17 @@ class ContainerStarter:
             return False
 
         def config(container_id: str, message_file: Path) -> ContainerConfig:
-            made = self._configs.make(pod, container.spec, image, env, volumes, container_id, message_file)
+            made = self._configs.make(pod, container.spec, image, env, volumes, claimed, container_id, message_file)
             return replace(made, target=target)
 
         try:
-            container.start(self._services.launcher, image, config, self._services.memory)
+            container.start(self._services.launcher, image, config, self._services.memory, self._configs.counted(pod, container.spec))
         except StartError as error:
             emit("Normal", "Created", "Container created")
             emit("Warning", "Failed", f"Error: {error}")
             if restarts.should_restart(pod, container.view()):
                 container.waiting = ("RunContainerError", str(error))
-            worker.look_again()
+            helper.look_again()
             return True
         except OSError as error:
             why = f"failed to create containerd container: {told(error)}"
@@ -102,12 +125,19 @@ class ContainerStarter:
         emit("Normal", "Started", "Container started")
         return await self._after_start(pod, container)
 
+    def _bring_image_volumes(self, pod: Object) -> None:
+        """Images that are mounted as volumes are pulled like those of containers, and told of as the Pod's. Raises ImageError."""
+        for volume in pod["spec"].get("volumes") or []:
+            if source := volume.get("image"):
+                asked = {"image": source["reference"], "imagePullPolicy": source.get("pullPolicy")}
+                self._configs.fill(volume["name"], self._services.images.ensure(pod, asked, self._helper.emit))
+
     def _target_process(self, spec: Object) -> int | None:
         """The first process of an ephemeral container's target. Raises ConfigError (startSpec.getTargetID)."""
         name = spec.get("targetContainerName")
         if not name:
             return None
-        target = self._worker.container(name)
+        target = self._helper.container(name)
         if target is None or target.instance is None:
             raise ConfigError(f"unable to find target container {name}")
         if not target.running or target.instance.process is None:
@@ -122,8 +152,8 @@ class ContainerStarter:
             try:
                 await self._until_ended(hooks.run(handler, self._target(container)), instance)
             except hooks.HookFailed as failure:
-                self._worker.emit("Warning", "FailedPostStartHook", f"PostStartHook failed: {failure}", container)
-                self._worker.stop(container, _grace(pod, None), f"FailedPostStartHook: {failure}")
+                self._helper.emit("Warning", "FailedPostStartHook", f"PostStartHook failed: {failure}", container)
+                self._helper.stop(container, _grace(pod, None), f"FailedPostStartHook: {failure}")
                 return True
         container.hook_done = True
         if any(container.spec.get(probe) for probe in ("startupProbe", "livenessProbe", "readinessProbe")):
@@ -144,7 +174,7 @@ class ContainerStarter:
     def _target(self, container: PodContainer) -> Target:
         return Target(
             container=container.spec,
-            ip=self._worker.addresses.get("podIP", ""),
+            ip=self._helper.addresses.get("podIP", ""),
             network=self._services.network,
             exec=lambda command: run_in(container, command),
         )
@@ -159,14 +189,14 @@ class ContainerStarter:
             try:
                 await hooks.run(handler, self._target(container))
             except hooks.HookFailed as failure:
-                self._worker.emit("Warning", "FailedPreStopHook", f"PreStopHook failed: {failure}", container)
+                self._helper.emit("Warning", "FailedPreStopHook", f"PreStopHook failed: {failure}", container)
 
         return run
 
     # Probes
 
     def _start_probes(self, container: PodContainer, instance: Instance) -> None:
-        worker = self._worker
+        helper = self._helper
 
         def alive() -> bool:
             return container.instance is instance and container.running and not container.is_stopping
@@ -175,21 +205,21 @@ class ContainerStarter:
             if not alive():
                 return
             words = "probe errored and resulted in unknown state" if result == UNKNOWN else "probe failed"
-            worker.emit("Warning", "Unhealthy", f"{kind} {words}: {text}", container)
+            helper.emit("Warning", "Unhealthy", f"{kind} {words}: {text}", container)
 
         def startup(passed: bool) -> None:
             if not alive():
                 return
             if passed:
                 container.startup_passed = True
-                worker.look_again()
+                helper.look_again()
             else:
                 self._restart(container, "startup", container.spec["startupProbe"])
 
         def readiness(passed: bool) -> None:
             if alive() and container.readiness_passed != passed:
                 container.readiness_passed = passed
-                worker.look_again()
+                helper.look_again()
 
         def liveness() -> None:
             if alive():
@@ -202,8 +232,8 @@ class ContainerStarter:
         await self._until_ended(probes.run(), instance)
 
     def _restart(self, container: PodContainer, kind: str, probe: Object) -> None:
-        grace = _grace(self._worker.pod, probe)
-        self._worker.stop(container, grace, f"Container {container.name} failed {kind} probe, will be restarted")
+        grace = _grace(self._helper.pod, probe)
+        self._helper.stop(container, grace, f"Container {container.name} failed {kind} probe, will be restarted")
 
 
 def _grace(pod: Object, probe: Object | None) -> float:

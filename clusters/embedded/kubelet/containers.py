@@ -8,94 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from clusters.embedded.images import Image
-from clusters.embedded.kubelet import beneath, orphans
+from clusters.embedded.kubelet import beneath, orphans, termination_message
+from clusters.embedded.kubelet.instance import Instance
 from clusters.embedded.kubelet.logs import LogWriter
-from clusters.embedded.kubelet.memory import MemoryManager, Watched
-from clusters.embedded.kubelet.output import OutputQueue
-from clusters.embedded.kubelet.runtime import Container, ContainerConfig, Launcher, Process, StartError
+from clusters.embedded.kubelet.memory import Counted, MemoryManager, Watched
+from clusters.embedded.kubelet.runtime import ContainerConfig, Launcher, StartError
 from clusters.embedded.kubelet.status import ContainerView
-from kubeobjects import Object, quantity
-
-log = logging.getLogger(__name__)
-
+from clusters.embedded.kubelet.stopping import PreStop, Stopping
+from kubeobjects import Object, meta, quantity
 
 _NOT_STARTED = "1970-01-01T00:00:00Z"
 _TASK_FAILED = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
 _INIT_FAILED = "unable to start container process: error during container init: "
-# Limits of pkg/kubelet/kuberuntime for what a container leaves as its last words.
-_MESSAGE_BYTES = 4096
-_FALLBACK_BYTES = 2048
-_FALLBACK_LINES = 80
-# A preStop hook may eat the grace period, but SIGTERM always comes this long before SIGKILL.
-_LEAST_GRACE = 2.0
-
-
-def rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@dataclass
-class Instance:
-    """One run of a container's program."""
-
-    id: str
-    attempt: int
-    image: Image
-    log: LogWriter
-    message_file: Path
-    started: float
-    container: Container | None = None
-    execs: set[Process] = field(default_factory=set)
-    attached: set[OutputQueue] = field(default_factory=set)
-    stdin_once: bool = False
-    # The mount namespace of a container that has one of its own.
-    namespace: str = ""
-    out_of_memory: bool = False
-    exit_code: int = 0
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    # Held here because the event loop keeps weak references only.
-    watcher: asyncio.Task[None] | None = None
-
-    @property
-    def process(self) -> Process | None:
-        return self.container.process if self.container else None
-
-    def output(self, stream: int, data: bytes) -> None:
-        """What the program wrote: into the log, and to those who are attached."""
-        self.log.write(stream, data)
-        for queue in list(self.attached):
-            queue.put(stream, data)
-
-    def attach(self) -> OutputQueue:
-        """A queue of what comes from now on. The program waits for whoever is attached, as on a real container's pipe."""
-        queue = OutputQueue(self._hold)
-        self.attached.add(queue)
-        if self.ended.is_set():
-            queue.end()
-        return queue
-
-    def detach(self, queue: OutputQueue) -> None:
-        self.attached.discard(queue)
-        queue.drop()
-        self._hold()
-
-    def _hold(self) -> None:
-        if self.process is not None and not self.ended.is_set():
-            self.process.hold(any(queue.full for queue in self.attached))
+_INIT_KILLED = "unable to start container process: container init was OOM-killed (memory limit too low?)"
 
 
 class PodContainer:
@@ -120,9 +56,8 @@ class PodContainer:
         self.user: Object | None = None
         # The look at which the worker found that it must wait before the next start.
         self.waits_since = 0
-        self._stopping: asyncio.Task[None] | None = None
-        self._kill_at = 0.0
-        self._shortened = asyncio.Event()
+        self.waited_before: tuple[str, str] | None = None
+        self._stopping: Stopping | None = None
 
     @property
     def name(self) -> str:
@@ -140,7 +75,7 @@ class PodContainer:
 
     @property
     def is_stopping(self) -> bool:
-        return self._stopping is not None and not self._stopping.done()
+        return self._stopping is not None and not self._stopping.done
 
     @property
     def started(self) -> bool:
@@ -157,7 +92,7 @@ class PodContainer:
         return ContainerView(
             spec=self.spec,
             kind=self.kind,
-            running=rfc3339(instance.started) if instance and self.running else None,
+            running=_moment(instance.started) if instance and self.running else None,
             terminated=self.terminated,
             waiting=self.waiting,
             last=self.last,
@@ -183,27 +118,39 @@ class PodContainer:
                 "exitCode": 255,
                 "reason": "Unknown",
                 "startedAt": running.get("startedAt"),
-                "finishedAt": rfc3339(now),
+                "finishedAt": _moment(now),
                 "containerID": old["containerID"],
             }
         self.last = ended
 
     # Starting
 
-    def start(self, launcher: Launcher, image: Image, config: Callable[[str, Path], ContainerConfig], memory: MemoryManager) -> None:
+    def start(
+        self,
+        launcher: Launcher,
+        image: Image,
+        config: Callable[[str, Path], ContainerConfig],
+        memory: MemoryManager,
+        counted: Counted,
+    ) -> None:
         """Runs the program anew. `config` gets the new id and the file for the last words.
 
         Raises StartError, or OSError where a file of the container cannot be made: it is then as it was before.
         """
         before = (self.instance, self.terminated, self.last, self.restart_count, self.next_attempt)
         try:
-            self._start_instance(launcher, image, config, memory)
+            self._start_instance(launcher, image, config, memory, counted)
         except OSError:
             self.instance, self.terminated, self.last, self.restart_count, self.next_attempt = before
             raise
 
     def _start_instance(
-        self, launcher: Launcher, image: Image, config: Callable[[str, Path], ContainerConfig], memory: MemoryManager
+        self,
+        launcher: Launcher,
+        image: Image,
+        config: Callable[[str, Path], ContainerConfig],
+        memory: MemoryManager,
+        counted: Counted,
     ) -> None:
         self._retire()
         container_id = secrets.token_hex(32)
@@ -219,6 +166,13 @@ class PodContainer:
         self.terminated = self.waiting = None
         self.startup_passed = self.readiness_passed = self.hook_done = False
         self._stopping = None
+        text = ((self.spec.get("resources") or {}).get("limits") or {}).get("memory")
+        limit = quantity.whole(text) if text else None
+        least = min((each for each in (limit, counted.pod_limit) if each is not None), default=None)
+        if least is not None and counted.files() >= least:
+            # What an earlier instance has left in memory takes all there is.
+            self._fail_start(instance, _INIT_KILLED)
+            raise StartError(_TASK_FAILED + _INIT_KILLED)
         made = config(container_id, message_file)
         try:
             instance.container = launcher.start(made, instance.output)
@@ -226,11 +180,10 @@ class PodContainer:
             shutil.rmtree(made.folder, ignore_errors=True)
             raise
         except StartError as error:
-            self._fail_start(instance, str(error))
+            self._fail_start(instance, _INIT_FAILED + str(error))
             raise StartError(self.terminated["message"] if self.terminated else str(error)) from None
         self._remember_process(instance)
         instance.namespace = orphans.namespace(instance.process.pid) if instance.process else ""
-        limit = ((self.spec.get("resources") or {}).get("limits") or {}).get("memory")
         memory.watch(
             container_id,
             Watched(
@@ -238,8 +191,9 @@ class PodContainer:
                     *(process.pid for process in (instance.process, *instance.execs) if process is not None),
                     *orphans.of(instance.id, instance.namespace),
                 ],
-                limit=quantity.whole(limit) if limit else None,
+                limit=limit,
                 out_of_memory=lambda: self._out_of_memory(instance),
+                counted=counted,
             ),
         )
         instance.watcher = asyncio.get_running_loop().create_task(self._watch(instance, memory), name=f"container {self.name}")
@@ -263,9 +217,9 @@ class PodContainer:
         self.terminated = {
             "exitCode": 128,
             "reason": "StartError",
-            "message": _TASK_FAILED + _INIT_FAILED + why,
+            "message": _TASK_FAILED + why,
             "startedAt": _NOT_STARTED,
-            "finishedAt": rfc3339(self.finished_at),
+            "finishedAt": _moment(self.finished_at),
             "containerID": f"containerd://{instance.id}",
         }
 
@@ -298,11 +252,11 @@ class PodContainer:
         self.finished_at = time.time()
         reason = "OOMKilled" if instance.out_of_memory else "Completed" if code == 0 else "Error"
         ended: Object = {"exitCode": code, "reason": reason}
-        if message := self._last_words(instance, code):
+        if message := termination_message.read(self.spec, instance.message_file, instance.log.path, code):
             ended["message"] = message
         ended |= {
-            "startedAt": rfc3339(instance.started),
-            "finishedAt": rfc3339(self.finished_at),
+            "startedAt": _moment(instance.started),
+            "finishedAt": _moment(self.finished_at),
             "containerID": f"containerd://{instance.id}",
         }
         self.terminated = ended
@@ -313,59 +267,14 @@ class PodContainer:
             queue.end()
         self._changed()
 
-    def _last_words(self, instance: Instance, code: int) -> str:
-        with contextlib.suppress(OSError):
-            # The container may have put something else at its place, or have made it very large.
-            text = beneath.tail(instance.message_file, _MESSAGE_BYTES).decode(errors="replace")
-            if text:
-                return text
-        if code != 0 and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
-            with contextlib.suppress(OSError):
-                data = beneath.tail(instance.log.path, _FALLBACK_BYTES * 4)
-                lines = [line.split(b" ", 3) for line in data.split(b"\n")[-_FALLBACK_LINES - 1 :]]
-                tail = b"".join(parts[3] + (b"\n" if parts[2] == b"F" else b"") for parts in lines if len(parts) == 4)
-                return tail[-_FALLBACK_BYTES:].decode(errors="replace")
-        return ""
-
-    def stop(self, grace: float, pre_stop: Callable[[], Awaitable[None]] | None) -> None:
+    def stop(self, grace: float, pre_stop: PreStop | None) -> None:
         """Ends the container in `grace` seconds at most: the preStop hook, SIGTERM, SIGKILL. A shorter grace later on counts."""
         if not self.running or self.instance is None:
             return
-        kill_at = time.monotonic() + grace
-        if self.is_stopping:
-            if kill_at < self._kill_at:
-                self._kill_at = kill_at
-                self._shortened.set()
-            return
-        self._kill_at = kill_at
-        self._shortened.clear()
-        self._stopping = asyncio.get_running_loop().create_task(self._stop(self.instance, pre_stop), name=f"stop {self.name}")
-
-    async def _stop(self, instance: Instance, pre_stop: Callable[[], Awaitable[None]] | None) -> None:
-        process = instance.process
-        assert process is not None
-        if self._kill_at > time.monotonic():
-            if pre_stop is not None:
-                hook = asyncio.ensure_future(pre_stop())
-                await self._wait_for(hook)
-                hook.cancel()
-                self._kill_at = max(self._kill_at, time.monotonic() + _LEAST_GRACE)
-            process.terminate()
-            await self._wait_for(asyncio.ensure_future(instance.ended.wait()))
-        process.kill()
-        await instance.ended.wait()
-
-    async def _wait_for(self, what: asyncio.Future[Any]) -> None:
-        """Returns when `what` is done or the time to kill has come, which may move nearer meanwhile."""
-        while not what.done():
-            left = self._kill_at - time.monotonic()
-            if left <= 0:
-                what.cancel()
-                return
-            sooner = asyncio.ensure_future(self._shortened.wait())
-            await asyncio.wait([what, sooner], timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            sooner.cancel()
-            self._shortened.clear()
+        if self._stopping is not None and not self._stopping.done:
+            self._stopping.shorten(grace)
+        else:
+            self._stopping = Stopping(self.instance, grace, pre_stop)
 
     async def ended(self) -> None:
         """Returns when nothing runs."""
@@ -384,3 +293,7 @@ class PodContainer:
         attempt = (self.instance.attempt if self.instance else self.next_attempt) - (1 if previous else 0)
         path = self._log_folder / self.name / f"{attempt}.log"
         return path if path.exists() or (not previous and self.instance) else None
+
+
+def _moment(seconds: float) -> str:
+    return meta.format_time(datetime.fromtimestamp(seconds, UTC))

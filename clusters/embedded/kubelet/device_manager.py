@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from clusters.embedded.kubelet.runtime import Mount
 from kubeobjects import Object, quantity
 
 if TYPE_CHECKING:
-    from clusters.embedded.kubelet.device_plugin import PluginClient
+    from clusters.embedded.kubelet.device_plugin import ClaimHoldings, PluginClient
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +33,15 @@ _RETURN_SECONDS = 30.0
 
 
 class DeviceManager:
-    """One for a node; `changed` is called when capacity, allocatable or a device's health is another."""
+    """One for a node; `changed` is called when capacity, allocatable or a device's health is another.
 
-    def __init__(self, folder: NodeFolder, changed: Callable[[], None]):
+    `claims` tells what containers have by ResourceClaims, for those who ask the node who holds what.
+    """
+
+    def __init__(self, folder: NodeFolder, changed: Callable[[], None], claims: ClaimHoldings):
         self._folder = folder
         self._changed = changed
+        self._claims = claims
         self._state = DeviceState()
         self._clients: dict[str, PluginClient] = {}
         self._preferring: set[str] = set()
@@ -70,7 +73,7 @@ class DeviceManager:
         if not link.is_symlink() or link.readlink() != pod_resources:
             link.unlink(missing_ok=True)
             link.symlink_to(pod_resources)
-        lister = device_plugin.PodResourcesServer(pod_resources / "kubelet.sock", self._holdings)
+        lister = device_plugin.PodResourcesServer(pod_resources / "kubelet.sock", self._holdings, self._claims)
         (pod_resources / "kubelet.sock").unlink(missing_ok=True)
         registration = device_plugin.RegistrationServer(self._folder.sockets / "kubelet.sock", self._registered)
         await lister.start()
@@ -217,12 +220,12 @@ class DeviceManager:
                     mounts.append(Mount(inside, self._folder.host_path(host), read_only))
         return DeviceOptions(env, tuple(mounts))
 
-    def in_use(self, pod_uid: str, container: str) -> dict[str, list[tuple[str, str]]]:
-        found: dict[str, list[tuple[str, str]]] = {}
+    def in_use(self, pod_uid: str, container: str) -> dict[str, list[Object]]:
+        found: dict[str, list[Object]] = {}
         for each in self._state.allocations:
             if (each.pod_uid, each.container) == (pod_uid, container):
                 health = self._state.resources.get(each.resource, Resource()).healthy
-                shown = [(device, "Healthy" if health.get(device) else "Unhealthy") for device in each.devices]
+                shown = [{"resourceID": device, "health": "Healthy" if health.get(device) else "Unhealthy"} for device in each.devices]
                 found.setdefault(each.resource, []).extend(shown)
         return found
 
@@ -257,8 +260,7 @@ class DeviceManager:
     def _load(self) -> None:
         path = self._checkpoint()
         try:
-            with open(beneath.open_file(path.parent, path.name, os.O_RDONLY), "rb") as file:
-                self._state.load(file.read())
+            self._state.load(beneath.read(path))
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -266,13 +268,9 @@ class DeviceManager:
 
     def _save(self) -> None:
         path = self._checkpoint()
-        fresh = path.with_name(_CHECKPOINT + ".new")
         try:
-            # Plugins may write in this folder too: what they put at the new file's place is not followed.
-            fresh.unlink(missing_ok=True)
-            with open(beneath.open_file(path.parent, fresh.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-                file.write(self._state.dump())
-            os.replace(fresh, path)
+            # Plugins may write in this folder too.
+            beneath.replace(path, self._state.dump())
         except OSError as error:
             # What is in memory counts as long as this kubelet runs; the next change writes all of it.
             log.warning("%s cannot be written: %s", path, error.strerror)

@@ -1,6 +1,6 @@
 """gRPC with device plugins: the kubelet's Registration and PodResourcesLister services, and its client of a plugin's DevicePlugin service.
 
-grpclib and protobuf are imported here and nowhere else in the kubelet, and this module only when a node serves plugins.
+Loaded only when a node serves plugins: it brings grpclib and protobuf.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from grpclib.client import Channel, UnaryStreamMethod, UnaryUnaryMethod
+from grpclib.client import UnaryStreamMethod
 from grpclib.const import Cardinality, Handler, Status
-from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
+from grpclib.exceptions import GRPCError
 from grpclib.server import Server, Stream
 
 from clusters.embedded.kubelet.deviceplugin.v1beta1 import api_pb2 as api
+from clusters.embedded.kubelet.dra_state import Device
+from clusters.embedded.kubelet.grpc_unix import LOST, PluginError, UnixChannel, call, keep_cancelled
 from clusters.embedded.kubelet.podresources.v1 import podresources_pb2 as podresources
 
 log = logging.getLogger(__name__)
@@ -25,37 +27,20 @@ log = logging.getLogger(__name__)
 VERSION = "v1beta1"
 # (namespace, Pod, container, resource, device ids) of each allocation.
 Holdings = Callable[[], Iterable[tuple[str, str, str, str, list[str]]]]
+# (namespace, Pod, container, the claim's name, [(driver, device)]) of each ResourceClaim that a container uses.
+ClaimHoldings = Callable[[], Iterable[tuple[str, str, str, str, list[tuple[str, Device]]]]]
 # Called with (resource name, socket's file name, options) when a plugin registers.
 Registered = Callable[[str, str, Any], None]
-
-
-class PluginError(Exception):
-    """A call to a plugin that failed; the text is how the kubelet's errors show a gRPC status."""
-
-
-class _Channel(Channel):
-    """Plugins written in Go refuse the authority that grpclib makes up for a unix socket."""
-
-    def _get_authority(self, host: str, port: int) -> str:
-        return "localhost"
 
 
 class PluginClient:
     """The kubelet's side of one plugin; `socket` is where the plugin serves."""
 
     def __init__(self, socket: Path):
-        self._channel = _Channel(path=str(socket))
+        self._channel = UnixChannel(socket)
 
     async def _call(self, method: str, request: Any, reply: Any, seconds: float | None) -> Any:
-        call = UnaryUnaryMethod(self._channel, f"/v1beta1.DevicePlugin/{method}", type(request), reply)
-        try:
-            return await call(request, timeout=seconds)
-        except GRPCError as error:
-            raise PluginError(f"rpc error: code = {_go_name(error.status)} desc = {error.message or ''}") from None
-        except TimeoutError:
-            raise PluginError("rpc error: code = DeadlineExceeded desc = context deadline exceeded") from None
-        except (OSError, ProtocolError, StreamTerminatedError) as error:
-            raise PluginError(f"rpc error: code = Unavailable desc = {error}") from None
+        return await call(self._channel, f"/v1beta1.DevicePlugin/{method}", request, reply, seconds)
 
     async def list_and_watch(self) -> AsyncIterator[dict[str, bool]]:
         """Device id → healthy, each time the plugin tells; ends or raises PluginError when the plugin is gone."""
@@ -65,7 +50,8 @@ class PluginClient:
                 await stream.send_message(api.Empty(), end=True)
                 async for response in stream:
                     yield {device.ID: device.health == "Healthy" for device in response.devices}
-        except (GRPCError, OSError, ProtocolError, StreamTerminatedError) as error:
+        except (GRPCError, *LOST) as error:
+            keep_cancelled()
             raise PluginError(str(error)) from None
 
     async def preferred(self, available: list[str], must_include: list[str], size: int) -> list[str]:
@@ -102,11 +88,6 @@ def allocation(data: bytes) -> tuple[dict[str, str], list[tuple[str, str, bool]]
     mounts = [(mount.container_path, mount.host_path, mount.read_only) for mount in response.mounts]
     mounts += [(device.container_path, device.host_path, device.permissions == "r") for device in response.devices]
     return dict(response.envs), mounts, dict(response.annotations)
-
-
-def _go_name(status: Status) -> str:
-    """`DEADLINE_EXCEEDED` → `DeadlineExceeded`."""
-    return "".join(word.title() for word in status.name.split("_"))
 
 
 class _Service:
@@ -157,11 +138,12 @@ class RegistrationServer:
 
 
 class PodResourcesServer:
-    """Serves `pod-resources/kubelet.sock`: which container holds which device."""
+    """Serves `pod-resources/kubelet.sock`: which container holds which device, and which claims it uses."""
 
-    def __init__(self, socket: Path, holdings: Holdings):
+    def __init__(self, socket: Path, holdings: Holdings, claims: ClaimHoldings):
         self._socket = socket
         self._holdings = holdings
+        self._claims = claims
         list_path = "/v1.PodResourcesLister/List"
         self._server = Server(
             [_Service({list_path: (self._list, podresources.ListPodResourcesRequest, podresources.ListPodResourcesResponse)})]
@@ -172,10 +154,20 @@ class PodResourcesServer:
 
     async def _list(self, request: Any) -> Any:
         pods: dict[tuple[str, str], Any] = {}
+
+        def shown(namespace: str, pod: str, container: str) -> Any:
+            found = pods.setdefault((namespace, pod), podresources.PodResources(name=pod, namespace=namespace))
+            return next((each for each in found.containers if each.name == container), None) or found.containers.add(name=container)
+
         for namespace, pod, container, resource, devices in self._holdings():
-            shown = pods.setdefault((namespace, pod), podresources.PodResources(name=pod, namespace=namespace))
-            own = next((each for each in shown.containers if each.name == container), None) or shown.containers.add(name=container)
-            own.devices.add(resource_name=resource, device_ids=devices)
+            shown(namespace, pod, container).devices.add(resource_name=resource, device_ids=devices)
+        for namespace, pod, container, claim, claimed in self._claims():
+            told = shown(namespace, pod, container).dynamic_resources.add(claim_name=claim, claim_namespace=namespace)
+            for driver, device in claimed:
+                names = [podresources.CDIDevice(name=each) for each in device.cdi]
+                told.claim_resources.add(
+                    cdi_devices=names, driver_name=driver, pool_name=device.pool, device_name=device.name, share_id=device.share
+                )
         return podresources.ListPodResourcesResponse(pod_resources=list(pods.values()))
 
     async def stop(self) -> None:

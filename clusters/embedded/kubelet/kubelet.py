@@ -18,9 +18,11 @@ from clusters.embedded.client import Client
 from clusters.embedded.events import EventRecorder
 from clusters.embedded.images import Catalogue
 from clusters.embedded.informer import InformerFactory
-from clusters.embedded.kubelet import admission, strict
+from clusters.embedded.kubelet import admission, namespace_support, strict
 from clusters.embedded.kubelet.backoff import Backoff
 from clusters.embedded.kubelet.device_manager import DeviceManager
+from clusters.embedded.kubelet.dra_drivers import PLUGIN_TYPE
+from clusters.embedded.kubelet.dra_manager import DraManager
 from clusters.embedded.kubelet.event_sink import EventSink
 from clusters.embedded.kubelet.eviction import StorageEviction
 from clusters.embedded.kubelet.image_manager import ImageManager
@@ -29,6 +31,7 @@ from clusters.embedded.kubelet.memory import MemoryManager
 from clusters.embedded.kubelet.node import NodeRegistration
 from clusters.embedded.kubelet.node_services import NodeServices
 from clusters.embedded.kubelet.node_spec import NodeSpec
+from clusters.embedded.kubelet.plugin_manager import PluginManager
 from clusters.embedded.kubelet.pod_worker import PodWorker
 from clusters.embedded.kubelet.portable import PortableLauncher, shielded_folders
 from clusters.embedded.kubelet.runtime import Launcher
@@ -72,7 +75,11 @@ class Kubelet:
         self._informers = InformerFactory(client)
         self._events = EventSink(EventRecorder(client, "kubelet", node.name))
         self._folder.prepare()
-        self._devices = DeviceManager(self._folder, self._devices_changed)
+        self._devices = DeviceManager(self._folder, self._devices_changed, lambda: self._claims.holdings())
+        self._claims = DraManager(client, node.name, self._folder, self._look_again, self._pods)
+        self._plugins = PluginManager(
+            self._folder.plugins_registry.resolve(), "/var/lib/kubelet/plugins_registry", {PLUGIN_TYPE: self._claims.drivers}
+        )
         allocatable: dict[str, str] = {}
         self._services = NodeServices(
             node=node,
@@ -85,6 +92,7 @@ class Kubelet:
             images=ImageManager(images),
             memory=MemoryManager(),
             devices=self._devices,
+            claims=self._claims,
             events=self._events,
             restarts=Backoff(),
             allocatable=allocatable,
@@ -98,7 +106,7 @@ class Kubelet:
     def _default_launcher(self) -> Launcher:
         """The one that AI_LAB_LAUNCHER names (portable, strict), or the stricter where this machine allows it."""
         wanted = os.environ.get("AI_LAB_LAUNCHER", "")
-        if wanted == "strict" or (wanted != "portable" and strict.is_possible()):
+        if wanted == "strict" or (wanted != "portable" and namespace_support.is_possible()):
             return strict.StrictLauncher(self._folder.root / "run/programs")
         return PortableLauncher(Toolbox(self._folder.root / "run/toolbox"), shielded_folders(self._folder.root))
 
@@ -120,8 +128,10 @@ class Kubelet:
                     ("status", self._registration.run),
                     ("memory", self._services.memory.run),
                     ("devices", self._devices.run),
+                    ("claims", self._claims.run),
+                    ("plugins", self._plugins.run),
                     ("volumes", self._refresh_volumes),
-                    ("eviction", StorageEviction(self._workers).run),
+                    ("eviction", StorageEviction(self._workers, self._folder).run),
                 ):
                     name = f"{self._node.name} {what}"
                     tasks.create_task(keep_running(name, part), name=name)
@@ -134,6 +144,7 @@ class Kubelet:
             for worker in self._workers.values():
                 for container in worker.containers:
                     container.kill()
+                worker.volumes.release_memory()
 
     def _clear_away(self) -> None:
         """Ends the containers that a killed kubelet left behind and deletes their folders."""
@@ -148,9 +159,15 @@ class Kubelet:
 
     def _devices_changed(self) -> None:
         self._registration.changed()
-        for uid in self._devices.holders():
-            if uid in self._workers:
-                self._workers[uid].look_again()
+        self._look_again(self._devices.holders())
+
+    def _pods(self) -> dict[str, Object]:
+        return {uid: worker.pod for uid, worker in self._workers.items()}
+
+    def _look_again(self, uids: set[str] | None) -> None:
+        """None: all Pods."""
+        for uid in set(self._workers) if uids is None else uids.intersection(self._workers):
+            self._workers[uid].look_again()
 
     def _find(self, namespace: str, name: str) -> PodWorker | None:
         found = [worker for worker in self._workers.values() if worker.key == f"{namespace}/{name}"]

@@ -21,6 +21,9 @@ class NodeFolder:
         self.kubelet = self.root / "var/lib/kubelet"
         self.device_plugins = self.kubelet / "device-plugins"
         self.pod_resources = self.kubelet / "pod-resources"
+        # Where plugins of other kinds have their sockets, and where they register.
+        self.plugins = self.kubelet / "plugins"
+        self.plugins_registry = self.kubelet / "plugins_registry"
         self.containers = self.root / "run/containers"
         # Where the device plugins' sockets really are.
         self.sockets = self.device_plugins
@@ -35,10 +38,17 @@ class NodeFolder:
     def _prepare_sockets(self) -> None:
         """`device-plugins` as a folder, or as a link to one with a path short enough for a unix socket."""
         if len(os.fsencode(self.device_plugins)) <= _LONGEST_SOCKET_FOLDER:
-            self.device_plugins.mkdir(exist_ok=True)
+            for folder in (self.device_plugins, self.plugins, self.plugins_registry):
+                folder.mkdir(exist_ok=True)
             return
         short_folders.ensure(self.device_plugins)
         self.sockets = self.device_plugins.readlink().resolve()
+        for link in (self.plugins, self.plugins_registry):
+            short = self.sockets / link.name
+            short.mkdir(exist_ok=True)
+            if not link.is_symlink() or link.readlink() != short:
+                link.unlink(missing_ok=True)
+                link.symlink_to(short)
 
     def host_path(self, path: str) -> Path:
         """Where the node's absolute `path` lies on this machine: neither `..` nor a link leads out of the node.
@@ -46,6 +56,8 @@ class NodeFolder:
         Raises OSError ELOOP for links that lead in circles.
         """
         links = {self.device_plugins: self.sockets, self.pod_resources: self.sockets / self.pod_resources.name}
+        if self.sockets != self.device_plugins:
+            links |= {link: self.sockets / link.name for link in (self.plugins, self.plugins_registry)}
         return beneath.resolve(self.root, path, {f"/{inside.relative_to(self.root)}": outside for inside, outside in links.items()})
 
     def make(self, folder: Path, mode: int = 0o700) -> Path:

@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from clusters.embedded import meta
 from clusters.embedded.kubelet import beneath
 from clusters.embedded.nodes import LogOptions
+from kubeobjects import meta
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,8 @@
 """Holds containers to their memory limits, and measures what they use.
 
-Every 50 ms the memory of each limited container's processes is added up; over the limit, the whole tree is killed and the container
-told that it ran out of memory. CPU time is read only when somebody asks.
+Every 50 ms the memory of each limited container's processes is added up, and what lies in its memory-backed volumes; over the limit, the
+whole tree is killed and the container told that it ran out of memory. Over the limit of a whole Pod, that is its largest container. CPU
+time is read only when somebody asks.
 """
 
 from __future__ import annotations
@@ -37,6 +38,15 @@ def resident(pid: int, *, shared: bool) -> int:
         return 0
 
 
+def _shared_memory(pid: int) -> int:
+    """Bytes of shared memory that the process has mapped: files in memory among them."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith(b"RssShmem:")), 0)
+    except OSError:
+        return 0
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time of the process so far."""
     try:
@@ -50,6 +60,15 @@ def cpu_seconds(pid: int) -> float:
         return 0.0
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What a container's memory is counted with: `files`, bytes of memory-backed volumes that are its own, and the limit of its whole Pod."""
+
+    files: Callable[[], int]
+    pod: str
+    pod_limit: int | None
+
+
 @dataclass
 class Watched:
     """One running container: its process trees begin at `pids` (the first process and what was exec'd)."""
@@ -57,6 +76,7 @@ class Watched:
     pids: Callable[[], list[int]]
     limit: int | None
     out_of_memory: Callable[[], None]
+    counted: Counted
     cpu: float = 0.0
     measured: float = field(default_factory=time.monotonic)
     millicores: int = 0
@@ -67,7 +87,10 @@ class Watched:
     def memory(self) -> int:
         """Bytes of all processes; what they share (the interpreter, libraries) is charged once, to the first."""
         first, *others = self.tree() or [0]
-        return resident(first, shared=True) + sum(resident(pid, shared=False) for pid in others)
+        processes = resident(first, shared=True) + sum(resident(pid, shared=False) for pid in others)
+        files = self.counted.files()
+        # What the first process has mapped of them is counted already.
+        return processes + (files - min(files, _shared_memory(first)) if files else 0)
 
 
 class MemoryManager:
@@ -80,7 +103,7 @@ class MemoryManager:
 
     def watch(self, container_id: str, watched: Watched) -> None:
         self._watched[container_id] = watched
-        if watched.limit is not None:
+        if watched.limit is not None or watched.counted.pod_limit is not None:
             self._limited[container_id] = watched
             self._wake.set()
 
@@ -93,14 +116,28 @@ class MemoryManager:
             if not self._limited:
                 self._wake.clear()
                 await self._wake.wait()
-            for container_id, watched in list(self._limited.items()):
-                if watched.limit is not None and watched.memory() > watched.limit:
-                    self._limited.pop(container_id, None)
-                    watched.out_of_memory()
+            self._look()
             await asyncio.sleep(_INTERVAL)
 
+    def _look(self) -> None:
+        pods: dict[str, list[tuple[int, str]]] = {}
+        for container_id, watched in list(self._limited.items()):
+            used = watched.memory()
+            if watched.limit is not None and used > watched.limit:
+                self._end(container_id)
+            elif watched.counted.pod_limit is not None:
+                pods.setdefault(watched.counted.pod, []).append((used, container_id))
+        for usages in pods.values():
+            largest = max(usages)[1]
+            limit = self._limited[largest].counted.pod_limit
+            if limit is not None and sum(used for used, _ in usages) > limit:
+                self._end(largest)
+
+    def _end(self, container_id: str) -> None:
+        self._limited.pop(container_id).out_of_memory()
+
     def usage(self, container_id: str) -> dict[str, int]:
-        """{"cpu": millicores since the last question, "memory": bytes}; empty for a container that does not run."""
+        """{"cpu": millicores since the last question, "memory": bytes, "cpu_milliseconds": of processes that run}; empty for a container that does not run."""
         watched = self._watched.get(container_id)
         if watched is None:
             return {}
@@ -110,4 +147,4 @@ class MemoryManager:
         if now - watched.measured >= 1.0:
             watched.millicores = max(0, round((spent - watched.cpu) / (now - watched.measured) * 1000))
             watched.cpu, watched.measured = spent, now
-        return {"cpu": watched.millicores, "memory": watched.memory()}
+        return {"cpu": watched.millicores, "memory": watched.memory(), "cpu_milliseconds": round(spent * 1000)}

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import psutil
 
-from clusters.embedded import meta
 from clusters.embedded.client import Client
 from clusters.embedded.errors import ApiError
 from clusters.embedded.images import Catalogue
@@ -26,7 +25,7 @@ from clusters.embedded.kubelet import node_status
 from clusters.embedded.kubelet.event_sink import EventSink
 from clusters.embedded.kubelet.layout import NodeFolder
 from clusters.embedded.kubelet.node_spec import NodeSpec
-from kubeobjects import Object
+from kubeobjects import Object, meta
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +174,7 @@ class NodeRegistration:
         }
 
     async def run(self) -> None:
-        """Heartbeats for ever; a Node that somebody deleted is registered again."""
+        """Heartbeats for ever. A Node that somebody deleted stays deleted: a kubelet registers when it starts, and not again."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_RENEW_SECONDS):
@@ -185,10 +184,7 @@ class NodeRegistration:
                 await self._renew()
                 await self.report()
             except ApiError as error:
-                if error.code == 404:
-                    await self.register()
-                else:
-                    log.warning("node %s: %s", self._spec.name, error.message)
+                log.warning("node %s: %s", self._spec.name, error.message)
 
 
 def _without_heartbeat(status: Object) -> Object:

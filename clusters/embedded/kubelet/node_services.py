@@ -21,7 +21,7 @@ from kubeobjects import Object
 
 @dataclass(frozen=True)
 class DeviceOptions:
-    """What device plugins want a container to have."""
+    """What device plugins, or the drivers of its claims, want a container to have."""
 
     env: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
@@ -40,11 +40,31 @@ class Devices(Protocol):
 
     def options(self, pod_uid: str, container: str) -> DeviceOptions: ...
 
-    def in_use(self, pod_uid: str, container: str) -> dict[str, list[tuple[str, str]]]:
-        """Resource name → (device id, Healthy or Unhealthy) of what the container holds."""
+    def in_use(self, pod_uid: str, container: str) -> dict[str, list[Object]]:
+        """Resource name → `resourceID` and `health` (Healthy or Unhealthy) of each device that the container holds."""
         ...
 
     def release(self, pod_uid: str) -> None: ...
+
+
+class Claims(Protocol):
+    """The DRA manager as a Pod's worker uses it."""
+
+    async def prepare(self, pod: Object) -> None:
+        """Has the Pod's ResourceClaims prepared. Raises dra_state.DraError."""
+        ...
+
+    async def unprepare(self, pod: Object) -> None:
+        """Raises dra_state.DraError."""
+        ...
+
+    def options(self, pod: Object, container: Object) -> DeviceOptions:
+        """Raises device_state.AllocationError."""
+        ...
+
+    def in_use(self, pod: Object, container: Object) -> dict[str, list[Object]]:
+        """`claim:<claim>` → `resourceID` and `health` of each device that the container may use."""
+        ...
 
 
 @dataclass
@@ -61,6 +81,7 @@ class NodeServices:
     images: ImageManager
     memory: MemoryManager
     devices: Devices
+    claims: Claims
     events: EventSink
     restarts: Backoff
     allocatable: dict[str, str]

@@ -10,12 +10,15 @@ import orjson
 
 from clusters.embedded.open_files import MAX_PODS
 
+_ROLE = "node-role.kubernetes.io/"
+
 
 @dataclass(frozen=True)
 class NodeSpec:
     """One node. `index` is its place in the topology and the third number of its Pods' addresses.
 
-    `cpu` and `memory` (quantities) replace what the machine has, where they are given; `pods` is the kubelet's --max-pods.
+    `roles` are labels that an administrator gives the node, not its kubelet. `cpu` and `memory` (quantities) replace what the machine has, where
+    they are given; `pods` is the kubelet's --max-pods.
     """
 
     name: str
@@ -23,6 +26,7 @@ class NodeSpec:
     address: str
     pod_cidr: str
     labels: dict[str, str] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
     taints: tuple[dict[str, str], ...] = ()
     cpu: str | None = None
     memory: str | None = None
@@ -38,7 +42,8 @@ def load_topology(path: Path) -> list[NodeSpec]:
             index=index,
             address=row["address"],
             pod_cidr=row["podCIDR"],
-            labels=row.get("labels") or {},
+            labels={name: value for name, value in (row.get("labels") or {}).items() if not name.startswith(_ROLE)},
+            roles={name: value for name, value in (row.get("labels") or {}).items() if name.startswith(_ROLE)},
             taints=tuple(row.get("taints") or ()),
             cpu=row.get("cpu"),
             memory=row.get("memory"),

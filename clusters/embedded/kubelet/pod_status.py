@@ -1,4 +1,4 @@
-"""Writes a Pod's status into the API when it differs from what is there (the kubelet's status manager)."""
+"""Writes a Pod's status into the API when it differs from what is there, and ends the Pod there (pkg/kubelet/status/status_manager.go)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TRIES = 5
 _RETRY_SECONDS = 1.0
 
 
-class StatusWriter:
+class StatusManager:
     """One for a Pod. A Pod that is gone, or another one of the same name, is left alone."""
 
     def __init__(self, client: Client, pod: Object):
@@ -59,3 +59,18 @@ class StatusWriter:
     async def write_rejected(self, status: Object) -> None:
         """The Pod was not admitted: conditions and QoS class stay as they are."""
         await self.write(lambda pod: (pod.get("status") or {}) | status)
+
+    async def delete_pod(self, gone: asyncio.Event) -> None:
+        """Tells the API that the Pod's end is complete, again and again where it cannot write, until the Pod is `gone` from it."""
+        while not gone.is_set():
+            try:
+                await self._client.delete("pods", self._name, self._namespace, grace_period_seconds=0, uid=self._uid)
+                return
+            except ApiError as error:
+                if error.code in (404, 409):
+                    return
+                log.warning("pod %s/%s: %s", self._namespace, self._name, error.message)
+                if error.code < 500:
+                    return
+            # The disk is full: the Pod stays in the API until the server can write again.
+            await asyncio.sleep(_RETRY_SECONDS)

@@ -1,7 +1,8 @@
-"""One Pod on one node, from its binding to its end: the kubelet's pod worker.
+"""One Pod on one node, from its binding to its end: the kubelet's pod worker (pkg/kubelet/pod_workers.go, kubelet.go SyncPod).
 
 The Pod as the API has it flows in through `update`; processes, events and the Pod's status flow out. The worker looks at everything again
-whenever something changed (a new version of the Pod, a container's end, a probe's result, a time that came) and does the next step.
+whenever something changed (a new version of the Pod, a container's end, a probe's result, a time that came) and does the next step:
+volumes, sandbox (`pod_sandbox`), containers (`pod_runtime`).
 """
 
 from __future__ import annotations
@@ -9,35 +10,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from clusters.embedded import meta
-from clusters.embedded.errors import ApiError, told
-from clusters.embedded.kubelet import restarts, status
+from clusters.embedded.kubelet import status
 from clusters.embedded.kubelet.admission import Rejection
-from clusters.embedded.kubelet.backoff import duration
-from clusters.embedded.kubelet.container_config import ConfigMaker, prepare_pod_files
-from clusters.embedded.kubelet.container_start import ContainerStarter
+from clusters.embedded.kubelet.container_config import ConfigMaker
 from clusters.embedded.kubelet.containers import PodContainer
+from clusters.embedded.kubelet.dra_state import DraError
 from clusters.embedded.kubelet.node_services import NodeServices
-from clusters.embedded.kubelet.pod_status import StatusWriter
+from clusters.embedded.kubelet.pod_runtime import PodRuntime
+from clusters.embedded.kubelet.pod_sandbox import PodSandbox
+from clusters.embedded.kubelet.pod_status import StatusManager
 from clusters.embedded.kubelet.volumes import MountFailure, PodVolumes
-from kubeobjects import Object
+from kubeobjects import Object, meta
 
 log = logging.getLogger(__name__)
 
-
-# A failed sync is tried again after 10 s and a little (backOffPeriod and its jitter); the first look after the sandbox is up comes sooner.
-RESYNC_SECONDS = 11.0
-_FIRST_RESYNC_SECONDS = 1.0
-# CrashLoopBackOff is seen this long at least, though the next start is due: the kubelet shows it until its next relist.
-_RELIST_SECONDS = 0.5
 _MOUNT_RETRY_FIRST = 0.5
 _MOUNT_RETRY_LAST = 122.0
-_SANDBOX_RETRY = 12.0
-_DELETE_RETRY = 1.0
+# When a Pod is looked at again after a sync that the kubelet takes for a good one (SyncFrequency), and after one that failed (backOffPeriod).
+_RESYNC_SECONDS = 60.0
+_BACK_OFF_SECONDS = 10.0
 
 
 class PodWorker:
@@ -46,7 +42,6 @@ class PodWorker:
     def __init__(self, services: NodeServices, pod: Object, admit: Callable[[Object], Awaitable[None]]):
         self._services = services
         self._admit = admit
-        self.pod = pod
         self.uid: str = pod["metadata"]["uid"]
         self.key = meta.key(pod)
         self._wake = asyncio.Event()
@@ -62,29 +57,31 @@ class PodWorker:
             folder=services.folder,
             addresses=self.addresses,
             allocatable=services.allocatable,
+            launcher=services.launcher,
         )
-        self._logs = services.folder.logs(pod)
-        self.containers: list[PodContainer] = []
-        self._sandbox = False
+        self._runtime = PodRuntime(services, pod, self.addresses, ConfigMaker(services, self.volumes, self.addresses), self._wake.set)
+        self._sandbox = PodSandbox(services, pod, self.addresses, self._runtime.emit)
         self._finished = False
         self._admitted = False
-        self._resumed = False
-        self._next_look = 0.0
-        self._looks = 0
-        self._syncs = 0
         self._started_at = (pod.get("status") or {}).get("startTime") or meta.now()
-        self._starter = ContainerStarter(services, self, ConfigMaker(services, self.volumes, self.addresses))
-        self._status = StatusWriter(services.client, pod)
-        self._adopt_containers()
+        self._status = StatusManager(services.client, pod)
+
+    @property
+    def pod(self) -> Object:
+        """As the API has it."""
+        return self._runtime.pod
+
+    @property
+    def containers(self) -> list[PodContainer]:
+        return self._runtime.containers
 
     # What comes in
 
     def update(self, pod: Object) -> None:
         """The Pod has changed in the API. Its status is the worker's own: a change there is no reason to look again."""
         news = _of_interest(pod) != _of_interest(self.pod)
-        self.pod = pod
+        self._runtime.update(pod)
         self.volumes.update(pod)
-        self._adopt_containers()
         if meta.is_deleting(pod):
             grace = pod["metadata"].get("deletionGracePeriodSeconds")
             self.end(float(grace if grace is not None else 30))
@@ -102,37 +99,23 @@ class PodWorker:
             self.failure = failure
         if self._ending_grace is None or grace < self._ending_grace:
             self._ending_grace = grace
-            for container in self.containers:
-                if container.is_stopping:
-                    container.stop(grace, None)
+            self._runtime.shorten(grace)
         self._ending.set()
         self._wake.set()
 
     def look_again(self) -> None:
         self._wake.set()
 
-    def _adopt_containers(self) -> None:
-        """Containers of the spec that are not known yet: all at first, ephemeral ones later."""
-        spec = self.pod["spec"]
-        known = {container.name: container for container in self.containers}
-        for kind, field in (("init", "initContainers"), ("container", "containers"), ("ephemeral", "ephemeralContainers")):
-            for each in spec.get(field) or []:
-                if each["name"] in known:
-                    known[each["name"]].spec = each
-                    continue
-                folder = self._services.folder.pod(self.uid)
-                self.containers.append(PodContainer(each, kind, folder, self._logs, self._wake.set))
-
     def container(self, name: str) -> PodContainer | None:
-        return next((each for each in self.containers if each.name == name), None)
+        return self._runtime.container(name)
 
-    def emit(self, type: str, reason: str, message: str, container: PodContainer | None = None) -> None:
-        self._services.events.emit(self.pod, type, reason, message, container.field_path if container else "")
+    def emit(self, type: str, reason: str, message: str) -> None:
+        self._runtime.emit(type, reason, message)
 
     @property
     def is_up(self) -> bool:
         """Volumes and address are there, and the Pod is not over."""
-        return self._sandbox and not self._finished
+        return self._sandbox.is_up and not self._finished
 
     @property
     def holds_resources(self) -> bool:
@@ -153,14 +136,13 @@ class PodWorker:
             await self._ending.wait()
             await self._terminate()
         finally:
-            for container in self.containers:
-                container.kill()
+            self._runtime.kill()
         self._services.images.forget(self.uid)
         self._services.restarts.forget(self.uid)
         self._services.devices.release(self.uid)
         self._services.network.release(self.uid)
         self.volumes.unmount()
-        await self._delete_from_api()
+        await self._status.delete_pod(self._removed)
 
     async def _live(self) -> None:
         """Ends when the Pod is to end, or when all its containers have ended for good."""
@@ -190,27 +172,18 @@ class PodWorker:
             await self._reject(rejection)
             return
         self._admitted = True
-        self._resume()
+        had_sandbox = self._runtime.resume()
         self._start_deadline()
         await self._publish()
         await self._mount_volumes()
-        await self._make_sandbox()
-        while not await self._sync():
-            await self._wait_for_change()
+        await self._prepare_claims()
+        await self._sandbox.make(anew=had_sandbox)
+        if not self.pod["spec"].get("hostNetwork"):
+            await self._publish()
+            await self._services.network.until_judged(self.addresses["podIP"])
+        await self._sync_until_finished()
         await self._stop_containers()
         await self._finish()
-
-    def _resume(self) -> None:
-        """A Pod that ran before this kubelet did: counts go on where they were."""
-        old = self.pod.get("status") or {}
-        known = {
-            each["name"]: each
-            for field in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
-            for each in old.get(field) or []
-        }
-        for container in self.containers:
-            container.resume(known.get(container.name), time.time())
-        self._resumed = any(each.get("containerID") for each in known.values())
 
     async def _reject(self, rejection: Rejection) -> None:
         self.emit("Warning", rejection.reason, rejection.message)
@@ -244,97 +217,42 @@ class PodWorker:
             await self._woken(wait)
             wait = min(wait * 2, _MOUNT_RETRY_LAST)
 
-    async def _make_sandbox(self) -> None:
-        """The Pod's own address and files; fails where the RuntimeClass names a handler that the node does not have."""
-        while (handler := await self._missing_handler()) is not None:
-            self.emit(
-                "Warning",
-                "FailedCreatePodSandBox",
-                "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: "
-                f'no runtime for "{handler}" is configured',
-            )
-            await asyncio.sleep(_SANDBOX_RETRY)
-        if self._resumed:
-            self.emit("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
-        node = self._services.node
-        if self.pod["spec"].get("hostNetwork"):
-            self.addresses["podIP"] = node.address
-        else:
-            self.addresses["podIP"] = self._services.network.allocate(node.index, self.uid)
-        while (problem := self._sandbox_problem()) is not None:
-            self.emit("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: rpc error: code = Unknown desc = {problem}")
-            await asyncio.sleep(_SANDBOX_RETRY)
-        self._sandbox = True
+    async def _prepare_claims(self) -> None:
+        """Tries until the Pod's ResourceClaims are prepared: at every resync, and when the Pod or the node's drivers have changed."""
+        while True:
+            self._wake.clear()
+            try:
+                await self._services.claims.prepare(self.pod)
+                return
+            except DraError as error:
+                self.emit("Warning", "FailedPrepareDynamicResources", f"Failed to prepare dynamic resources: {error}")
+            await self._woken(_RESYNC_SECONDS * random.uniform(1.0, 1.5))
 
-    def _sandbox_problem(self) -> str | None:
-        """Makes the Pod's own files; what is in the way of that."""
-        try:
-            prepare_pod_files(self._services, self.pod, self.addresses["podIP"])
-        except OSError as error:
-            return f"failed to create the sandbox's files: {told(error)}"
-        return None
+    async def _unprepare_claims(self) -> None:
+        """Tries until it has worked: until then the status does not say that the Pod is over, so that nobody else gets the devices."""
+        while True:
+            self._wake.clear()
+            try:
+                await self._services.claims.unprepare(self.pod)
+                return
+            except DraError as error:
+                log.warning("pod %s: %s", self.key, error)
+            await self._woken(_BACK_OFF_SECONDS * random.uniform(1.0, 1.5))
 
-    async def _missing_handler(self) -> str | None:
-        name = self.pod["spec"].get("runtimeClassName")
-        if not name:
-            return None
-        try:
-            handler = (await self._services.client.get("runtimeclasses.node.k8s.io", name))["handler"]
-        except ApiError:
-            return name
-        return None if handler in ("", "runc", "test-handler") else handler
-
-    # One look at everything
-
-    async def _sync(self) -> bool:
-        """Starts what is due; True when the Pod has finished."""
-        self._wake.clear()
-        self._syncs += 1
-        await self._publish()
-        self._next_look = 0.0
-        failed = False
-        tried: set[str] = set()
-        # What has been started may let the next one start, as a sidecar does.
-        while due := [name for name in restarts.to_start(self.pod, self._views()) if name not in tried]:
-            tried.add(due[0])
-            container = self.container(due[0])
-            if container is not None and not container.running and not await self._start(container):
-                failed = True
-        if failed:
-            self._looks += 1
-            self._next_look = time.monotonic() + (_FIRST_RESYNC_SECONDS if self._looks == 1 else RESYNC_SECONDS)
-        finished = restarts.is_finished(self.pod, self._views())
-        if not finished:
+    async def _sync_until_finished(self) -> None:
+        """Looks at everything again and again; each look starts what is due."""
+        while True:
+            self._wake.clear()
+            self._runtime.begin_sync()
             await self._publish()
-        return finished
-
-    async def _start(self, container: PodContainer) -> bool:
-        """Starts the container unless it must wait; False where it is to be tried again."""
-        if container.terminated is not None:
-            key = f"{self.uid}/{container.name}"
-            backoff = self._services.restarts
-            if backoff.remaining(key, container.finished_at):
-                self._back_off(container, backoff.seconds(key))
-                return False
-            backoff.next(key, container.finished_at)
-            if container.waiting and container.waiting[0] == "CrashLoopBackOff":
-                await asyncio.sleep(_RELIST_SECONDS)
-        return await self._starter.start(self.pod, container)
-
-    def _back_off(self, container: PodContainer, seconds: float) -> None:
-        metadata = self.pod["metadata"]
-        named = f"{metadata['name']}_{metadata['namespace']}({self.uid})"
-        self.emit("Warning", "BackOff", f"Back-off restarting failed container {container.name} in pod {named}", container)
-        if container.waiting is None or container.waiting[0] != "CrashLoopBackOff":
-            container.waits_since = self._syncs
-        container.waiting = ("CrashLoopBackOff", f"back-off {duration(seconds)} restarting failed container={container.name} pod={named}")
-        self._looks = max(self._looks, 1)
-
-    async def _wait_for_change(self) -> None:
-        timeout = self._next_look - time.monotonic() if self._next_look else None
-        await self._woken(None if timeout is None else max(0.0, timeout))
-        # Changes come in bunches.
-        await asyncio.sleep(0)
+            seconds = await self._runtime.sync()
+            until = None if seconds is None else time.monotonic() + seconds
+            if self._runtime.is_finished:
+                return
+            await self._publish()
+            await self._woken(None if until is None else max(0.0, until - time.monotonic()))
+            # Changes come in bunches.
+            await asyncio.sleep(0)
 
     async def _woken(self, seconds: float | None) -> None:
         # Not wait_for: until Python 3.12 it drops a cancellation that arrives together with what it waits for, and the end of a Pod sends both.
@@ -342,21 +260,13 @@ class PodWorker:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
 
-    def _views(self) -> list[status.ContainerView]:
-        return [container.view() for container in self.containers]
-
     async def _publish(self, *, terminal: bool = False) -> None:
-        views = self._views()
-        for view, container in zip(views, self.containers, strict=True):
-            view.devices = self._services.devices.in_use(self.uid, container.name)
-            # The kubelet shows how a container ended until it looks the next time; only then that it waits.
-            if view.waiting and view.waiting[0] == "CrashLoopBackOff" and container.waits_since == self._syncs:
-                view.waiting = None
+        views = self._runtime.shown()
         await self._status.write(
             lambda pod: status.pod_status(
                 pod,
                 views,
-                sandbox=self._sandbox,
+                sandbox=self._sandbox.is_up,
                 host_ip=self.addresses["hostIP"],
                 pod_ip=self.addresses.get("podIP", ""),
                 now=meta.now(),
@@ -370,56 +280,26 @@ class PodWorker:
     # The end
 
     async def _stop_containers(self) -> None:
-        """All at once; sidecars after the containers that they serve, the last one first."""
         grace = self._ending_grace
         if grace is None:
             grace = float(self.pod["spec"].get("terminationGracePeriodSeconds") or 0)
-        until = time.monotonic() + grace
-        sidecars = [each for each in self.containers if each.kind == "init" and each.spec.get("restartPolicy") == "Always"]
-        others = [each for each in self.containers if each not in sidecars]
-        for container in others:
-            self.stop(container, grace, f"Stopping container {container.name}")
-        await asyncio.gather(*(container.ended() for container in others))
-        for container in reversed(sidecars):
-            self.stop(container, max(0.0, until - time.monotonic()) if grace else 0.0, f"Stopping container {container.name}")
-            await container.ended()
-
-    def stop(self, container: PodContainer, grace: float, why: str) -> None:
-        """Ends one container; `why` is the Killing event's message."""
-        if not container.running or container.is_stopping:
-            return
-        self.emit("Normal", "Killing", why, container)
-        container.stop(grace, self._starter.pre_stop(self.pod, container))
+        await self._runtime.stop_all(grace)
 
     async def _finish(self) -> None:
         """Nothing runs any more and nothing will: the last word on the Pod's status."""
+        await self._unprepare_claims()
         self._finished = True
-        self._sandbox = False
+        self._sandbox.is_up = False
         self._services.network.release(self.uid)
         self._services.devices.release(self.uid)
         await self._publish()
 
     async def _terminate(self) -> None:
         await self._stop_containers()
+        await self._unprepare_claims()
         if not self._finished:
-            self._sandbox = False
+            self._sandbox.is_up = False
             await self._publish(terminal=True)
-
-    async def _delete_from_api(self) -> None:
-        """Tells the API that the Pod's end is complete."""
-        metadata = self.pod["metadata"]
-        while not self._removed.is_set():
-            try:
-                await self._services.client.delete("pods", metadata["name"], metadata["namespace"], grace_period_seconds=0, uid=self.uid)
-                return
-            except ApiError as error:
-                if error.code in (404, 409):
-                    return
-                log.warning("pod %s: %s", self.key, error.message)
-                if error.code < 500:
-                    return
-            # The disk is full: the Pod stays in the API until the server can write again.
-            await asyncio.sleep(_DELETE_RETRY)
 
 
 def _of_interest(pod: Object) -> tuple[Any, ...]:
@@ -427,4 +307,5 @@ def _of_interest(pod: Object) -> tuple[Any, ...]:
     metadata, gates = pod["metadata"], {each["conditionType"] for each in pod["spec"].get("readinessGates") or []}
     conditions = [each for each in (pod.get("status") or {}).get("conditions") or [] if each["type"] in gates]
     fields = ("labels", "annotations", "deletionTimestamp", "deletionGracePeriodSeconds")
-    return (pod["spec"], conditions, *(metadata.get(field) for field in fields))
+    claims = [(pod.get("status") or {}).get(field) for field in status.CLAIM_FIELDS]
+    return (pod["spec"], conditions, claims, *(metadata.get(field) for field in fields))

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 
-from clusters.embedded.kubelet import beneath, rootfs
+from clusters.embedded.kubelet import beneath, python_programs, rootfs
 from clusters.embedded.kubelet.paths import PathTable, script_position
 from clusters.embedded.kubelet.process import ChildProcess
-from clusters.embedded.kubelet.runtime import Container, ContainerConfig, Output, Process, StartError
+from clusters.embedded.kubelet.runtime import Container, ContainerConfig, MemoryVolumes, Mount, Output, Process, StartError
 from clusters.embedded.kubelet.toolbox import Toolbox, is_python
 
 # Folders that programs often write to, though no image has them: here they must be known beforehand to be the container's own.
@@ -38,8 +40,15 @@ class PortableLauncher:
         self._toolbox = toolbox
         self._shielded = [str(path) for path in shielded]
 
+    def owner(self, group: int, *, of_root: bool) -> tuple[int, int] | None:
+        return None
+
+    def memory_volumes(self, sizes: Mapping[Path, int], owner: tuple[int, int] | None) -> MemoryVolumes | None:
+        return None
+
     def start(self, config: ContainerConfig, output: Output) -> Container:
-        container = PortableContainer(config, self._toolbox.prefix(config.image), self._shielded)
+        python = self._toolbox.prefix(replace(config.image, python="bare")) / "bin/python3" if python_programs.wanted(config) else Path()
+        container = PortableContainer(config, self._toolbox.prefix(config.image), self._shielded, python)
         container.prepare()
         container.run(output)
         return container
@@ -50,8 +59,13 @@ class PortableContainer:
 
     process: Process
 
-    def __init__(self, config: ContainerConfig, prefix: Path, shielded: list[str]):
-        self._config = config
+    def __init__(self, config: ContainerConfig, prefix: Path, shielded: list[str], python: Path):
+        """`prefix` has the image's programs; `python` is an interpreter for what is mounted and needs one that the image has not."""
+
+        def make(mount: Mount) -> list[Mount]:
+            return [python_programs.stand_in(config, mount, str(python), str(mount.host_path))]
+
+        self._config = config = replace(config, mounts=python_programs.replaced(config, make))
         self._prefix = prefix
         self._root = config.folder / "rootfs"
         self._bin = config.folder / "bin"
@@ -168,6 +182,10 @@ class PortableContainer:
             env[name] = value
         env["AI_LAB_MOUNTS"] = orjson.dumps(self._table.entries).decode()
         env["AI_LAB_ROOT"] = str(self._root)
+        # The API refuses a colon in the path of a mount.
+        env["AI_LAB_READ_ONLY"] = ":".join(mount.container_path for mount in config.mounts if mount.read_only)
+        if config.read_only_root:
+            env["AI_LAB_READ_ONLY"] += ":/"
         return env
 
     def _spawn(self, argv: list[str], output: Output, *, stdin: bool, tty: bool) -> ChildProcess:

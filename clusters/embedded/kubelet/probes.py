@@ -7,6 +7,7 @@ pkg/kubelet/prober.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -24,19 +25,19 @@ _MAX_OUTPUT = 10 * 1024
 # So long after its start a container is seen to run at the latest (the kubelet's relist).
 _RELIST_SECONDS = 1.0
 _EXEC_FAILED = (
-    "rpc error: code = Unknown desc = failed to exec in container: failed to start exec: OCI runtime exec failed: exec failed: "
-    "unable to start container process: "
+    'rpc error: code = Unknown desc = failed to exec in container: failed to start exec "{id}": OCI runtime exec failed: exec failed: '
+    "unable to start container process: {why}"
 )
 
 
 def named_port(container: Object, port: int | str) -> int:
-    """The number of a port, or of the container's port of that name. Raises ValueError."""
+    """The number of a port, or of the container's port of that name. Raises ValueError, with the words of Go's number parser as upstream."""
     if isinstance(port, int) or str(port).isdigit():
         return int(port)
     for each in container.get("ports") or []:
         if each.get("name") == port:
             return each["containerPort"]
-    raise ValueError(f"couldn't find port: {port}")
+    raise ValueError(f'strconv.Atoi: parsing "{port}": invalid syntax')
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ async def _exec(action: Object, target: Target, seconds: float) -> tuple[str, st
     except TimeoutError:
         return FAILURE, f'command timed out: "{" ".join(command)}" timed out after {round(seconds)}s'
     except StartError as error:
-        return UNKNOWN, _EXEC_FAILED + str(error)
+        # Each try has an id of its own, so that no two events are the same.
+        return UNKNOWN, _EXEC_FAILED.format(id=secrets.token_hex(32), why=error)
     return (SUCCESS if code == 0 else FAILURE), output[:_MAX_OUTPUT]
 
 

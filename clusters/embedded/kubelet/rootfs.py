@@ -10,6 +10,29 @@ from clusters.embedded.images import Image
 
 # Folders of the container's own that every image has.
 FOLDERS = ("/tmp", "/run", "/var/tmp", "/var/log", "/dev/shm", "/home", "/mnt", "/opt", "/srv")
+# What stands in the root of the distributions that the images are made of.
+_TOP = (
+    "bin",
+    "boot",
+    "dev",
+    "etc",
+    "home",
+    "lib",
+    "lib64",
+    "media",
+    "mnt",
+    "opt",
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "srv",
+    "sys",
+    "tmp",
+    "usr",
+    "var",
+)
+TOP_FOLDERS = tuple(f"/{name}" for name in _TOP)
 
 
 def lay(root: Path, image: Image, folders: Iterable[str]) -> None:

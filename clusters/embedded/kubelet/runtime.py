@@ -6,7 +6,7 @@ launcher gives a container its files: `portable.py` rewrites paths and works eve
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -35,10 +35,11 @@ class Mount:
 class ContainerConfig:
     """All that a launcher needs. `argv`, `env`, `cwd` and mounts are what the container sees; `folder` is for the launcher's own use.
 
-    `user` is (uid, gid); `capabilities` are names without `CAP_`; `target` is the first process of the container whose processes are to be
-    seen. `hidden_env` is for the shim and never rewritten: folders that it names are to be read, but for those of `writable_below` (a
-    variable of it, a folder below the one it names). Paths in the container are absolute and without `..`, the mounts' `host_path`
-    without links.
+    `user` is (uid, gid), `groups` are supplementary; `capabilities` are names without `CAP_`; `target` is the first process of the container
+    whose processes are to be seen; with `read_only_root` only mounts can be written; `memory` holds the volumes of the Pod that lie in
+    memory. `hidden_env` is for the shim and never rewritten: folders that it names are to be read, but for those of `writable_below` (a
+    variable of it, a folder below the one it names). Paths in the container are absolute and without `..`, the mounts' `host_path` without
+    links.
     """
 
     id: str
@@ -50,13 +51,34 @@ class ContainerConfig:
     folder: Path
     hostname: str
     user: tuple[int, int] = (0, 0)
+    groups: tuple[int, ...] = ()
     capabilities: frozenset[str] = DEFAULT
     no_new_privileges: bool = False
+    read_only_root: bool = False
     target: int | None = None
+    memory: MemoryVolumes | None = None
     hidden_env: dict[str, str] = field(default_factory=dict)
     writable_below: tuple[tuple[str, str], ...] = ()
     stdin: bool = False
     tty: bool = False
+
+
+class MemoryVolumes(Protocol):
+    """Volumes of one Pod that lie in memory; `holder` is the process in whose mount namespace they are."""
+
+    holder: int
+
+    def used(self, folder: Path) -> int:
+        """Bytes that lie in the volume at this path."""
+        ...
+
+    def make_folder(self, folder: Path, below: Path, mode: int) -> None:
+        """Makes a folder in the volume at this path. Raises OSError."""
+        ...
+
+    def release(self) -> None:
+        """The Pod is over, and what was in them is gone."""
+        ...
 
 
 class Process(Protocol):
@@ -102,6 +124,20 @@ class Container(Protocol):
 
 
 class Launcher(Protocol):
+    def owner(self, group: int, *, of_root: bool) -> tuple[int, int] | None:
+        """Who has to own a volume on this machine so that containers see it as root's and the group's; None where they cannot.
+
+        `of_root`: the containers run as root themselves.
+        """
+        ...
+
+    def memory_volumes(self, sizes: Mapping[Path, int], owner: tuple[int, int] | None) -> MemoryVolumes | None:
+        """Volumes in memory at existing folders, which take so many bytes; None where the folders themselves have to do.
+
+        Raises StartError.
+        """
+        ...
+
     def start(self, config: ContainerConfig, output: Output) -> Container:
         """Raises StartError where the program cannot be started."""
         ...

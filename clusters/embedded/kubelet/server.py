@@ -10,7 +10,8 @@ from typing import Any
 
 from clusters.embedded.errors import ApiError, bad_request, internal
 from clusters.embedded.kubelet import logs
-from clusters.embedded.kubelet.containers import Instance, PodContainer
+from clusters.embedded.kubelet.containers import PodContainer
+from clusters.embedded.kubelet.instance import Instance
 from clusters.embedded.kubelet.node_services import NodeServices
 from clusters.embedded.kubelet.output import OutputQueue
 from clusters.embedded.kubelet.pod_worker import PodWorker
@@ -176,8 +177,9 @@ class Server:
         try:
             process = instance.container.exec(command, session.feed, stdin=stdin, tty=tty)
         except StartError as error:
+            # Twice: the streaming server reports an internal error, and what it ran into was one.
             raise internal(
-                f'error executing command in container: failed to exec in container: failed to start exec "{secrets.token_hex(32)}": '
+                f'Internal error occurred: error executing command in container: failed to exec in container: failed to start exec "{secrets.token_hex(32)}": '
                 f"OCI runtime exec failed: exec failed: unable to start container process: {error}"
             ) from None
         instance.execs.add(process)

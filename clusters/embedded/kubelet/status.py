@@ -6,11 +6,13 @@ pkg/kubelet/status/generate.go and convertStatusToAPIStatus.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from clusters.embedded import meta
-from kubeobjects import Object, podresources
+from kubeobjects import Object, meta, podresources
+
+# What the claim controller and the scheduler write into a Pod's status.
+CLAIM_FIELDS = ("resourceClaimStatuses", "extendedResourceClaimStatus")
 
 
 @dataclass
@@ -33,7 +35,7 @@ class ContainerView:
     image: str = ""
     image_id: str = ""
     user: Object | None = None
-    devices: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    devices: dict[str, list[Object]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -90,10 +92,7 @@ def container_status(view: ContainerView, default_reason: str) -> Object:
     if view.user and view.container_id:
         status["user"] = view.user
     if view.devices:
-        status["allocatedResourcesStatus"] = [
-            {"name": name, "resources": [{"resourceID": device, "health": health} for device, health in devices]}
-            for name, devices in sorted(view.devices.items())
-        ]
+        status["allocatedResourcesStatus"] = [{"name": name, "resources": devices} for name, devices in sorted(view.devices.items())]
     mounts = [_mount_status(mount) for mount in view.spec.get("volumeMounts") or []]
     if mounts:
         status["volumeMounts"] = mounts
@@ -242,7 +241,7 @@ def pod_status(
     policy = pod["spec"].get("restartPolicy") or "Always"
     pod_phase = "Failed" if failure else phase(policy, init, containers, terminal=terminal)
     old = pod.get("status") or {}
-    status: Object = {name: old[name] for name in ("qosClass", "nominatedNodeName", "resourceClaimStatuses") if name in old}
+    status: Object = {name: old[name] for name in ("qosClass", "nominatedNodeName", *CLAIM_FIELDS) if name in old}
     status["phase"] = "Running" if pod_phase in ("Succeeded", "Failed") and not may_end else pod_phase
     status["conditions"] = conditions(pod, pod_phase, init, containers, sandbox=sandbox, now=now)
     if failure:

@@ -1,8 +1,7 @@
 """The launcher for Linux with user namespaces: a container has a root folder of its own, and paths in it are what they say.
 
-The root is a folder of links and bind mounts: this machine's programs that the image would have, its shared libraries (read only), the
-interpreter (read only), the container's own writable folders, and its mounts. Its processes see and signal only each other, where this
-machine allows a /proc of one's own.
+The root is a folder of links and bind mounts: what the image would have brought (`system_layer`), the container's own writable folders, and
+its mounts. Its processes see and signal only each other, where this machine allows a /proc of one's own.
 """
 
 from __future__ import annotations
@@ -10,39 +9,28 @@ from __future__ import annotations
 import errno
 import fcntl
 import functools
-import hashlib
 import os
 import pty
-import shutil
 import struct
 import subprocess
-import sys
-import sysconfig
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from clusters.embedded.images import Image
-from clusters.embedded.kubelet import beneath, namespaces, rootfs
-from clusters.embedded.kubelet.capabilities import DEFAULT
+from clusters.embedded.kubelet import beneath, namespaces, python_programs, rootfs, system_layer
 from clusters.embedded.kubelet.inner_process import InnerPopen, Pipe
-from clusters.embedded.kubelet.namespaces import Bind, Report, Rights, Root
+from clusters.embedded.kubelet.memory_volumes import HeldVolumes
+from clusters.embedded.kubelet.mounts import Bind
+from clusters.embedded.kubelet.namespace_support import ROOT_OUTSIDE, has_own_pids, may_map_ids
+from clusters.embedded.kubelet.namespaces import Report, Rights, Root
 from clusters.embedded.kubelet.process import ChildProcess
-from clusters.embedded.kubelet.runtime import Container, ContainerConfig, Output, Process, StartError
-from clusters.embedded.kubelet.toolbox import INTERPRETERS, find_tools
+from clusters.embedded.kubelet.runtime import Container, ContainerConfig, MemoryVolumes, Mount, Output, Process, StartError
+from clusters.embedded.kubelet.system_layer import HIDDEN
 
-# Where the parts of this machine are seen inside; a plain `ls /` does not show it.
-_HIDDEN = ".ai-lab"
-_PYTHON = f"python3.{sys.version_info.minor}"
 # asm/ioctls.h: TIOCSPTLCK and TIOCGPTPEER.
 _UNLOCK_TERMINAL, _OTHER_END = 0x40045431, 0x5441
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 # What the container runtime gives a container as /dev/shm.
 _SHM_BYTES = 64 * 1024 * 1024
-_COPIED = ("etc/os-release", "etc/nsswitch.conf", "etc/protocols", "etc/services", "etc/localtime", "etc/ld.so.cache")
-_PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
-_GROUP = "root:x:0:\nnogroup:x:65534:\n"
 
 
 class StrictLauncher:
@@ -52,127 +40,16 @@ class StrictLauncher:
         self._folder = folder
         self._own_pids = has_own_pids()
 
+    def owner(self, group: int, *, of_root: bool) -> tuple[int, int] | None:
+        return (0 if of_root else ROOT_OUTSIDE, group) if may_map_ids() else None
+
+    def memory_volumes(self, sizes: Mapping[Path, int], owner: tuple[int, int] | None) -> MemoryVolumes | None:
+        return HeldVolumes(sizes, owner)
+
     def start(self, config: ContainerConfig, output: Output) -> Container:
         container = StrictContainer(config, self._folder, own_pids=self._own_pids)
         container.run(output)
         return container
-
-
-def _link(path: Path, target: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.symlink_to(target)
-
-
-@functools.cache
-def _programs(tools: frozenset[str]) -> list[tuple[str, str, str]]:
-    """(name, where it is seen inside or nothing, its file) of each program that this machine has."""
-    found = [(tool, os.path.realpath(path)) for tool, path in find_tools(tools).items()]
-    return [(tool, f"/{_HIDDEN}{real}" if real.startswith("/usr/") else "", real) for tool, real in found]
-
-
-def _fill(programs: Path, tools: frozenset[str]) -> list[Bind]:
-    """Links to the programs that the image would have, in an empty folder that will be /usr/bin."""
-    binds = []
-    for tool, inside, real in _programs(tools):
-        if inside:
-            os.symlink(inside, f"{programs}/{tool}")
-        else:
-            binds.append(Bind(real, f"usr/bin/{tool}", read_only=True))
-    return binds
-
-
-def _shared_programs(shared: Path, tools: frozenset[str]) -> Path:
-    """The folder of links that containers with these tools share, made at first use."""
-    named = hashlib.sha256(repr(_programs(tools)).encode()).hexdigest()[:12]
-    folder = shared / named
-    if not folder.is_dir():
-        # Made aside and moved into place: another kubelet may make the same at the same time.
-        building = Path(tempfile.mkdtemp(prefix=named, dir=shared))
-        building.chmod(0o755)
-        _fill(building, tools)
-        try:
-            building.rename(folder)
-        except OSError:
-            shutil.rmtree(building)
-    return folder
-
-
-def lay_system(root: Path, image: Image, shared: Path, own_programs: bool) -> list[Bind]:
-    """The parts of this machine that the image would have brought: links in `root`, and what must be mounted for them to lead somewhere.
-
-    /usr/bin is a read-only folder in `shared` unless the container wants `own_programs`.
-    """
-    binds = [Bind("/usr", f"{_HIDDEN}/usr", read_only=True)]
-    for name in sorted(os.listdir("/usr")):
-        if name.startswith("lib") or name == "share":
-            _link(root / "usr" / name, f"/{_HIDDEN}/usr/{name}")
-    for name in (each for each in os.listdir("/") if each.startswith("lib") and os.path.isdir(f"/{each}")):
-        if os.path.islink(f"/{name}"):
-            _link(root / name, os.readlink(f"/{name}"))
-        else:
-            binds.append(Bind(f"/{name}", name, read_only=True))
-    for name in ("bin", "sbin"):
-        _link(root / name, "usr/bin")
-    (root / "usr/bin").mkdir(parents=True, exist_ok=True)
-    _link(root / "usr/sbin", "bin")
-    if own_programs or not all(inside for _, inside, _ in _programs(image.tools)):
-        binds += _fill(root / "usr/bin", image.tools)
-    else:
-        shared.mkdir(parents=True, exist_ok=True)
-        binds.append(Bind(str(_shared_programs(shared, image.tools)), "usr/bin", read_only=True))
-    if image.python:
-        binds += _lay_python(root, image.python)
-    binds += [Bind(f"/dev/{name}", f"dev/{name}") for name in _DEVICES if os.path.exists(f"/dev/{name}")]
-    for name in ("proc", "dev/pts"):
-        (root / name).mkdir(parents=True, exist_ok=True)
-    (root / "dev/console").touch()
-    _link(root / "dev/ptmx", "pts/ptmx")
-    _lay_etc(root)
-    return binds
-
-
-def _lay_python(root: Path, kind: str) -> list[Bind]:
-    """/usr/local as in the official Python images: an environment whose standard library is that of this interpreter."""
-    real = Path(os.path.realpath(sys.executable))
-    base = Path(sys.base_prefix)
-    # An interpreter of its own keeps its path: its shared library may be looked for there. One of the system is with the system.
-    of_system = real.is_relative_to("/usr")
-    home = f"/{_HIDDEN}{real.parent}" if of_system else str(real.parent)
-    if not real.is_relative_to(base):
-        raise StartError(f"the interpreter {real} is not below its prefix {base}")
-    local = root / "usr/local"
-    for name in INTERPRETERS:
-        _link(local / "bin" / name, f"{home}/{real.name}")
-    (local / "pyvenv.cfg").write_text(f"home = {home}\ninclude-system-site-packages = false\n")
-    packages = local / "lib" / _PYTHON / "site-packages"
-    packages.mkdir(parents=True)
-    binds = [] if of_system else [Bind(str(base), str(base).lstrip("/"), read_only=True)]
-    if kind == "packages":
-        binds.append(Bind(sysconfig.get_paths()["purelib"], str(packages.relative_to(root)), read_only=True))
-    return binds
-
-
-def _lay_etc(root: Path) -> None:
-    (root / "etc").mkdir(exist_ok=True)
-    for name in _COPIED:
-        if os.path.exists(f"/{name}"):
-            shutil.copyfile(f"/{name}", root / name)
-    (root / "etc/passwd").write_text(_PASSWD)
-    (root / "etc/group").write_text(_GROUP)
-    if os.path.isdir("/etc/ssl/certs"):
-        (root / "etc/ssl").mkdir()
-
-
-def _make_targets(root: Path, binds: list[Bind]) -> None:
-    """A bind mount needs something to be mounted on."""
-    for bind in binds:
-        target = root / bind.target
-        if os.path.isdir(bind.source):
-            target.mkdir(parents=True, exist_ok=True)
-        elif not os.path.lexists(target) or target.is_symlink():
-            target.unlink(missing_ok=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.touch()
 
 
 class StrictContainer:
@@ -184,35 +61,49 @@ class StrictContainer:
         self._config = config
         self._shared = shared
         self._own_pids = own_pids
-        self._rights = Rights(config.capabilities, config.no_new_privileges)
+        # A container that joins another one's processes begins in its namespaces, with the numbers that are known there.
+        self._maps = config.target is None and may_map_ids()
+        groups = tuple(each for each in config.groups if each not in (0, config.user[1])) if self._maps else ()
+        self._rights = Rights(config.capabilities, config.no_new_privileges, groups)
         self._folder = config.folder / "rootfs"
 
     def _root(self) -> tuple[Root, dict[str, str]]:
         """The root to enter, and the shim's variables with the paths that they have inside."""
         config = self._config
+        with beneath.container_modes():
+            config = replace(config, mounts=python_programs.replaced(config, self._stand_in))
         # A program that is mounted among the others (nvidia-smi) needs a folder in which its place can be made.
         own_programs = any(mount.container_path.startswith(("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")) for mount in config.mounts)
         with beneath.container_modes():
             self._folder.mkdir(parents=True)
             rootfs.lay(self._folder, config.image, (*rootfs.FOLDERS, "/root", "/dev"))
-            binds = lay_system(self._folder, config.image, self._shared, own_programs)
+            binds = system_layer.lay(self._folder, config.image, self._shared, own_programs)
+            if any(mount.container_path.startswith(f"/{HIDDEN}/programs/") for mount in config.mounts):
+                binds += system_layer.lay_python(self._folder, "bare", f"{HIDDEN}/python")
             hidden: dict[str, str] = {}
             for name, value in config.hidden_env.items():
                 hidden[name] = value
                 if value.startswith("/") and os.path.isdir(value):
-                    binds.append(Bind(value, f"{_HIDDEN}/{name.lower()}", read_only=True))
-                    hidden[name] = f"/{_HIDDEN}/{name.lower()}"
+                    binds.append(Bind(value, f"{HIDDEN}/{name.lower()}", read_only=True))
+                    hidden[name] = f"/{HIDDEN}/{name.lower()}"
             if own := config.writable_below:
-                binds += [Bind(f"{config.hidden_env[name]}/{below}", f"{_HIDDEN}/{name.lower()}/{below}") for name, below in own]
+                binds += [Bind(f"{config.hidden_env[name]}/{below}", f"{HIDDEN}/{name.lower()}/{below}") for name, below in own]
             if os.path.isdir("/etc/ssl/certs"):
                 binds.append(Bind("/etc/ssl/certs", "etc/ssl/certs", read_only=True))
-            _make_targets(self._folder, binds)
+            system_layer.make_targets(self._folder, binds)
         memory = [("dev/shm", _SHM_BYTES)] if all(mount.container_path != "/dev/shm" for mount in config.mounts) else []
         # The outer mounts come before those that lie in them.
         mounts = sorted(config.mounts, key=lambda each: each.container_path.count("/"))
         volumes = [Bind(str(mount.host_path), mount.container_path, mount.read_only) for mount in mounts]
         user = config.user
-        return Root(str(self._folder), binds, volumes, memory, config.hostname, user[0], user[1], self._own_pids), hidden
+        root = Root(str(self._folder), binds, volumes, memory, config.hostname, user[0], user[1], self._own_pids)
+        root_outside = ROOT_OUTSIDE if self._maps and user[0] != 0 else None
+        return replace(root, read_only=config.read_only_root, root_outside=root_outside), hidden
+
+    def _stand_in(self, mount: Mount) -> list[Mount]:
+        program = f"/{HIDDEN}/programs/{mount.host_path.name}"
+        script = python_programs.stand_in(self._config, mount, f"/{HIDDEN}/python/bin/python3", program)
+        return [Mount(program, mount.host_path, read_only=True), script]
 
     def run(self, output: Output) -> None:
         config = self._config
@@ -224,14 +115,18 @@ class StrictContainer:
             except OSError:
                 raise StartError("container is not running") from None
 
+        if config.memory is not None:
+            root = replace(root, pod=namespaces.holder_handles(config.memory.holder))
+
         def prepare(report: Report) -> None:
             namespaces.enter(root, config.cwd, self._rights, report)
 
         try:
             self.process = self._spawn(config.argv, output, prepare, stdin=config.stdin, tty=config.tty)
         finally:
-            if root.joined is not None:
-                root.joined.close()
+            for handles in (root.joined, root.pod):
+                if handles is not None:
+                    handles.close()
 
     def _environment(self, hidden: dict[str, str]) -> dict[str, str]:
         env = {"PATH": ":".join(self._config.image.path), "HOME": "/root", **self._config.env}
@@ -313,51 +208,3 @@ def _open_terminal(pid: int) -> tuple[int, int]:
             raise
     except OSError:
         return pty.openpty()
-
-
-@functools.cache
-def _roots() -> tuple[bool, bool]:
-    """Whether this machine lets an ordinary process make such a root, and the interpreter runs in it; whether also with PIDs of its own."""
-    if sys.platform != "linux":
-        return False, False
-    if _try_root(own_pids=True):
-        return True, True
-    return _try_root(own_pids=False), False
-
-
-def is_possible() -> bool:
-    """Whether this machine lets an ordinary process make such a root, and the interpreter runs in it. Tried once."""
-    return _roots()[0]
-
-
-def has_own_pids() -> bool:
-    """Whether a container can have processes of its own here. Tried once."""
-    return _roots()[1]
-
-
-def _try_root(*, own_pids: bool) -> bool:
-    image = Image(name="probe", python="bare", tools=frozenset({"sh", "true"}))
-    rights = Rights(DEFAULT)
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder).resolve()
-        pipe = Pipe()
-        try:
-            binds = lay_system(root, image, root, own_programs=True)
-            _make_targets(root, binds)
-            made = Root(str(root), binds, [], [], "probe", 0, 0, own_pids)
-            with InnerPopen(
-                pipe,
-                ["/usr/local/bin/python3", "-I", "-c", "import socket, ssl"],
-                env={},
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                preexec_fn=pipe.guarded(lambda report: namespaces.enter(made, "/", rights, report)),
-            ) as process:
-                try:
-                    return process.wait(timeout=10) == 0
-                finally:
-                    process.kill()
-        except (OSError, subprocess.SubprocessError, StartError):
-            return False

@@ -6,6 +6,7 @@ FailedMount event; `PodVolumes.mounts` says what a container sees where.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -15,15 +16,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from clusters.embedded import meta
 from clusters.embedded.client import Client
 from clusters.embedded.errors import ApiError, told
-from clusters.embedded.kubelet import atomic_writer, beneath, volume_payload
+from clusters.embedded.images import Image
+from clusters.embedded.kubelet import atomic_writer, beneath, rootfs, unserved, volume_payload
 from clusters.embedded.kubelet.environment import ConfigError, expand_all
+from clusters.embedded.kubelet.folder_size import folder_size
 from clusters.embedded.kubelet.layout import NodeFolder
-from clusters.embedded.kubelet.runtime import Mount
+from clusters.embedded.kubelet.runtime import Launcher, MemoryVolumes, Mount, StartError
 from clusters.embedded.kubelet.volume_payload import VolumeError
-from kubeobjects import Object
+from kubeobjects import Object, quantity
 
 # A token is replaced when this part of its life is over (pkg/kubelet/token).
 _TOKEN_RENEWAL = 0.8
@@ -31,6 +33,11 @@ _PVC_NOT_FOUND = (
     "Unable to attach or mount volumes: unmounted volumes=[{name}], unattached volumes=[], failed to process volumes=[{name}]: "
     "error processing PVC {namespace}/{claim}: failed to fetch PVC from API server: {error}"
 )
+
+
+_EMPTY_DIR = "kubernetes.io~empty-dir"
+# Where folders stand in for memory, they are measured this often at most, in seconds.
+_MEASURE_SECONDS = 0.5
 
 
 class ObjectReader(Protocol):
@@ -65,8 +72,10 @@ class PodVolumes:
         folder: NodeFolder,
         addresses: Mapping[str, str],
         allocatable: Mapping[str, str],
+        launcher: Launcher,
     ):
         self._client = client
+        self._launcher = launcher
         self._reader = reader
         self._folder = folder
         self._addresses = addresses
@@ -75,6 +84,8 @@ class PodVolumes:
         self._pod = pod
         self._hosts: dict[str, Path] = {}
         self._tokens: dict[str, tuple[str, float]] = {}
+        self.memory: MemoryVolumes | None = None
+        self._measured: dict[str, tuple[float, int]] = {}
 
     def update(self, pod: Object) -> None:
         """The Pod as it is now: labels and annotations may be shown by downward API volumes."""
@@ -84,6 +95,13 @@ class PodVolumes:
 
     async def mount(self) -> None:
         """Sets up every volume that is not yet. Raises MountFailure for the first that cannot be."""
+        if self.memory is None and (sizes := memory_sizes(self._pod, self._allocatable)):
+            try:
+                folders = {self._make(_EMPTY_DIR, name, 0o777): size for name, size in sizes.items()}
+                self.memory = self._launcher.memory_volumes(folders, self._owner())
+            except (OSError, StartError) as error:
+                reason = told(error) if isinstance(error, OSError) else str(error)
+                raise MountFailure(f'MountVolume.SetUp failed for volume "{next(iter(sizes))}" : mount failed: {reason}') from None
         for volume in self._pod["spec"].get("volumes") or []:
             if volume["name"] in self._hosts:
                 continue
@@ -115,14 +133,29 @@ class PodVolumes:
                 return target
         if (source := volume.get("emptyDir")) is not None or not set(volume) - {"name"}:
             # For every user of every container of the Pod; the folders above it are closed to the users of this machine.
-            return self._make("kubernetes.io~empty-dir", name, 0o777)
+            made = self._make(_EMPTY_DIR, name, 0o777)
+            if (owner := self._owner()) is not None:
+                os.chown(made, *owner)
+                made.chmod(0o2777)
+            return made
         if source := volume.get("hostPath"):
             return self._host_path(source["path"], source.get("type") or "")
         if source := volume.get("persistentVolumeClaim"):
             return await self._claimed(name, source["claimName"])
         if "ephemeral" in volume:
             return await self._claimed(name, f"{self._pod['metadata']['name']}-{name}")
-        raise VolumeError(f"no volume plugin matched: {next(iter(set(volume) - {'name'}))} volumes are not served by this node")
+        if "image" in volume:
+            # Filled when the image is there: the containers' start sees to it.
+            return self._make("kubernetes.io~image", name, 0o755)
+        kind = next(iter(set(volume) - {"name"}))
+        raise VolumeError(unserved.words(kind, volume[kind], self._uid, name))
+
+    def _owner(self) -> tuple[int, int] | None:
+        """Who owns volumes of a Pod with an fsGroup, where the launcher can show containers a group."""
+        spec = self._pod["spec"]
+        group = (spec.get("securityContext") or {}).get("fsGroup")
+        users = [(each.get("securityContext") or {}).get("runAsUser") for each in (spec, *spec["containers"])]
+        return self._launcher.owner(group, of_root=not any(users)) if group is not None else None
 
     def _make(self, plugin: str, name: str, mode: int) -> Path:
         target = self._folder.volume(self._uid, plugin, name)
@@ -214,7 +247,10 @@ class PodVolumes:
             return self._host_path(source["path"], source.get("type") or "DirectoryOrCreate")
         if source := spec.get("local"):
             return self._local_path(source["path"])
-        raise VolumeError(f"volume {bound} has no source that this node serves")
+        kind = next((each for each in spec if each in unserved.PLUGINS), "")
+        if not kind:
+            raise VolumeError(f"volume {bound} has no source that this node serves")
+        raise VolumeError(unserved.words(kind, spec[kind], self._uid, bound))
 
     # Using
 
@@ -227,17 +263,61 @@ class PodVolumes:
             written_by_kubelet = any(kind in kinds[mount["name"]] for kind in volume_payload.KINDS)
             below = expand_all(mount["subPathExpr"], env) if mount.get("subPathExpr") else mount.get("subPath")
             if below:
+                if self.memory is not None and mount["name"] in memory_sizes(self._pod, self._allocatable):
+                    self._make_in_memory(host, below)
                 host = _sub_path(host, below, mount["name"], container["name"])
-            read_only = bool(mount.get("readOnly")) or written_by_kubelet
+            read_only = bool(mount.get("readOnly")) or written_by_kubelet or "image" in kinds[mount["name"]]
             found.append(VolumeMount(Mount(beneath.clean(mount["mountPath"]), host, read_only), fixed=bool(below) and written_by_kubelet))
         return found
+
+    def _make_in_memory(self, volume: Path, below: str) -> None:
+        """The place of a subPath in a volume that the kubelet itself does not see."""
+        assert self.memory is not None
+        if not below.startswith("/") and ".." not in below.split("/"):
+            with contextlib.suppress(OSError):
+                self.memory.make_folder(volume, Path(below), 0o777)
+
+    def in_memory_of(self, container: Object) -> list[str]:
+        """The memory-backed volumes that count to this container: those that it is the first of the Pod to mount for writing."""
+        everyone = [*(self._pod["spec"].get("initContainers") or []), *(self._pod["spec"].get("containers") or [])]
+        writers: dict[str, str] = {}
+        for each in everyone:
+            for mount in each.get("volumeMounts") or []:
+                if not mount.get("readOnly"):
+                    writers.setdefault(mount["name"], each["name"])
+        return [name for name in memory_sizes(self._pod, self._allocatable) if writers.get(name) == container["name"]]
+
+    def in_memory(self, name: str) -> int:
+        """Bytes in a memory-backed volume."""
+        folder = self._hosts[name]
+        if self.memory is not None:
+            return self.memory.used(folder)
+        measured, size = self._measured.get(name, (0.0, 0))
+        if time.monotonic() - measured > _MEASURE_SECONDS:
+            size = folder_size(folder)
+            self._measured[name] = time.monotonic(), size
+        return size
+
+    def fill(self, name: str, image: Image) -> None:
+        """Lays what the image brought into the volume that shows it."""
+        folder = self._hosts[name]
+        if not any(folder.iterdir()):
+            with beneath.container_modes():
+                rootfs.lay(folder, image, rootfs.TOP_FOLDERS)
 
     def host(self, name: str) -> Path | None:
         return self._hosts.get(name)
 
+    def release_memory(self) -> None:
+        """Gives up what lies in memory: the Pod is over, or its node goes down."""
+        if self.memory is not None:
+            self.memory.release()
+            self.memory = None
+
     def unmount(self) -> None:
         """Removes what the Pod had for itself; what hostPath and claims point to stays."""
         self._hosts.clear()
+        self.release_memory()
         beneath.remove_tree(self._folder.pod(self._uid))
 
 
@@ -282,10 +362,21 @@ def _token_key(source: Object) -> str:
     return f"{source.get('audience', '')}/{source['path']}"
 
 
-def empty_dir_limits(pod: Object) -> dict[str, str]:
-    """Volume name → sizeLimit of the Pod's emptyDirs that have one."""
-    return {
-        volume["name"]: volume["emptyDir"]["sizeLimit"]
-        for volume in meta.copy(pod["spec"]).get("volumes") or []
-        if (volume.get("emptyDir") or {}).get("sizeLimit")
-    }
+def memory_sizes(pod: Object, allocatable: Mapping[str, str]) -> dict[str, int]:
+    """Volume name → bytes that a memory-backed emptyDir may hold: its sizeLimit, what the Pod may use, or what the node has.
+
+    As calculateEmptyDirMemorySize (pkg/volume/emptydir) takes the least of them.
+    """
+    found: dict[str, int] = {}
+    spec = pod["spec"]
+    whole = [((part.get("resources") or {}).get("limits") or {}).get("memory") for part in (spec, *(spec.get("containers") or []))]
+    limits = [whole[0]] if whole[0] else whole[1:]
+    for volume in spec.get("volumes") or []:
+        source = volume.get("emptyDir") or {}
+        if source.get("medium") != "Memory":
+            continue
+        sizes = [quantity.whole(text) for text in (source.get("sizeLimit"), allocatable.get("memory")) if text]
+        if all(limits):
+            sizes.append(sum(quantity.whole(text) for text in limits if text))
+        found[volume["name"]] = min((size for size in sizes if size), default=0)
+    return found

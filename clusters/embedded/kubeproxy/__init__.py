@@ -1,6 +1,7 @@
-"""kube-proxy, cluster DNS and the Pod network: see `pod_network.py` and `proxy.py`."""
+"""kube-proxy, cluster DNS, NetworkPolicies and the Pod network: see `proxy.py`, `policy_agent.py` and `pod_network.py`."""
 
 from clusters.embedded.kubeproxy.pod_network import PodNetwork
+from clusters.embedded.kubeproxy.policy_agent import PolicyAgent
 from clusters.embedded.kubeproxy.proxy import KubeProxy
 
-__all__ = ["KubeProxy", "PodNetwork"]
+__all__ = ["KubeProxy", "PodNetwork", "PolicyAgent"]

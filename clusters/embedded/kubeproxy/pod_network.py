@@ -1,14 +1,14 @@
 """The Pod network as a directory: which addresses are given out, and how the control plane reaches what listens there.
 
-    <directory>/services.json          what kube-proxy knows (`proxy.py`)
-    <directory>/pods/<ip>/tcp-8080     who listens where in a Pod (`kubelet/shim/_ai_lab/records.py`)
-
-NetworkPolicy is not enforced: every Pod reaches every other.
+<directory>/services.json          what kube-proxy knows (`proxy.py`)
+<directory>/pods/<ip>/tcp-8080     who listens where in a Pod (`kubelet/shim/_ai_lab/records.py`)
+<directory>/policies/<ip>          what NetworkPolicies say of a Pod (`kubelet/shim/_ai_lab/policy.py`)
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import shutil
@@ -20,10 +20,12 @@ import orjson
 
 from clusters.embedded.kubelet.shim._ai_lab import records
 from clusters.embedded.kubelet.shim._ai_lab.routes import POD_PREFIX, Routes
+from clusters.embedded.kubeproxy.nowhere import Nowhere
 
 SHIM = Path(__file__).resolve().parent.parent / "kubelet" / "shim"
 # .0 is the network, .1 the node's gateway, .255 the broadcast address.
 _FIRST, _LAST = 2, 254
+_JUDGED_SECONDS = 1.0
 
 
 class AddressesExhausted(Exception):
@@ -37,12 +39,19 @@ class PodNetwork:
         self.directory = directory.resolve()
         (self.directory / "pods").mkdir(parents=True, exist_ok=True, mode=0o700)
         self._routes = Routes(str(self.directory))
+        self._policies: Mapping[str, Any] = {}
+        self._nowhere: Nowhere | None = None
+        # The addresses that policies know of; None where there are no policies.
+        self._judged: frozenset[str] | None = None
+        self._published = asyncio.Event()
         self._by_uid: dict[str, str] = {}
         self._last: dict[int, int] = {}
         self._clear()
 
     def _clear(self) -> None:
-        """Forgets Pods of an earlier run, save those that still have a process: their addresses stay taken."""
+        """Forgets policies and Pods of an earlier run, save Pods that still have a process: their addresses stay taken."""
+        shutil.rmtree(self.directory / "policies", ignore_errors=True)
+        (self.directory / "policies").mkdir(mode=0o700)
         for folder in (self.directory / "pods").iterdir():
             if not records.has_listeners(str(folder)):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -101,9 +110,37 @@ class PodNetwork:
 
     def publish(self, table: Mapping[str, Any]) -> None:
         """Puts kube-proxy's table in place; the next connect of any Pod sees it."""
-        fresh = self.directory / ".services.new"
+        self._write("services.json", table)
+
+    def publish_policies(self, policies: Mapping[str, Any], known: frozenset[str] | None = None) -> None:
+        """Puts in place what the NetworkPolicies say of each isolated Pod, by its address; the next connect of any Pod sees it.
+
+        `known` are the addresses of all Pods that they have looked at, None where there are no policies.
+        """
+        if policies and self._nowhere is None:
+            self._nowhere = Nowhere()
+            self._write("policies/nowhere", self._nowhere.ports)
+        for address in self._policies.keys() - policies.keys():
+            (self.directory / "policies" / address).unlink(missing_ok=True)
+        for address, rules in policies.items():
+            if rules != self._policies.get(address):
+                self._write(f"policies/{address}", rules)
+        self._policies = policies
+        self._judged = known
+        published, self._published = self._published, asyncio.Event()
+        published.set()
+
+    async def until_judged(self, pod_ip: str) -> None:
+        """Returns once the policies know of the Pod, so that its first call is judged by who it is; after a second in any case."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_JUDGED_SECONDS):
+                while self._judged is not None and pod_ip not in self._judged:
+                    await self._published.wait()
+
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+        fresh = self.directory / ".new"
         fresh.unlink(missing_ok=True)
         # Made anew each time: a link that a Pod's program put there is not followed.
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(orjson.dumps(table))
-        fresh.rename(self.directory / "services.json")
+            file.write(orjson.dumps(content))
+        fresh.rename(self.directory / name)

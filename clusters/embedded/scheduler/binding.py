@@ -8,29 +8,31 @@ from __future__ import annotations
 
 import asyncio
 
-from clusters.embedded import meta
 from clusters.embedded.client import Client, Object
 from clusters.embedded.informer import InformerFactory
 from clusters.embedded.scheduler.plugins import volumes
 from clusters.embedded.scheduler.plugins.volumebinding import Binding
+from kubeobjects import meta
 
 # VolumeBindingArgs.bindTimeoutSeconds.
 _TIMEOUT = 600.0
 
 
 class VolumeBindingError(Exception):
-    """The Pod's claims could not be bound in time."""
+    """The Pod's claims could not be bound: in time, or because a claim or the Pod has gone."""
 
 
 class VolumeBinder:
     def __init__(self, client: Client, informers: InformerFactory):
         self._client = client
         self._claims = informers("persistentvolumeclaims")
+        self._pods = informers("pods")
         self._changed = asyncio.Event()
         self._claims.on_change(lambda old, new: self._changed.set())
+        self._pods.on_change(lambda old, new: self._changed.set() if new is None else None)
 
-    async def bind(self, binding: Binding, node: str) -> None:
-        """Returns when every claim is bound. Raises ApiError, and VolumeBindingError after ten minutes."""
+    async def bind(self, pod: Object, binding: Binding, node: str) -> None:
+        """Returns when every claim is bound. Raises ApiError, and VolumeBindingError at once where a claim or the Pod goes, else after ten minutes."""
         for claim, volume in binding.static:
             await self._client.patch("persistentvolumes", volume["metadata"]["name"], {"spec": {"claimRef": _reference(claim)}})
         for claim in binding.provision:
@@ -41,6 +43,8 @@ class VolumeBinder:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 while not all(self._is_bound(key) for key in claims):
+                    if self._pods.by_key(meta.key(pod)) is None:
+                        raise VolumeBindingError(f'binding volumes: pod does not exist any more: pod "{pod["metadata"]["name"]}" not found')
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
@@ -49,7 +53,7 @@ class VolumeBinder:
     def _is_bound(self, key: str) -> bool:
         claim = self._claims.by_key(key)
         if claim is None:
-            raise VolumeBindingError(f"binding volumes: error getting PVC {key}")
+            raise VolumeBindingError(f'binding volumes: failed to check provisioning pvc: persistentvolumeclaims "{key}" not found')
         return volumes.is_bound(claim)
 
 

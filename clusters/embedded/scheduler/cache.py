@@ -9,14 +9,17 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.informer import InformerFactory
-from clusters.embedded.scheduler.framework import NodeInfo, PodInfo, Snapshot, Storage, node_info, pod_info
-from kubeobjects import selectors
+from clusters.embedded.scheduler.framework import Devices, NodeInfo, PodInfo, Snapshot, Storage, node_info, pod_info
+from kubeobjects import meta, resourceclaims, selectors
 
 # The resources whose changes may let a waiting Pod in, apart from Pods themselves.
-WATCHED = ("nodes", "namespaces", "persistentvolumeclaims", "persistentvolumes", "storageclasses.storage.k8s.io")
+_CLAIMS, _CLASSES, _SLICES = "resourceclaims.resource.k8s.io", "deviceclasses.resource.k8s.io", "resourceslices.resource.k8s.io"
+WATCHED = (
+    *("nodes", "namespaces", "persistentvolumeclaims", "persistentvolumes", "storageclasses.storage.k8s.io"),
+    *(_CLAIMS, _CLASSES, _SLICES),
+)
 _SELECTING = ("services", "replicationcontrollers", "replicasets.apps", "statefulsets.apps")
 
 
@@ -37,7 +40,21 @@ class Cache:
         # Pods by uid that have been given a node here, until the informer shows them on it.
         self._assumed: dict[str, tuple[str, Object]] = {}
         self._nominated: dict[str, tuple[str, Object]] = {}
+        # Allocations by the claim's uid that were decided on here, until the informer shows them.
+        self._allocating: dict[str, Object] = {}
         self.pods.on_change(self._forget_stale)
+        informers(_CLAIMS).on_change(self._claim_changed)
+
+    def _claim_changed(self, old: Object | None, new: Object | None) -> None:
+        claim = new or old or {}
+        if new is None or resourceclaims.allocation(claim) is not None:
+            self._allocating.pop(claim["metadata"]["uid"], None)
+
+    def assume_allocation(self, claim: Object, allocation: Object) -> None:
+        self._allocating[claim["metadata"]["uid"]] = allocation
+
+    def forget_allocation(self, claim: Object) -> None:
+        self._allocating.pop(claim["metadata"]["uid"], None)
 
     def _forget_stale(self, old: Object | None, new: Object | None) -> None:
         uid = (new or old or {})["metadata"]["uid"]
@@ -110,7 +127,18 @@ class Cache:
                 volumes=volumes.list,
                 storage_class=classes.get,
             ),
+            self.devices(),
             self._selecting,
+        )
+
+    def devices(self) -> Devices:
+        claims, classes, slices = (self._informers(resource) for resource in (_CLAIMS, _CLASSES, _SLICES))
+        return Devices(
+            claim=lambda namespace, name: claims.get(name, namespace),
+            device_class=classes.get,
+            slices=slices.list,
+            allocations=lambda: [*filter(None, map(resourceclaims.allocation, claims.list())), *self._allocating.values()],
+            pending=self._allocating,
         )
 
     def _selecting(self, pod: Object) -> list[Callable[[dict[str, str]], bool]]:

@@ -136,18 +136,33 @@ class Storage:
 
 
 @dataclass
+class Devices:
+    """ResourceClaims, DeviceClasses and ResourceSlices as DynamicResources looks them up.
+
+    `allocations` are those of all claims, `pending` those by the claim's uid that were decided on and are not yet written down.
+    """
+
+    claim: Callable[[str, str], Object | None] = lambda namespace, name: None
+    device_class: Callable[[str], Object | None] = lambda name: None
+    slices: Callable[[], list[Object]] = list
+    allocations: Callable[[], list[Object]] = list
+    pending: dict[str, Object] = field(default_factory=dict)
+
+
+@dataclass
 class Snapshot:
     """The cluster as one scheduling cycle sees it."""
 
     nodes: dict[str, NodeInfo]
     namespace_labels: dict[str, dict[str, str]] = field(default_factory=dict)
     storage: Storage = field(default_factory=Storage)
+    devices: Devices = field(default_factory=Devices)
     # Label selectors (metav1 or plain maps turned into matchers) of Services and controllers that select a given Pod.
     default_selectors: Callable[[Object], list[Callable[[dict[str, str]], bool]]] = lambda pod: []
 
     def replace(self, node: NodeInfo) -> Snapshot:
         """The same cluster with one node changed: what preemption and nominations ask about."""
-        return Snapshot({**self.nodes, node.name: node}, self.namespace_labels, self.storage, self.default_selectors)
+        return Snapshot({**self.nodes, node.name: node}, self.namespace_labels, self.storage, self.devices, self.default_selectors)
 
 
 @dataclass
@@ -161,6 +176,10 @@ class Cycle:
     @property
     def spec(self) -> Object:
         return self.pod.pod["spec"]
+
+
+class PluginError(Exception):
+    """A plugin could not say whether the Pod fits: the attempt ends, and is made again after a while. The message is for the event."""
 
 
 PreFilter = Callable[[Cycle], "Status | set[str] | None"]

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.scheduler import algorithm
 from clusters.embedded.scheduler.framework import Code, NodeInfo, PodInfo, Snapshot, Status, unresolvable
-from kubeobjects import selectors
+from clusters.embedded.scheduler.plugins import dynamicresources
+from kubeobjects import meta, selectors
 
 NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 
-# DynamicResources tries first, and has no idle claims to give back. Where the Pod was refused before that plugin had looked
-# at it, it finds no state of its own, and that error is all there is to say.
-NO_CLAIMS = "no new claims to deallocate"
+# DynamicResources tries first. Where the Pod was refused before that plugin had looked at it, it finds no state of its own, and that
+# error is all there is to say.
 NO_STATE = "not found"
 
 BY_SCHEDULER = "PreemptionByScheduler"
@@ -46,15 +45,21 @@ class Outcome:
 
 
 def find(
-    pod: PodInfo, snapshot: Snapshot, diagnosis: algorithm.Diagnosis, nominated: dict[str, list[PodInfo]], budgets: list[Object]
+    pod: PodInfo,
+    snapshot: Snapshot,
+    diagnosis: algorithm.Diagnosis,
+    nominated: dict[str, list[PodInfo]],
+    budgets: list[Object],
+    claims: str = dynamicresources.NO_CLAIMS,
 ) -> Outcome:
+    """`claims` is what DynamicResources had to say before."""
     if not snapshot.nodes:
         return Outcome()
-    if diagnosis.pre_filter is not None:
+    if diagnosis.pre_filter is not None and diagnosis.pre_filter.plugin != dynamicresources.NAME:
         return Outcome(message=NO_STATE)
     why_not = _not_eligible(pod, snapshot, diagnosis)
     if why_not:
-        return Outcome(message=f"{NO_CLAIMS}, preemption: {why_not}")
+        return Outcome(message=f"{claims}, preemption: {why_not}")
     candidates: list[Candidate] = []
     refused: dict[str, Status] = {}
     for name, status in diagnosis.statuses.items():
@@ -68,7 +73,7 @@ def find(
     if candidates:
         return Outcome(candidate=pick(candidates))
     why = algorithm.Diagnosis(len(snapshot.nodes), refused, unresolvable(NOT_HELPFUL)).message()
-    return Outcome(message=f"{NO_CLAIMS}, preemption: {why}", clear=True)
+    return Outcome(message=f"{claims}, preemption: {why}", clear=True)
 
 
 def _not_eligible(pod: PodInfo, snapshot: Snapshot, diagnosis: algorithm.Diagnosis) -> str:

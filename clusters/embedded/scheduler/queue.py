@@ -11,9 +11,9 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
-from clusters.embedded.scheduler.plugins import schedulinggates
+from clusters.embedded.scheduler.plugins import dynamicresources, schedulinggates
+from kubeobjects import meta
 
 # podInitialBackoffSeconds, podMaxBackoffSeconds, podMaxInUnschedulablePodsDuration.
 _FIRST_BACKOFF = 1.0
@@ -37,10 +37,14 @@ class QueuedPod:
 
 
 class SchedulingQueue:
-    """Keys are `namespace/name`. `pop` waits for the next Pod: higher priority first, then first come."""
+    """Keys are `namespace/name`. `pop` waits for the next Pod: higher priority first, then first come.
 
-    def __init__(self, clock: Callable[[], float]):
+    A Pod of which `waits_for_claims` is true is not tried at all, and says nothing of it (DynamicResources' PreEnqueue).
+    """
+
+    def __init__(self, clock: Callable[[], float], waits_for_claims: Callable[[Object], bool] = lambda pod: False):
         self._clock = clock
+        self._waits_for_claims = waits_for_claims
         self._ready: list[tuple[int, float, int, str]] = []
         self._pods: dict[str, QueuedPod] = {}
         self._in_ready: set[str] = set()
@@ -85,6 +89,11 @@ class SchedulingQueue:
         queued = self._pods[key]
         if schedulinggates.is_gated(queued.pod):
             self._gated.add(key)
+            return
+        if self._waits_for_claims(queued.pod):
+            queued.plugins, queued.parked_at = {dynamicresources.NAME}, self._clock()
+            self._unschedulable.add(key)
+            self._wake.set()
             return
         if key not in self._in_ready:
             self._in_ready.add(key)

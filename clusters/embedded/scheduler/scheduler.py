@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from clusters.embedded import meta
 from clusters.embedded.client import Client, Object
 from clusters.embedded.errors import ApiError
 from clusters.embedded.events import EventRecorder
@@ -17,9 +16,12 @@ from clusters.embedded.informer import InformerFactory
 from clusters.embedded.scheduler import algorithm, preemption
 from clusters.embedded.scheduler.binding import VolumeBinder, VolumeBindingError
 from clusters.embedded.scheduler.cache import WATCHED, Cache, is_done
-from clusters.embedded.scheduler.plugins import volumebinding
+from clusters.embedded.scheduler.claimbinding import ClaimBinder, ClaimBindingError
+from clusters.embedded.scheduler.framework import PluginError
+from clusters.embedded.scheduler.plugins import dynamicresources, volumebinding
 from clusters.embedded.scheduler.plugins.registry import BY_NAME
 from clusters.embedded.scheduler.queue import QueuedPod, SchedulingQueue
+from kubeobjects import meta
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +38,10 @@ class Scheduler:
         self._informers = InformerFactory(client)
         self._cache = Cache(self._informers)
         self._volumes = VolumeBinder(client, self._informers)
+        self._claims = ClaimBinder(client, self._cache)
 
     async def run(self) -> None:
-        self._queue = SchedulingQueue(asyncio.get_running_loop().time)
+        self._queue = SchedulingQueue(asyncio.get_running_loop().time, lambda pod: dynamicresources.is_gated(pod, self._cache.devices()))
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             self._informers.start(tasks)
@@ -77,6 +80,7 @@ class Scheduler:
             self._queue.delete(meta.key(new))
             return
         changed = old["spec"] != new["spec"] or old["metadata"].get("labels") != new["metadata"].get("labels")
+        changed = changed or _generated_claims(old) != _generated_claims(new)
         if not self._cache.is_assumed(new):
             self._queue.update(new, changed)
 
@@ -88,23 +92,33 @@ class Scheduler:
 
         self._queue.move(concerns)
 
+    def _changed_for(self, plugin: str) -> None:
+        self._queue.move(lambda queued: plugin in queued.plugins)
+
     async def _schedule_one(self, queued: QueuedPod) -> None:
         pod, key = queued.pod, meta.key(queued.pod)
         snapshot = self._cache.snapshot()
-        result = algorithm.schedule(self._cache.info(pod), snapshot, self._cache.nominated())
+        try:
+            result = algorithm.schedule(self._cache.info(pod), snapshot, self._cache.nominated())
+        except PluginError as error:
+            await self._fail(queued, str(error))
+            return
         if result.node is None:
             await self._refuse(queued, result)
             return
         self._cache.assume(pod, result.node)
         binding = volumebinding.binding_for(result.cycle, result.node)
-        self._tasks.create_task(self._bind(queued, result.node, binding), name=f"bind {key}")
+        reservation = dynamicresources.reservation_for(result.cycle, result.node)
+        self._claims.assume(reservation)
+        self._tasks.create_task(self._bind(queued, result.node, binding, reservation), name=f"bind {key}")
 
-    async def _bind(self, queued: QueuedPod, node: str, volumes: volumebinding.Binding) -> None:
+    async def _bind(self, queued: QueuedPod, node: str, volumes: volumebinding.Binding, reservation: dynamicresources.Reservation) -> None:
         pod = queued.pod
         metadata = pod["metadata"]
         try:
             if volumes:
-                await self._volumes.bind(volumes, node)
+                await self._volumes.bind(pod, volumes, node)
+            await self._claims.bind(pod, reservation)
             body = {
                 "apiVersion": "v1",
                 "kind": "Binding",
@@ -112,22 +126,29 @@ class Scheduler:
                 "target": {"kind": "Node", "name": node},
             }
             await self._client.create("pods", body, metadata["namespace"], subresource="binding", name=metadata["name"])
-        except (ApiError, VolumeBindingError) as error:
+        except (ApiError, VolumeBindingError, ClaimBindingError) as error:
             self._cache.forget(pod)
+            await self._claims.release(pod, reservation)
+            self._changed_for(dynamicresources.NAME)
             if isinstance(error, ApiError) and error.code == 404:
                 self._queue.done(queued)
                 return
             self._queue.retry(queued)
-            await self._events.event(pod, "Warning", "FailedScheduling", f"running Bind plugin: {error}")
+            await self._events.event(pod, "Warning", "FailedScheduling", f"running {_stage(error)}: {error}")
             return
+        finally:
+            self._claims.settle(reservation)
         self._queue.done(queued)
         await self._events.event(pod, "Normal", "Scheduled", f"Successfully assigned {metadata['namespace']}/{metadata['name']} to {node}")
 
     async def _refuse(self, queued: QueuedPod, result: algorithm.Result) -> None:
         """Says why the Pod stays Pending, and makes room for it where that is possible."""
         pod = queued.pod
+        claims, idle = dynamicresources.post_filter(result.cycle)
+        if idle is not None:
+            await self._claims.deallocate(idle)
         outcome = preemption.find(
-            result.cycle.pod, result.cycle.snapshot, result.diagnosis, self._cache.nominated(), self._cache.budgets.list()
+            result.cycle.pod, result.cycle.snapshot, result.diagnosis, self._cache.nominated(), self._cache.budgets.list(), claims
         )
         message = result.diagnosis.message(outcome.message)
         nominated = (pod.get("status") or {}).get("nominatedNodeName") or ""
@@ -143,15 +164,22 @@ class Scheduler:
             await self._evict(pod, outcome.candidate)
         self._queue.park(queued, result.diagnosis.plugins)
 
-    async def _set_unschedulable(self, pod: Object, message: str, nominated: str) -> None:
+    async def _fail(self, queued: QueuedPod, message: str) -> None:
+        """A plugin has failed: the Pod is tried again after its back-off."""
+        await self._events.event(queued.pod, "Warning", "FailedScheduling", message)
+        nominated = (queued.pod.get("status") or {}).get("nominatedNodeName") or ""
+        await self._set_unschedulable(queued.pod, message, nominated, reason="SchedulerError")
+        self._queue.retry(queued)
+
+    async def _set_unschedulable(self, pod: Object, message: str, nominated: str, reason: str = "Unschedulable") -> None:
         known = meta.condition(pod, "PodScheduled") or {}
         status: Object = {}
-        if (known.get("status"), known.get("reason"), known.get("message")) != ("False", "Unschedulable", message):
+        if (known.get("status"), known.get("reason"), known.get("message")) != ("False", reason, message):
             status["conditions"] = [
                 {
                     "type": "PodScheduled",
                     "status": "False",
-                    "reason": "Unschedulable",
+                    "reason": reason,
                     "message": message,
                     "lastProbeTime": None,
                     "lastTransitionTime": known["lastTransitionTime"] if known.get("status") == "False" else meta.now(),
@@ -206,3 +234,13 @@ class Scheduler:
                 continue
             message = f"Preempted by pod {pod['metadata']['uid']} on node {candidate.node}"
             await self._events.event(victim.pod, "Normal", "Preempted", message)
+
+
+def _generated_claims(pod: Object) -> object:
+    return (pod.get("status") or {}).get("resourceClaimStatuses")
+
+
+def _stage(error: Exception) -> str:
+    if isinstance(error, ClaimBindingError):
+        return f'PreBind plugin "{dynamicresources.NAME}"'
+    return 'PreBind plugin "VolumeBinding"' if isinstance(error, VolumeBindingError) else "Bind plugin"

@@ -8,26 +8,15 @@ import logging
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
-from gpu_device_plugin.api_server import NodeWatch, Object
+from gpu_device_plugin import klog
+from gpu_device_plugin.api_server import ApiServer, NodeWatch, Object
 
 log = logging.getLogger("gpu_device_plugin")
 
 RESOURCE = "nvidia.com/gpu"
 _HOLDERS_EVERY = 2.0
-
-
-class _Klog(logging.Formatter):
-    """Lines as Kubernetes' own components write them: `I1123 13:52:20.123456       1 plugin.py:87] text`."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        when = time.strftime("%m%d %H:%M:%S", time.localtime(record.created))
-        letter = record.levelname[0]
-        return (
-            f"{letter}{when}.{int(record.created % 1 * 1e6):06d} {os.getpid():>7} {record.filename}:{record.lineno}] {record.getMessage()}"
-        )
 
 
 async def run(node: str) -> None:
@@ -41,11 +30,11 @@ async def run(node: str) -> None:
             loop.call_soon_threadsafe(received.put_nowait, found)
 
     # Started before the imports below, which take longer than the answer.
-    NodeWatch(node, on_node).start()
+    NodeWatch(node, on_node, ApiServer("gpu-device-plugin")).start()
     from gpu_device_plugin.description import Description
     from gpu_device_plugin.holders import holders
     from gpu_device_plugin.metrics import MetricsServer, render, reports_in
-    from gpu_device_plugin.plugin import NodeDevices
+    from gpu_device_plugin.node_devices import NodeDevices
     from gpu_device_plugin.registration import Registrar
 
     plugins = Path(os.environ.get("DEVICE_PLUGIN_PATH", "/var/lib/kubelet/device-plugins"))
@@ -84,9 +73,7 @@ async def run(node: str) -> None:
 
 
 def main() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Klog())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    klog.start()
     node = os.environ.get("NODE_NAME")
     if not node:
         log.error("NODE_NAME is not set: the DaemonSet gives it by the downward API (spec.nodeName)")

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpu_device_plugin import nvidia_smi
 from gpu_device_plugin.inventory import Device, Driver
+from gpu_device_plugin.nvidia_smi import archive
 
 CONTAINER_ROOT = "/run/ai-lab-gpu"
 
@@ -35,7 +35,7 @@ class Description:
         """Makes the folders and lays nvidia-smi down. Raises OSError."""
         for folder in ("description", "usage", "bin"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
-        self._replace(self.root / "bin/nvidia-smi", Path(nvidia_smi.__file__).read_text(), 0o755)
+        self._replace(self.root / "bin/nvidia-smi", archive.build(), 0o755)
 
     def write(self, node: str, driver: Driver, devices: list[Device], holders: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
         """Brings the document up to date and answers it. `holders`: UUID to namespace, pod and container."""
@@ -54,14 +54,14 @@ class Description:
                 folder.mkdir(exist_ok=True)
                 # Containers run as whoever their image says, and each writes its own report.
                 folder.chmod(0o1777)
-            self._replace(self.root / "description/devices.json", text, 0o644)
+            self._replace(self.root / "description/devices.json", text.encode(), 0o644)
             self._written = text
         return document
 
     @staticmethod
-    def _replace(path: Path, text: str, mode: int) -> None:
+    def _replace(path: Path, content: bytes, mode: int) -> None:
         new = path.with_name(f".{path.name}.new")
-        new.write_text(text)
+        new.write_bytes(content)
         new.chmod(mode)
         os.replace(new, path)
 

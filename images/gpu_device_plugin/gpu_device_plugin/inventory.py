@@ -17,8 +17,24 @@ _NAMESPACE = uuid.UUID("6a1a7c56-0f0e-5b5c-9a49-6c6162677075")
 
 
 @dataclass(frozen=True)
+class MigDevice:
+    """What makes a device a part of a card: `parent` is the card's UUID, `gi` the GPU instance's ID, `slices` how many memory slices it has."""
+
+    profile: str
+    parent: str
+    gi: int
+    slices: int
+    multiprocessors: int
+    copy_engines: int
+    encoders: int
+    decoders: int
+    ofa_engines: int
+    jpeg_engines: int
+
+
+@dataclass(frozen=True)
 class Device:
-    """One GPU. `memory` in MiB; `lost`: it has fallen off the bus and the driver cannot talk to it any more."""
+    """One GPU, or a part of one. `memory` in MiB; `lost`: it has fallen off the bus and the driver cannot talk to it any more."""
 
     index: int
     uuid: str
@@ -30,6 +46,7 @@ class Device:
     power_limit: int
     mig: bool
     xid: int = 0
+    mig_device: MigDevice | None = None
 
     @property
     def healthy(self) -> bool:

@@ -26,7 +26,6 @@ _METRICS = (
     ("DCGM_FI_DEV_FB_FREE", "gauge", "Framebuffer memory free (in MiB).", "free"),
     ("DCGM_FI_DEV_FB_USED", "gauge", "Framebuffer memory used (in MiB).", "memory"),
 )
-_IDLE_MHZ, _BUSY_MHZ = 210, 1410
 
 
 def render(document: dict[str, Any], reports: Callable[[str], list[dict[str, Any]]]) -> str:
@@ -40,7 +39,6 @@ def render(document: dict[str, Any], reports: Callable[[str], list[dict[str, Any
         values: dict[str, Any] = dict(nvidia_smi.usage(device, programs)) if not device["lost"] else {}
         if values:
             values["free"] = device["memory"] - values["memory"]
-            values["sm_clock"] = _BUSY_MHZ if programs else _IDLE_MHZ
         rows.append((_labels(document, device), values | {"xid": device["xid"]}))
     lines = []
     for name, kind, about, key in _METRICS:

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 from load_generator.record import Answer, summarise
 from load_generator.sender import Plan, Sender
@@ -24,14 +25,28 @@ _LOGS = """\
 02:10:07 INFO gateway: started, listening on port 8080"""
 
 
+def _steps(text: str) -> tuple[tuple[float, float], ...]:
+    """The steps of a pattern. Raises ValueError."""
+    steps = tuple((float(rate), float(seconds)) for rate, _, seconds in (part.partition(":") for part in text.split(",")))
+    if any(rate < 0 or seconds <= 0 for rate, seconds in steps) or not any(rate for rate, _ in steps):
+        raise ValueError(text)
+    return steps
+
+
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="load_generator", description="Sends requests to a model endpoint and says what came back.")
 
-    def option(name: str, kind: type, default: object, about: str) -> None:
+    def option(name: str, kind: Callable[[str], object], default: object, about: str) -> None:
         parser.add_argument(f"--{name}", type=kind, default=os.environ.get(name.upper().replace("-", "_"), default), help=about)
 
     parser.add_argument("url", nargs="?", default=os.environ.get("URL"), help="such as http://ai-log-summary-api:8080/v1/summarize")
     option("rate", float, 0.0, "requests a second, whether or not earlier ones have been answered")
+    option(
+        "pattern",
+        _steps,
+        (),
+        "rates in turn, as RATE:SECONDS,RATE:SECONDS: 2:20,40:5 is two a second for 20 s, then forty for 5 s, and again",
+    )
     option("clients", int, 1, "clients that each wait for their answer (without --rate)")
     option("seconds", float, 10.0, "how long")
     option("requests", int, 0, "how many at most; 0: as many as fit")
@@ -63,7 +78,16 @@ def _print(line: dict[str, object]) -> None:
 
 async def run(options: argparse.Namespace) -> int:
     answers: list[Answer] = []
-    plan = Plan(options.url, _body(options), options.seconds, options.rate, options.clients, options.requests, options.timeout)
+    plan = Plan(
+        options.url,
+        _body(options),
+        options.seconds,
+        options.rate,
+        options.clients,
+        options.requests,
+        options.timeout,
+        pattern=options.pattern,
+    )
     sender = Sender(plan, answers.append)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -1,12 +1,14 @@
-"""Sends the requests: at a rate (whatever the server does), or from a number of clients that each wait for their answer."""
+"""Sends the requests: at a rate or in a pattern (whatever the server does), or from a number of clients that each wait for their answer."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +19,10 @@ from load_generator.record import Answer
 
 @dataclass(frozen=True)
 class Plan:
-    """What to send. `rate` (requests a second) wins over `clients`; `requests` 0 means as many as fit into `seconds`."""
+    """What to send. `pattern` wins over `rate`, and `rate` (requests a second) over `clients`; `requests` 0 means as many as fit into `seconds`.
+
+    `pattern` are steps of (requests a second, seconds), gone through again and again.
+    """
 
     url: str
     body: bytes
@@ -28,6 +33,23 @@ class Plan:
     timeout: float = 10.0
     # Far more than a test needs; keeps a server that hangs from filling this process's memory.
     most_open: int = 1000
+    pattern: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def steps(self) -> tuple[tuple[float, float], ...]:
+        """The pattern; a rate is one of a single step. Empty for clients that wait."""
+        return self.pattern or (((self.rate, math.inf),) if self.rate else ())
+
+
+def moments(steps: tuple[tuple[float, float], ...]) -> Iterator[float]:
+    """When to send, in seconds since the beginning, without an end: evenly within each step, first at its beginning."""
+    begins = 0.0
+    for rate, seconds in itertools.cycle(steps):
+        number = 0
+        while number < rate * seconds:
+            yield begins + number / rate
+            number += 1
+        begins += seconds
 
 
 class Sender:
@@ -56,7 +78,7 @@ class Sender:
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
         timeout = aiohttp.ClientTimeout(total=self._plan.timeout)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            if self._plan.rate:
+            if self._plan.steps:
                 await self._at_a_rate(session)
             else:
                 async with asyncio.TaskGroup() as clients:
@@ -75,13 +97,15 @@ class Sender:
 
     async def _at_a_rate(self, session: aiohttp.ClientSession) -> None:
         open_requests: set[asyncio.Task[None]] = set()
-        while not self._over:
+        for moment in moments(self._plan.steps):
+            await self._pause(self.began + moment - time.monotonic())
+            if self._over:
+                break
             if len(open_requests) < self._plan.most_open:
                 task = asyncio.create_task(self._once(session))
                 open_requests.add(task)
                 task.add_done_callback(open_requests.discard)
             self._sent += 1
-            await self._pause(self.began + self._sent / self._plan.rate - time.monotonic())
         if open_requests:
             await asyncio.wait(open_requests)
 

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 
-from model_server import gpu, measures, memory, summary
+from model_server import access, gpu, measures, memory, summary
 from model_server.loading import Model
 from model_server.settings import Settings
 from model_server.summary import Labelled
@@ -28,6 +28,13 @@ class InferenceError(Exception):
     """The model failed on this request."""
 
 
+def _work(seconds: float) -> None:
+    """Takes that much time of a CPU core, on a fast machine as on a slow one."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
 class Engine:
     """`model` is None until it is loaded; `reason` says why /ready says no."""
 
@@ -36,6 +43,7 @@ class Engine:
         self.model: Model | None = None
         self.reason = "model is loading"
         self.draining = False
+        self.access = access.Tokens(settings.api_tokens_file, settings.api_tokens)
         # Set while no request waits or runs.
         self.at_rest = asyncio.Event()
         self.at_rest.set()
@@ -52,6 +60,7 @@ class Engine:
         self.model = model
         measures.LOAD_SECONDS.set(model.seconds)
         measures.INFO.labels(model.classifier.weights.version, model.device).set(1)
+        measures.WEIGHTS.labels(model.classifier.weights.sha256).set(1)
 
     def not_ready(self) -> str:
         """Why traffic should stay away; empty where it may come."""
@@ -121,6 +130,7 @@ class Engine:
     async def classify(self, model: Model, lines: list[str]) -> list[Labelled]:
         """The model's work on these lines; it gives way to other requests now and then."""
         await asyncio.sleep(self.settings.inference_ms / 1000)
+        _work(self.settings.cpu_ms / 1000)
         found = []
         for number, line in enumerate(lines):
             found.append(Labelled(line, *model.classifier.classify(line)))
@@ -138,10 +148,11 @@ class Engine:
             yield token
 
     async def report_usage(self) -> None:
-        """Tells the GPU's node twice a second how busy the model is; for as long as the server runs."""
+        """Twice a second: tells the GPU's node how busy the model is, and looks whether the tokens changed. For as long as the server runs."""
         before, busy = time.monotonic(), self._busy
         while True:
             await asyncio.sleep(0.5)
+            self.access.refresh()
             now = time.monotonic()
             card = self.model.gpu if self.model else None
             if card:

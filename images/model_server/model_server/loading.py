@@ -44,9 +44,14 @@ async def load(settings: Settings) -> Model:
     try:
         device, card = _device(settings)
         log.info("loading model weights path=%s device=%s", settings.model_path, device)
-        found = weights.read(settings.model_path)
+        found = weights.read(settings.model_path, settings.model_sha256)
         log.info(
-            "weights read version=%s kinds=%d parameters=%d", found.version, len(found.kinds), len(found.kinds) * (found.dimension + 1)
+            "weights read version=%s kinds=%d parameters=%d sha256=%s checked=%s",
+            found.version,
+            len(found.kinds),
+            len(found.kinds) * (found.dimension + 1),
+            found.sha256,
+            "yes" if settings.model_sha256 else "no",
         )
         held: list[bytearray | mmap.mmap] = []
         await _fill(settings, held, began)
@@ -61,6 +66,8 @@ async def load(settings: Settings) -> Model:
     except (weights.SafetensorError, gpu.OutOfMemoryError) as error:
         module = "torch" if isinstance(error, gpu.OutOfMemoryError) else "safetensors"
         raise LoadError(f"{module}.{type(error).__name__}: {error}") from error
+    except weights.DigestError as error:
+        raise LoadError(f"digest mismatch: {error}") from error
     except gpu.CudaError as error:
         raise LoadError(f"RuntimeError: {error}") from error
     except MemoryError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,6 +13,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from model_server import measures, summary
+from model_server.access import Denied
 from model_server.engine import Engine, InferenceError, NotReady, Overloaded
 
 log = logging.getLogger("model_server.http")
@@ -20,6 +22,7 @@ _LONGEST_BODY = 4 * 1024 * 1024
 _MOST_LINES = 5000
 _QUIET = {"/ready", "/healthz", "/metrics"}
 _ENGINE = web.AppKey("engine", Engine)
+_ID = "id"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -38,8 +41,15 @@ async def _measured(request: web.Request, handler: Handler) -> web.StreamRespons
     """Turns errors into answers, counts and logs each request."""
     began = time.monotonic()
     kind = {"/v1/summarize": "summarize", "/v1/classify": "classify"}.get(request.path, "")
+    engine, token = request.app[_ENGINE], ""
+    request[_ID] = secrets.token_hex(4)
     try:
+        if request.path.startswith("/v1/"):
+            token = engine.access.admit(request.headers.get("Authorization", ""))
         response = await handler(request)
+    except Denied as error:
+        response = _error(401, "unauthorized", str(error))
+        response.headers["WWW-Authenticate"] = "Bearer"
     except BadInput as error:
         response = _error(400, "bad_request", str(error))
     except NotReady as error:
@@ -61,7 +71,8 @@ async def _measured(request: web.Request, handler: Handler) -> web.StreamRespons
         measures.REQUESTS.labels(kind, str(response.status)).inc()
         measures.LATENCY.labels(kind).observe(seconds)
     level = logging.DEBUG if request.path in _QUIET else logging.INFO
-    log.log(level, "%s %s %d ms=%.0f client=%s", request.method, request.path, response.status, 1000 * seconds, request.remote)
+    more = (f" token={token}" if token else "") + (f" request={request[_ID]}" if kind and engine.settings.log_prompts != "none" else "")
+    log.log(level, "%s %s %d ms=%.0f client=%s%s", request.method, request.path, response.status, 1000 * seconds, request.remote, more)
     return response
 
 
@@ -93,9 +104,19 @@ def _lines(body: dict[str, Any], *names: str) -> list[str]:
     return lines
 
 
+def _note(request: web.Request, lines: list[str]) -> None:
+    """Logs the prompt as LOG_PROMPTS says: not at all, how much it was, or every word of it."""
+    how = request.app[_ENGINE].settings.log_prompts
+    if how != "none":
+        text = "\n".join(lines)
+        said = f" text={json.dumps(text)}" if how == "full" else ""
+        log.info("prompt request=%s lines=%d chars=%d%s", request[_ID], len(lines), len(text), said)
+
+
 async def classify(request: web.Request) -> web.StreamResponse:
     engine = request.app[_ENGINE]
     lines = _lines(await _body(request), "lines", "line", "logs")
+    _note(request, lines)
     async with engine.turn() as model:
         found = await engine.classify(model, lines)
     results = [{"line": each.line, "kind": each.kind, "score": round(each.score, 4)} for each in found]
@@ -106,6 +127,7 @@ async def summarize(request: web.Request) -> web.StreamResponse:
     engine = request.app[_ENGINE]
     body = await _body(request)
     lines = _lines(body, "logs", "lines")
+    _note(request, lines)
     stream = body.get("stream", False)
     if not isinstance(stream, bool):
         raise BadInput('the field "stream" must be true or false')

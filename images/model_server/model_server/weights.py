@@ -23,7 +23,7 @@ class SafetensorError(Exception):
 
 @dataclass(frozen=True)
 class Weights:
-    """A linear classifier: score of kind k is bias[k] plus the sum of weight[k][feature] times count."""
+    """A linear classifier: score of kind k is bias[k] plus the sum of weight[k][feature] times count. `sha256` is the whole file's."""
 
     kinds: tuple[str, ...]
     version: str
@@ -31,6 +31,7 @@ class Weights:
     bigrams: bool
     weight: tuple[array[float], ...]
     bias: array[float]
+    sha256: str = ""
 
 
 def _little_endian(numbers: array[float]) -> array[float]:
@@ -58,9 +59,20 @@ def write(path: Path, weights: Weights) -> None:
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
-def read(path: Path) -> Weights:
-    """Raises OSError where the file cannot be read, SafetensorError where it is not what was written."""
+class DigestError(Exception):
+    """A whole file, and not the one that was asked for."""
+
+
+def read(path: Path, sha256: str = "") -> Weights:
+    """The weights in a file; with `sha256` only where that is the digest of the file.
+
+    Raises OSError where the file cannot be read, DigestError before anything of another file is looked at, SafetensorError where it is not what was
+    written. The digest that a file carries in itself tells damage, and not who wrote it: whoever changes the numbers writes that one anew.
+    """
     content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 and found != sha256:
+        raise DigestError(f"{path} is another file than MODEL_SHA256 names: expected sha256:{sha256}, found sha256:{found}")
     if len(content) < 8:
         raise SafetensorError("Error while deserializing header: header too small")
     (length,) = struct.unpack("<Q", content[:8])
@@ -90,4 +102,5 @@ def read(path: Path) -> Weights:
         bigrams=metadata.get("bigrams") == "true",
         weight=tuple(numbers[row * dimension : (row + 1) * dimension] for row in range(len(kinds))),
         bias=numbers[len(kinds) * dimension :],
+        sha256=found,
     )

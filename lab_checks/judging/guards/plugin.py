@@ -7,8 +7,8 @@ from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, named, see
 from lab_checks.engine.verdict import Seen, fail, wait
+from lab_checks.judging.guards.pod_security import isolated_from_node
 from lab_checks.judging.guards.scheduling import next_of_its_kind, tolerates_narrowly, tolerates_only_gpus
-from lab_checks.judging.guards.walls import walled
 
 _WANTED_PLUGIN = "a device plugin's Pod on every GPU node, by a DaemonSet that tolerates the taint nvidia.com/gpu"
 
@@ -89,8 +89,72 @@ def _each_gets_somewhere(plugins: list[Object], gpu_nodes: list[Object]) -> None
             raise fail(
                 f"{named(plugin)} still gets onto no GPU node, and another one was put beside it",
                 see(plugin, "status.desiredNumberScheduled", plugin.get("status", {}).get("desiredNumberScheduled", 0)),
-                expected="the plugin that is there, mended",
+                expected="the plugin that is there, repaired",
                 next=f"kubectl -n {plugin['metadata']['namespace']} describe daemonset {plugin['metadata']['name']}",
+            )
+
+
+def _goes_nowhere_else(ctx: Context, plugins: list[Object]) -> None:
+    """Ends the check where a plugin is let onto a node that is not said to have GPUs."""
+    for plugin in plugins:
+        for node in ctx.nodes:
+            if not observe.promised(node) and placement.admits(plugin["spec"]["template"]["spec"], node):
+                raise fail(
+                    f"{named(plugin)} goes to {node['metadata']['name']} too, which has no GPU",
+                    see(plugin, "nodeSelector, affinity", _chosen(plugin)),
+                    expected="a selector by a label that GPU nodes alone carry (nvidia.com/gpu.present): it sits on the kubelet's sockets wherever it runs",
+                    next="kubectl get nodes --show-labels",
+                )
+
+
+def _tomorrow(ctx: Context, node: Object) -> list[Object]:
+    """Nodes that may join: one like this, and one with a card that the cluster does not have yet."""
+    twin = next_of_its_kind(ctx, node)
+    labels = {**twin["metadata"]["labels"], f"{GPU}.product": "another-card"}
+    return [twin, {**twin, "metadata": {**twin["metadata"], "labels": labels}}]
+
+
+def _alone(plugin: Object) -> None:
+    """Ends the check where another container runs in the plugin's Pods: on every GPU node, with its account and its priority."""
+    spec = plugin["spec"]["template"]["spec"]
+    for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
+        if not any(each["mountPath"].rstrip("/") in _FOLDERS for each in container.get("volumeMounts") or []):
+            raise fail(
+                f"container {container['name']} runs beside the plugin in {named(plugin)}",
+                see(plugin, f"containers[{container['name']}].image", container.get("image")),
+                expected="the plugin's own container: what else goes to every GPU node has a DaemonSet of its own",
+                next=f"kubectl -n {plugin['metadata']['namespace']} edit daemonset {plugin['metadata']['name']}: remove {container['name']}",
+            )
+
+
+def plugin_is_hardened(ctx: Context) -> None:
+    """What mounts the kubelet's folders is alone, asks for nothing more, is not the first to be evicted, and is renewed when it is changed."""
+    for plugin in _plugins(ctx):
+        _alone(plugin)
+        spec = plugin["spec"]["template"]["spec"]
+        for container in spec["containers"]:
+            own = {**(spec.get("securityContext") or {}), **(container.get("securityContext") or {})}
+            lax = own.get("allowPrivilegeEscalation") is not False or "ALL" not in (own.get("capabilities") or {}).get("drop", ())
+            if lax or own.get("runAsUser") == 0 or (own.get("seccompProfile") or {}).get("type") == "Unconfined":
+                raise fail(
+                    f"container {container['name']} of {named(plugin)} may do more than it needs",
+                    see(plugin, f"containers[{container['name']}].securityContext", own or "<none>"),
+                    expected="no privilege escalation and all capabilities dropped: it sits on the kubelet's sockets",
+                    next="the course's manifests/base/gpu-device-plugin.yaml has its securityContext",
+                )
+        if not str(spec.get("priorityClassName", "")).startswith("system-"):
+            raise fail(
+                f"{named(plugin)} is among the first to be evicted",
+                see(plugin, "priorityClassName", spec.get("priorityClassName") or "<none>"),
+                expected="system-node-critical: without the plugin its node offers no GPU",
+                next="set priorityClassName in the template",
+            )
+        if (plugin["spec"].get("updateStrategy") or {}).get("type") == "OnDelete":
+            raise fail(
+                f"{named(plugin)} is not renewed when it is changed",
+                see(plugin, "spec.updateStrategy.type", "OnDelete"),
+                expected="RollingUpdate: a fix has to reach every node by itself",
+                next="remove updateStrategy",
             )
 
 
@@ -108,7 +172,7 @@ def plugin_is_a_daemonset(ctx: Context) -> None:
         spec = plugin["spec"]["template"]["spec"]
         tolerates_narrowly(spec, plugin)
         tolerates_only_gpus(ctx, plugin)
-        walled(spec, plugin, folders=_FOLDERS)
+        isolated_from_node(spec, plugin, folders=_FOLDERS)
         status = plugin.get("status", {})
         if status.get("observedGeneration", 0) < plugin["metadata"].get("generation", 0):
             raise wait(f"{named(plugin)} has just changed", see(plugin, "status.observedGeneration", "behind metadata.generation"))
@@ -124,7 +188,9 @@ def plugin_is_a_daemonset(ctx: Context) -> None:
                 expected=_WANTED_PLUGIN,
                 next="kubectl -n kube-system describe daemonset, and kubectl describe node: what keeps Pods off?",
             )
-        if not any(placement.admits(plugin["spec"]["template"]["spec"], next_of_its_kind(ctx, node)) for plugin in plugins):
+    _goes_nowhere_else(ctx, plugins)
+    for node in gpu_nodes:
+        if not all(any(placement.admits(plugin["spec"]["template"]["spec"], each) for plugin in plugins) for each in _tomorrow(ctx, node)):
             raise fail(
                 f"the device plugin would not go to the next node like {node['metadata']['name']}",
                 see(plugins[0], "nodeSelector, affinity", _chosen(plugins[0])),

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import re
+
 from kubeobjects import Object, placement
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, GPU_TAINT, named, see
 from lab_checks.engine.verdict import Seen, fail
 
+# Gigabytes of cards whose product label does not say them (NVIDIA's data sheets).
+_MEMORY = {
+    "T4": 16,
+    "P4": 8,
+    "A10": 24,
+    "A30": 24,
+    "A40": 48,
+    "L4": 24,
+    "L40": 48,
+    "L40S": 48,
+    "V100": 16,
+    "H100": 80,
+    "H200": 141,
+    "B200": 180,
+}
 _NEXT = "the-next-node-of-this-kind"
 
 
@@ -23,17 +40,35 @@ def tolerates_narrowly(pod_spec: Object, owner: Object) -> None:
 
 
 def tolerates_only_gpus(ctx: Context, owner: Object) -> None:
-    """The Pod tolerates no taint of any node but that of the GPU nodes."""
-    spec = owner["spec"]["template"]["spec"]
-    for node in ctx.nodes:
-        for taint in node["spec"].get("taints") or []:
-            if taint["key"] != GPU_TAINT and not taint["key"].startswith("node.kubernetes.io/") and placement.tolerates(spec, taint):
-                raise fail(
-                    f"{named(owner)} tolerates {taint['key']} as well",
-                    see(owner, "tolerations", taint["key"]),
-                    expected=f"a toleration for {GPU_TAINT} and no other: {node['metadata']['name']} keeps itself free for a reason",
-                    next=f"remove the toleration for {taint['key']}",
-                )
+    """The template tolerates the taint of the GPU nodes and, beyond what it tolerated at the start, no other: not even one that no node has today."""
+    kind, metadata = f"{owner.get('kind', 'Deployment').lower()}s", owner["metadata"]
+    before = (ctx.before(kind, metadata["name"], metadata["namespace"]).get("spec") or {}).get("template", {}).get("spec", {})
+    known = before.get("tolerations") or []
+    for each in owner["spec"]["template"]["spec"].get("tolerations") or []:
+        if each.get("key") != GPU_TAINT and each not in known:
+            raise fail(
+                f"{named(owner)} tolerates {each.get('key')} as well",
+                see(owner, "tolerations", each.get("key")),
+                expected=f"a toleration for {GPU_TAINT} and no other: a node that has another taint keeps itself free for a reason",
+                next=f"remove the toleration for {each.get('key')}",
+            )
+
+
+# What the control plane itself lets a Pod tolerate for a while when its node goes away.
+_BY_ADMISSION = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+
+def tolerates_only(pod_spec: Object, owner: Object, key: str) -> None:
+    """No toleration for another taint than the one with this key, also for none that a node has today."""
+    for each in pod_spec.get("tolerations") or []:
+        other = each.get("key", "")
+        if other and other != key and not (other in _BY_ADMISSION and each.get("effect") == "NoExecute"):
+            raise fail(
+                f"{named(owner)} tolerates {other} as well",
+                see(owner, "tolerations", other),
+                expected=f"a toleration for {key} and no other: a node that has another taint keeps itself free for a reason",
+                next=f"remove the toleration for {other}",
+            )
 
 
 def template_has_no_node_name(deployment: Object) -> None:
@@ -77,19 +112,6 @@ def tied_to_no_node(ctx: Context, owner: Object) -> None:
         )
 
 
-def pushes_nobody_off(ctx: Context, deployment: Object) -> None:
-    """The Pods have no priority by which they could preempt what others run."""
-    for pod in ctx.pods_of(deployment):
-        priority = pod["spec"].get("priority", 0)
-        if priority > 0 and pod["spec"].get("preemptionPolicy") != "Never":
-            raise fail(
-                f"{named(deployment)} may push others off their nodes now",
-                see(pod, "spec.priority", f"{priority} ({pod['spec'].get('priorityClassName') or 'no class'})"),
-                expected="the priority that it had: with a higher one the scheduler stops other people's Pods, today or at the next full node",
-                next="remove priorityClassName from the template",
-            )
-
-
 def would_be_placed_again(ctx: Context, pod: Object) -> None:
     """The node still takes this Pod by its rules: it did not slip in while a taint or a label was away."""
     node = next(each for each in ctx.nodes if each["metadata"]["name"] == pod["spec"]["nodeName"])
@@ -107,23 +129,6 @@ def would_be_placed_again(ctx: Context, pod: Object) -> None:
             see(pod, "nodeSelector", pod["spec"].get("nodeSelector") or pod["spec"].get("affinity")),
             expected="a selector that fits the labels which nodes really have",
             next="kubectl get nodes -L nvidia.com/gpu.product",
-        )
-
-
-def bound_by_scheduler(ctx: Context) -> None:
-    for deed in ctx.deeds.changes("pods/status"):
-        raise fail(
-            "the status of a Pod was written by hand",
-            Seen(f"pod/{deed.name}", "status", f"{deed.verb} of pods/status"),
-            expected="what the kubelet says of it: a status starts no process",
-            next=f"ai-lab reset {ctx.exercise.key}",
-        )
-    for deed in ctx.deeds.changes("pods/binding", "bindings"):
-        raise fail(
-            "a Pod was bound to its node by hand",
-            Seen(f"pod/{deed.name}", "binding", deed.agent),
-            expected="the scheduler's choice: it alone knows what the node has left",
-            next=f"ai-lab reset {ctx.exercise.key}",
         )
 
 
@@ -146,7 +151,7 @@ def admits_exactly(ctx: Context, owner: Object, product: str) -> None:
     # Nodes that may join tomorrow: each card in another number, and a card that the cluster does not have yet.
     for node in gpu_nodes:
         twin = next_of_its_kind(ctx, node)["metadata"]["labels"]
-        for card in (twin.get(f"{GPU}.product", ""), "another-card"):
+        for card in (twin.get(f"{GPU}.product", ""), "another-card", *_smaller_cards(spec, product)):
             for count in (twin.get(f"{GPU}.count", "1"), "1", "2", "8"):
                 labels = {**twin, f"{GPU}.product": card, f"{GPU}.count": count}
                 if placement.selects(spec, labels, _NEXT) and card != product:
@@ -165,6 +170,21 @@ def admits_exactly(ctx: Context, owner: Object, product: str) -> None:
                         expected=f"a selector for the card ({GPU}.product), and for nothing that differs from node to node",
                         next="kubectl get nodes -L nvidia.com/gpu.product,nvidia.com/gpu.count",
                     )
+
+
+def _smaller_cards(spec: Object, product: str) -> set[str]:
+    """The cards that a template's selector names beside the product, whether the cluster has them or not, save for those with as much memory."""
+    terms = placement.required_terms(spec) or []
+    expressions = [each for term in terms for each in term.get("matchExpressions") or []]
+    named = {value for each in expressions if each["key"] == f"{GPU}.product" and each["operator"] == "In" for value in each["values"]}
+    return {card for card in named if card != product and _gigabytes(card) < _gigabytes(product)} if product in named else set()
+
+
+def _gigabytes(product: str) -> int:
+    """The memory of a card by its product label: as the name says it, else by its family; 0 for one that nobody knows."""
+    if found := re.search(r"(\d+)GB", product):
+        return int(found[1])
+    return next((size for family, size in _MEMORY.items() if re.search(rf"(^|-){family}(-|$)", product)), 0)
 
 
 def _near(spec: Object, node: Object) -> bool:

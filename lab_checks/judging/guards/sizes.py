@@ -9,10 +9,16 @@ from lab_checks.engine.observe import amount, asked, see
 from lab_checks.engine.verdict import fail
 
 
+def at_start(ctx: Context, deployment: str) -> Object:
+    """The Pod's spec in the Deployment's template as the exercise began; {} where it was not there."""
+    found: Object = ctx.before("deployments", deployment).get("spec", {}).get("template", {}).get("spec", {})
+    return found
+
+
 def requests_kept(ctx: Context, deployment: Object, resource: str, at_least: str = "") -> None:
     """The Deployment still asks for as much of `resource` as at the start, or for `at_least` where the exercise lets it ask for less."""
     name, spec = deployment["metadata"]["name"], deployment["spec"]["template"]["spec"]
-    before = ctx.baseline["namespaces"][ctx.namespace]["deployments"].get(name, {}).get("template", {})
+    before = at_start(ctx, name)
     for old in before.get("containers") or []:
         wanted = amount(at_least) if at_least else asked({"containers": [old]}, resource)
         # What another container asks for does not feed this one; what is said for the whole Pod does.
@@ -35,7 +41,7 @@ _GROWTH = 4
 def asks_no_more(ctx: Context, deployment: Object, resource: str) -> None:
     """The Deployment does not ask for far more of `resource` than at the start; for devices: not for one more."""
     name, spec = deployment["metadata"]["name"], deployment["spec"]["template"]["spec"]
-    before = ctx.baseline["namespaces"][ctx.namespace]["deployments"].get(name, {}).get("template", {})
+    before = at_start(ctx, name)
     most = asked(before, resource) if "/" in resource else max(_GROWTH * asked(before, resource), asked(before, resource, "limits"))
     have = asked(spec, resource)
     if have > most:
@@ -50,7 +56,7 @@ def asks_no_more(ctx: Context, deployment: Object, resource: str) -> None:
 def memory_limited(ctx: Context, deployment: Object) -> None:
     """Every container that had a memory limit still has one, of the same order."""
     name, spec = deployment["metadata"]["name"], deployment["spec"]["template"]["spec"]
-    before = ctx.baseline["namespaces"][ctx.namespace]["deployments"].get(name, {}).get("template", {})
+    before = at_start(ctx, name)
     for old in before.get("containers") or []:
         was = asked({"containers": [old]}, "memory", "limits")
         now = asked({"containers": [observe.container(spec, old["name"])], "resources": spec.get("resources") or {}}, "memory", "limits")

@@ -6,31 +6,24 @@ from kubeobjects import Object
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import see
 from lab_checks.engine.verdict import Seen, fail, wait
-from lab_checks.judging.guards.workloads import same_object
 
 
-def service_kept(ctx: Context, name: str, *, keep_selector: bool = True) -> Object:
-    """The Service that the exercise laid, of type ClusterIP, with its ports and, unless it is the exercise, its selector."""
-    service = same_object(ctx, "services", name)
-    before = ctx.baseline["namespaces"][ctx.namespace]["services"][name]["spec"]
-    now = service["spec"]
-    if now.get("type") != "ClusterIP":
-        raise fail(
-            f"the Service became a {now.get('type')}",
-            see(service, "spec.type", now.get("type")),
-            expected="ClusterIP: opening it to the outside changes nothing about who stands behind it",
-            next="set the type back to ClusterIP",
-        )
-    for key in ("ports", "publishNotReadyAddresses", *(("selector",) if keep_selector else ())):
-        if now.get(key) != before.get(key):
-            raise fail(
-                f"the {key} of the Service changed", see(service, f"spec.{key}", now.get(key)), expected="the Service as it was",
-                next=f"ai-lab reset {ctx.exercise.key}",
-            )  # fmt: skip
-    return service
+def selects_every_pod(ctx: Context, service: Object, deployment: Object) -> None:
+    """The Service selects by labels that the Deployment's template carries, and so the Pods of its next rollout too."""
+    selector, labels = service["spec"].get("selector") or {}, deployment["spec"]["template"]["metadata"].get("labels") or {}
+    if selector and selector.items() <= labels.items():
+        return
+    passing = "pod-template-hash" in selector
+    raise fail(
+        "the Service finds the Pod until its next rollout, and no longer" if passing else "the Service selects no Pod of the API",
+        see(service, "spec.selector", selector or "<none>"),
+        see(deployment, "spec.template.metadata.labels", labels),
+        expected="labels that every Pod of the API carries, those of its next rollout too: the ones in the Deployment's template",
+        next=f"kubectl -n {ctx.namespace} get pods --show-labels",
+    )
 
 
-def listed(ctx: Context, service: str, pods: list[Object]) -> list[str]:
+def listed_behind_service(ctx: Context, service: str, pods: list[Object]) -> list[str]:
     """The addresses behind the Service; not yet while one of the Pods is missing there."""
     found = ctx.get("endpoints", service) or {}
     addresses = sorted({each["ip"] for part in found.get("subsets") or [] for each in part.get("addresses") or []})

@@ -7,100 +7,19 @@ from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, asked, named, see
 from lab_checks.engine.verdict import Seen, fail, wait
+from lab_checks.judging.guards.stray_pods import nothing_beside
 
 
-def same_object(ctx: Context, kind: str, name: str) -> Object:
-    """The object that the exercise laid, and not one that was deleted and made again: returns it."""
-    found = ctx.need(kind, name)
-    before = ctx.baseline["namespaces"][ctx.namespace][kind].get(name)
-    if before is not None and found["metadata"]["uid"] != before["uid"]:
-        raise fail(
-            f"{kind.removesuffix('s')} {name} was deleted and made again",
-            see(found, "metadata.uid", f"{found['metadata']['uid']}, was {before['uid']}"),
-            expected="the same object, changed: deleting throws away its history, and the next one starts with the same mistake",
-            next=f"ai-lab reset {ctx.exercise.key}, then change it in place: kubectl edit, patch, set or apply",
-        )
-    return found
-
-
-def others_untouched(ctx: Context, *allowed: str) -> None:
-    """No workload, quota, limit range or Service was deleted or scaled but those that are named (`deployments/api`)."""
-    for namespace, before in ctx.baseline["namespaces"].items():
-        for kind, rows in before.items():
-            if kind == "pods" or not rows:
-                continue
-            now = {each["metadata"]["name"]: each for each in ctx.api.list(kind, namespace)}
-            for name, row in rows.items():
-                if f"{kind}/{name}" in allowed:
-                    continue
-                if name not in now or now[name]["metadata"]["uid"] != row["uid"]:
-                    raise fail(
-                        f"{kind.removesuffix('s')} {name} was deleted",
-                        Seen(f"{kind.removesuffix('s')}/{name}", "", f"no longer in namespace {namespace}"),
-                        expected="what belongs to others, and what keeps the cluster in its bounds, is still there",
-                        next=f"ai-lab reset {ctx.exercise.key} brings it back",
-                    )
-                replicas = now[name]["spec"].get("replicas")
-                if "replicas" in row and replicas != row["replicas"]:
-                    raise fail(
-                        f"{kind.removesuffix('s')} {name} was scaled",
-                        see(now[name], "spec.replicas", f"{replicas}, was {row['replicas']}"),
-                        expected="other workloads as they were",
-                        next=f"kubectl -n {namespace} scale {kind.removesuffix('s')}/{name} --replicas={row['replicas']}",
-                    )
-                template = (now[name]["spec"].get("template") or {}).get("spec") or {}
-                if "template" in row and template != row["template"]:
-                    changed = sorted(key for key in {*template, *row["template"]} if template.get(key) != row["template"].get(key))
-                    raise fail(
-                        f"{kind.removesuffix('s')} {name} was changed",
-                        see(now[name], "spec.template.spec", ", ".join(changed)),
-                        expected="other workloads as they were: they did not keep this Pod off the nodes, or they are not yours to change",
-                        next=f"kubectl -n {namespace} rollout undo {kind.removesuffix('s')}/{name}, or ai-lab reset {ctx.exercise.key}",
-                    )
-                if "spec" in row and kind in ("resourcequotas", "limitranges") and now[name]["spec"] != row["spec"]:
-                    raise fail(
-                        f"{kind.removesuffix('s')} {name} was changed",
-                        see(now[name], "spec", now[name]["spec"]),
-                        expected="the bounds that the platform team set, as they were",
-                        next=f"ai-lab reset {ctx.exercise.key}, and ask for less instead of allowing more",
-                    )
-
-
-def replicas_kept(ctx: Context, deployment: Object) -> None:
-    name = deployment["metadata"]["name"]
-    before = ctx.baseline["namespaces"][ctx.namespace]["deployments"].get(name, {}).get("replicas")
-    now = deployment["spec"].get("replicas", 1)
-    if before is not None and now != before:
-        raise fail(
-            f"deployment {name} was scaled to {now}",
-            see(deployment, "spec.replicas", f"{now}, was {before}"),
-            expected=f"{before}: more Pods that cannot run are more of the same, and fewer serve nobody",
-            next=f"kubectl -n {ctx.namespace} scale deployment/{name} --replicas={before}",
-        )
-
-
-def kept(ctx: Context, name: str, why: str) -> Object:
-    """One of our own workloads that may be scaled, but neither deleted nor made again."""
-    found = ctx.get("deployments", name)
-    before = ctx.baseline["namespaces"][ctx.namespace]["deployments"].get(name, {})
-    if found is None or (before and found["metadata"]["uid"] != before["uid"]):
-        raise fail(
-            f"deployment {name} was deleted", Seen(f"deployment/{name}", "", "not found" if found is None else "made again"),
-            expected=why, next=f"ai-lab reset {ctx.exercise.key}",
-        )  # fmt: skip
-    return found
-
-
-def goes_on(ctx: Context, name: str, why: str) -> None:
+def pods_kept_running(ctx: Context, name: str, why: str) -> None:
     """Every Pod of somebody else's Deployment is the same one as at the start, and runs."""
-    before = ctx.baseline["namespaces"][ctx.namespace]
+    before = ctx.baseline["pods"][ctx.namespace]
     now = {pod["metadata"]["uid"]: pod for pod in ctx.pods}
     if ctx.get("deployments", name) is None:
         raise fail(
             f"deployment {name} was deleted", Seen(f"deployment/{name}", "", "not found"), expected=f"it goes on: {why}",
             next=f"ai-lab reset {ctx.exercise.key}",
         )  # fmt: skip
-    for pod_name, row in before["pods"].items():
+    for pod_name, row in before.items():
         if not row["owner"].startswith(f"{name}-"):
             continue
         pod = now.get(row["uid"])
@@ -127,6 +46,11 @@ def running_and_ready(ctx: Context, deployment: Object) -> list[Object]:
     for pod in pods:
         if observe.is_pending_for_a_node(pod):
             line, _ = ctx.why_pending(pod)
+            if going := [each for each in ctx.all_pods if "deletionTimestamp" in each["metadata"]]:
+                raise wait(
+                    f"a Pod of {name} is Pending, and another Pod is on its way out",
+                    see(going[0], "metadata.deletionTimestamp", going[0]["metadata"]["deletionTimestamp"]),
+                )
             if line:
                 raise fail(
                     f"a Pod of {name} is still Pending",
@@ -143,14 +67,16 @@ def running_and_ready(ctx: Context, deployment: Object) -> list[Object]:
                         see(pod, "containerStatuses", f"running for {ctx.now - since:.0f} s"),
                     )
                 continue
+            if observe.will_read_it_anew(pod, ending.container, changed):
+                raise wait(
+                    f"a container of {name} ended before it could read the latest change, and has not started again yet",
+                    see(pod, f"containerStatuses[{ending.container}]", ending.told),
+                    next=f"wait for its next start, or kubectl -n {ctx.namespace} rollout restart deployment/{name}",
+                )
             if ending.reason not in ("Completed",):
                 raise fail(
                     f"a container of {name} ended: {ending.reason or 'Error'}, exit code {ending.code}",
-                    see(
-                        pod,
-                        f"containerStatuses[{ending.container}]",
-                        f"{ending.reason}, exit code {ending.code}, {ending.restarts} restarts",
-                    ),
+                    see(pod, f"containerStatuses[{ending.container}]", ending.told),
                     expected="a container that keeps running",
                     next=f"kubectl -n {ctx.namespace} logs deployment/{name} --previous",
                 )
@@ -169,6 +95,8 @@ def running_and_ready(ctx: Context, deployment: Object) -> list[Object]:
             see(deployment, "status.readyReplicas", deployment.get("status", {}).get("readyReplicas", 0)),
             next=f"kubectl -n {ctx.namespace} get pods -l {_selector(deployment)}",
         )
+    for pod in ready:
+        nothing_beside(pod)
     return ready
 
 

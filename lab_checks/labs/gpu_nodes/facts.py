@@ -5,32 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from kubeobjects import Object
 from lab_checks.engine import observe, paths
 from lab_checks.engine.api import Api, CommandFailed, shell
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import NodeFacts
-from lab_checks.judging import evidence
+from lab_checks.judging import quotes
 from lab_checks.labs.gpu_nodes.repair import XID
 
 # What one node answers to a Pod that asks for GPUs and tolerates its taint.
 WHYS = ("no-gpu-built-in", "no-plugin", "plugin-finds-none", "sick-device", "smaller-than-asked", "held-by-others")
 _SHORTEST = 8
-
-
-def plugin_pod(pods: list[Object], node: str) -> Object | None:
-    """The Ready Pod of a device plugin on a node."""
-    for pod in pods:
-        if pod["spec"].get("nodeName") == node and observe.is_plugin({"spec": {"template": pod}}) and observe.is_ready(pod):
-            return pod
-    return None
+_WISHES = paths.manifests("01-gpu-nodes", "half-a-gpu") / "wishes"
 
 
 def plugin_log(ctx: Context, node: str) -> str:
-    pod = plugin_pod(ctx.all_pods, node)
+    pod = observe.plugin_pod(ctx.all_pods, node)
     return ctx.api.log(pod) if pod else ""
+
+
+def counts(facts: NodeFacts) -> str:
+    return (
+        f"its label promises {facts.promised}, Capacity says {facts.capacity}, Allocatable {facts.allocatable}, and Pods hold {facts.held}"
+    )
 
 
 def why_not(facts: NodeFacts, wanted: int, has_plugin: bool) -> str:
@@ -50,39 +48,27 @@ def why_not(facts: NodeFacts, wanted: int, has_plugin: bool) -> str:
     return "held-by-others"
 
 
-def telling(why: str, facts: NodeFacts, log: str) -> list[str]:
-    """The lines on the node, or in its plugin's log, that show this cause and no other."""
-    gpu = observe.GPU
-    offers = [f"capacity {gpu}: {facts.capacity}", f"allocatable {gpu}: {facts.allocatable}"]
+def evidence_lines(why: str, facts: NodeFacts, log: str) -> list[tuple[str, str]]:
+    """The lines on the node, or in its plugin's log, that show this cause and no other, each with what a quote must at least hold of it."""
+    said = {"plugin-finds-none": "No devices found", "sick-device": "XidCriticalError"}.get(why)
+    if said:
+        return [(line, said) for line in log.splitlines() if said in line]
     if why == "held-by-others":
-        return [f"allocated resources {gpu} {facts.held} {facts.held}"]
-    if why == "plugin-finds-none":
-        return [line for line in log.splitlines() if "No devices found" in line]
-    if why == "sick-device":
-        return [line for line in log.splitlines() if "XidCriticalError" in line]
-    return offers
+        held = f"{observe.GPU} {facts.held}"
+        return [(f"allocated resources {held} {facts.held}", held)]
+    offers = {"capacity": facts.capacity, "allocatable": facts.allocatable}
+    return [(f"{section} {observe.GPU}: {count}", f"{observe.GPU}: {count}") for section, count in offers.items()]
 
 
-def core(why: str, facts: NodeFacts) -> list[str]:
-    """What a quote has to hold of a telling line: without it, the name of the resource or of the program alone would do."""
-    if why == "held-by-others":
-        return [f"{observe.GPU} {facts.held}"]
-    if why == "plugin-finds-none":
-        return ["No devices found"]
-    if why == "sick-device":
-        return ["XidCriticalError"]
-    return [f"{observe.GPU}: {facts.capacity}", f"{observe.GPU}: {facts.allocatable}"]
+def shows(quote: str, lines: list[tuple[str, str]]) -> bool:
+    """Whether a line of the quote stands in one of the lines, or is one with no other words around it than kubectl's, with what it must hold."""
+    wanted = [(quotes.plain(line), quotes.plain(core)) for line, core in lines]
+    mine = [each for each in map(quotes.plain, quote.splitlines()) if len(each) >= _SHORTEST]
+    return any(core in each and (each in line or _is_whole(line, each)) for each in mine for line, core in wanted)
 
 
-def quoted(quote: str, lines: list[str], cores: list[str]) -> bool:
-    """Whether a line of the quote stands in one of the lines, or holds one whole, and has one of the cores."""
-    wanted = [evidence.plain(each) for each in cores]
-    for mine in map(evidence.plain, quote.splitlines()):
-        if len(mine) < _SHORTEST or not any(each in mine for each in wanted):
-            continue
-        if any(mine in line or line in mine for line in map(evidence.plain, lines)):
-            return True
-    return False
+def _is_whole(line: str, quoted: str) -> bool:
+    return line in quoted and not quotes.foreign(quoted.replace(line, " "), frozenset())
 
 
 @dataclass(frozen=True)
@@ -109,17 +95,13 @@ def fault(nodes: Mapping[str, Object]) -> Fault | None:
 
 def wishes() -> tuple[str, ...]:
     """The names of the Pods that exercise half-a-gpu hands to the API server."""
-    return tuple(sorted(path.stem for path in _wish_folder().glob("*.yaml")))
-
-
-def _wish_folder() -> Any:
-    return paths.manifests("01-gpu-nodes", "half-a-gpu") / "wishes"
+    return tuple(sorted(path.stem for path in _WISHES.glob("*.yaml")))
 
 
 def refusal(api: Api, wish: str) -> str:
-    """What the API server says to the wish now, by a request that lays nothing; empty where it takes it."""
+    """What the API server says to the wish now, by a request that creates nothing; empty where it takes it."""
     try:
-        shell(f"kubectl create --dry-run=server --field-manager=ai-lab -f {_wish_folder() / f'{wish}.yaml'}", api.kubeconfig)
+        shell(f"kubectl create --dry-run=server --field-manager=ai-lab -f {_WISHES / f'{wish}.yaml'}", api.kubeconfig)
     except CommandFailed as problem:
         return str(problem).partition(": ")[2]
     return ""
@@ -127,12 +109,12 @@ def refusal(api: Api, wish: str) -> str:
 
 def answers_to(quote: str, refusals: Mapping[str, str]) -> list[str]:
     """The wishes whose refusal holds the quote: none, one, or several where it has nothing but parts that they share."""
-    lines = [evidence.plain(line) for line in quote.splitlines() if len(evidence.plain(line)) >= _SHORTEST]
+    lines = [quotes.plain(line) for line in quote.splitlines() if len(quotes.plain(line)) >= _SHORTEST]
     owners = [{wish for wish, said in refusals.items() if _says(said, line)} for line in lines]
     telling = [held for held in owners if len(held) == 1] or owners
     return sorted(set().union(*telling)) if telling else []
 
 
 def _says(refusal: str, quoted: str) -> bool:
-    theirs = [evidence.plain(line) for line in refusal.splitlines()]
-    return any(quoted in line or (len(line) > len(quoted) / 2 and line in quoted) for line in theirs if line)
+    theirs = [quotes.plain(line) for line in refusal.splitlines()]
+    return any(quoted in line or _is_whole(line, quoted) for line in theirs if line)

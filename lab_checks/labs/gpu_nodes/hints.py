@@ -19,7 +19,7 @@ def who_tells_the_kubelet(ctx: Context) -> str:
     if not any(observe.is_plugin(each) for each in ctx.api.list("daemonsets")):
         return "The labels promise GPUs, Allocatable offers none. Who tells the kubelet about the devices of its node, and does it run anywhere?"
     for node in ctx.gpu_facts:
-        if node.promised and facts.plugin_pod(ctx.all_pods, node.name) is None:
+        if node.promised and observe.plugin_pod(ctx.all_pods, node.name) is None:
             return f"There is a plugin, and none is Ready on {node.name}. What keeps its Pod away from there?"
         if node.allocatable < node.promised:
             return f"{node.name} promises {node.promised} and offers {node.allocatable}. What does the plugin's log on that node say?"
@@ -28,9 +28,9 @@ def who_tells_the_kubelet(ctx: Context) -> str:
 
 @first_hint(f"{_LAB}/first-gpu-pod")
 def what_the_pod_does_not_say(ctx: Context) -> str:
-    if not ctx.pods:
+    pod = observe.newest(ctx.pods)
+    if pod is None:
         return "Which two things must a Pod say, so that it is given a GPU, and so that it may go where the GPUs are?"
-    pod = max(ctx.pods, key=lambda each: str(each["metadata"]["creationTimestamp"]))
     if not asked(pod["spec"], GPU, "limits"):
         return f"{pod['metadata']['name']} asks for no GPU. Under which key does a container ask for a device?"
     line, _reasons = ctx.why_pending(pod)
@@ -43,10 +43,7 @@ def what_the_pod_does_not_say(ctx: Context) -> str:
 def which_wish_is_open(ctx: Context) -> str:
     if missing := [name for name in ctx.exercise.answers if not ctx.answers.get(name)]:
         file = missing[0].replace("_", "-")
-        return (
-            f"What does the API server say to wishes/{file}.yaml? `kubectl create --dry-run=server -f …` asks it, and lays nothing. "
-            "Which field does it name?"
-        )
+        return f"What does the API server say to wishes/{file}.yaml (kubectl create --dry-run=server -f …)? Which field does it name?"
     return "A device is given or not given. What is the smallest number of them that a Pod can have?"
 
 
@@ -57,12 +54,10 @@ def where_the_numbers_differ(ctx: Context) -> str:
         return "Two numbers of each node tell what is there and what is well. Which are they, and on which node do they differ?"
     if short and not ctx.deeds.looked_at("pods/log"):
         return f"On {short[0].name} one of {short[0].capacity} cannot be given. Who on that node knows why, and where does it say so?"
-    for node in ctx.nodes:
-        if node["spec"].get("unschedulable"):
-            repaired = REPAIRED in (node["metadata"].get("annotations") or {})
-            return f"{node['metadata']['name']} takes no new Pods. " + (
-                "The device is well again: what is left to do?" if repaired else "Who may come now?"
-            )
+    cordoned = next((node["metadata"] for node in ctx.nodes if node["spec"].get("unschedulable")), None)
+    if cordoned:
+        what = "The device is well again: what is left to do?" if REPAIRED in (cordoned.get("annotations") or {}) else "Who may come now?"
+        return f"{cordoned['name']} takes no new Pods. {what}"
     return "The technician resets the device only where no Pod can be given it meanwhile. What closes a node to new Pods and lets what runs go on?"
 
 
@@ -73,11 +68,7 @@ def which_node_is_open(ctx: Context) -> str:
     if not ctx.deeds.looked_at("nodes"):
         return "The scheduler's line is one for all nodes. Which three numbers of a node tell why this one does not take the Pod?"
     for each in ctx.gpu_facts:
-        name = each.name.removeprefix("ai-lab-")
-        if name not in ctx.exercise.answers or ctx.answers.get(name):
-            continue
-        why = facts.why_not(each, wanted, facts.plugin_pod(ctx.all_pods, each.name) is not None)
-        if why:
-            numbers = f"its label promises {each.promised}, Capacity says {each.capacity}, Allocatable {each.allocatable}, and Pods hold {each.held}"
-            return f"{each.name}: {numbers}. Which cause fits?"
+        name, plugin = each.name.removeprefix("ai-lab-"), observe.plugin_pod(ctx.all_pods, each.name) is not None
+        if name in ctx.exercise.answers and not ctx.answers.get(name) and facts.why_not(each, wanted, plugin):
+            return f"{each.name}: {facts.counts(each)}. Which cause fits?"
     return "Each line must show its own cause and no other: does the row that you quote stand on the node itself, or in its plugin's log?"

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-from pathlib import Path
 
 import clusters
 from kubeobjects import Object
 from lab_checks.engine import identity
-from lab_checks.engine.api import Api, CommandFailed, shell
+from lab_checks.engine.api import ApiUnreachable, CommandFailed, shell
+from lab_checks.engine.reach import NoCluster, api_of_shell
 
 XID = "gpu.ai-lab.dev/xid"
 # Under the prefix of the faults, so that the next start takes it away with them.
@@ -36,25 +35,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("node")
     options = parser.parse_args()
-    kubeconfig = Path(os.environ["KUBECONFIG"])
-    node = Api(kubeconfig).get("nodes", options.node)
+    try:
+        _repair(options.node)
+    except NoCluster as problem:
+        raise SystemExit(f"{problem.what} Next: {problem.next}") from None
+    except (ApiUnreachable, CommandFailed) as problem:
+        raise SystemExit(str(problem)) from None
+
+
+def _repair(name: str) -> None:
+    """Raises SystemExit with the reason where there is nothing to repair, NoCluster, ApiUnreachable, CommandFailed."""
+    api = api_of_shell()
+    node = api.get("nodes", name)
     if node is None:
-        raise SystemExit(f"there is no node {options.node}")
+        raise SystemExit(f"there is no node {name}")
     if said := refusal(node):
         raise SystemExit(said)
     fault = node["metadata"]["annotations"][XID]
     patch = {"metadata": {"annotations": {XID: None, REPAIRED: fault}}}
-    try:
-        # The technician is no learner: the note counts because of who wrote it.
-        own = identity.kubeconfig(kubeconfig, clusters.state_folder(), Api(kubeconfig).cluster_id())
-        shell(
-            f"kubectl patch node {options.node} --type=merge --field-manager=ai-lab --patch-file=/dev/stdin",
-            own,
-            stdin=json.dumps(patch),
-        )
-    except CommandFailed as problem:
-        raise SystemExit(str(problem)) from None
-    print(f"{options.node}: the device was reset and passed its self-test. The node may take Pods again")
+    # The technician is no learner: the note counts because of who wrote it.
+    own = identity.kubeconfig(api.kubeconfig, clusters.state_folder(), api.cluster_id())
+    shell(f"kubectl patch node {name} --type=merge --field-manager=ai-lab --patch-file=/dev/stdin", own, stdin=json.dumps(patch))
+    print(f"{name}: the device was reset and passed its self-test. The node may take Pods again")
 
 
 if __name__ == "__main__":

@@ -8,22 +8,22 @@ from typing import Any
 from lab_checks.engine.context import Context
 from lab_checks.engine.registry import exercise, first_hint
 from lab_checks.engine.verdict import Seen, Verdict, failed, idle, passed
-from lab_checks.interview import mock, questions, rubric
+from lab_checks.interview import mock, opinion, questions, rubric
 from lab_checks.interview.questions import Question
 from lab_checks.interview.rubric import Result
 
 LAB = "13-interview"
-ENOUGH = f"at least {rubric.ENOUGH:.0%} of the points, those among them that nobody leaves out, and no red flag"
+ENOUGH = f"the points that nobody leaves out, {rubric.ENOUGH:.0%} of all (a short answer: fewer), and no red flag"
 # So many questions of a group are asked for.
 TWO = 2
 
 GROUPS = {
-    "scheduling": ("insufficient-gpu", "device-plugin", "no-pod-at-all", "rollout-deadlock", "node-maintenance"),
+    "scheduling": ("insufficient-gpu", "device-plugin", "no-pod-at-all", "rollout-deadlock", "node-maintenance", "priority-preemption"),
     "loading": ("three-probes", "gpu-runtime-mismatch"),
     "resources": ("limits-only", "two-kinds-of-oom", "sharing-a-gpu"),
-    "networking": ("empty-endpoints", "safe-exposure"),
-    "application": ("signals", "release-and-rollback"),
-    "cost-and-safety": ("cpu-or-gpu", "cost-control", "ai-assistant"),
+    "networking": ("empty-endpoints", "safe-exposure", "network-policy"),
+    "application": ("signals", "release-and-rollback", "latency-percentiles", "alerting", "bad-model-release"),
+    "cost-and-safety": ("cpu-or-gpu", "cost-control", "ai-assistant", "team-guardrails", "admission-policy", "protect-data"),
 }
 
 
@@ -38,7 +38,11 @@ def text_of(value: Any, name: str) -> str:
 
 def seen(result: Result, name: str) -> tuple[Seen, ...]:
     """What was named, and what should not have been."""
-    named = () if result.copied or result.heap else tuple(Seen(name, "named", point.says) for point in result.found)
+    named = (
+        ()
+        if result.copied or result.heap
+        else tuple(Seen(name, "named, by a second opinion" if point in result.lifted else "named", point.says) for point in result.found)
+    )
     return (*named, *(Seen(name, "red flag", f'"{rubric.shortened(each.quote)}": {each.why}') for each in result.flags))
 
 
@@ -55,7 +59,7 @@ def of(result: Result, name: str) -> Verdict:
 @exercise(f"{LAB}/the-question")
 def the_question(ctx: Context) -> Verdict:
     """The question of every interview on this subject."""
-    result = rubric.score(questions.find("the-question"), text_of(ctx.answers.get("answer", ""), "answer"))
+    result = opinion.score(questions.find("the-question"), text_of(ctx.answers.get("answer", ""), "answer"))
     if result.empty:
         raise idle("no answer yet", expected="an answer of some sentences", next='lab.answer("the-question", answer="…")')
     return of(result, "answer")
@@ -70,7 +74,7 @@ def _group(ctx: Context, asked: tuple[Question, ...]) -> Verdict:
                 expected=", ".join(known),
                 next=f'lab.answer("{ctx.exercise.id}", {asked[0].key}="…")',
             )
-    results = {key: rubric.score(each, text_of(ctx.answers.get(key, ""), key)) for key, each in known.items()}
+    results = {key: opinion.score(each, text_of(ctx.answers.get(key, ""), key)) for key, each in known.items()}
     given = {key: each for key, each in results.items() if not each.empty}
     if not given:
         raise idle(

@@ -6,7 +6,7 @@ from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.registry import first_hint
 from lab_checks.labs.model_server import live, past
-from lab_checks.labs.model_server.guards import API
+from lab_checks.labs.model_server.written import API
 
 _LAB = "02-model-server"
 
@@ -37,7 +37,7 @@ def who_finds_it(ctx: Context) -> str:
         return f"The Service selects {service['spec'].get('selector') or 'nothing'}, and nobody Ready stands behind it. Which labels do the Pods have?"
     if service["spec"].get("type") != "ClusterIP":
         return f"The Service is a {service['spec'].get('type')}. Who can reach it now that should not?"
-    return "The Service stands. What lies in the ConfigMap incident, and which path takes it? `kubectl -n ai-platform get configmap incident -o yaml`"
+    return "The Service stands. What is in the ConfigMap incident, and which path takes it? `kubectl -n ai-platform get configmap incident -o yaml`"
 
 
 @first_hint(f"{_LAB}/without-the-gpu")

@@ -1,11 +1,10 @@
-"""Lab 02-model-server: the Deployment against what it was at the start, and what the learner tried in between.
+"""Lab 02-model-server: what the learner tried in between.
 
 A part that was taken away and put back is gone from the Deployment; its older ReplicaSet and the events of that one's Pods are not.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -13,53 +12,12 @@ from collections import Counter
 from kubeobjects import Object, placement
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
-from lab_checks.engine.observe import GPU, amount, asked, named, see
-from lab_checks.engine.verdict import Stop, fail, idle, wait
-from lab_checks.judging import answers, guards
-from lab_checks.labs.model_server import live
-from lab_checks.labs.model_server.guards import API, MIB
+from lab_checks.engine.observe import GPU, amount, asked, see
+from lab_checks.judging import guards, said, words
+from lab_checks.labs.model_server.written import API, MIB
 
-# 128 and SIGKILL.
-KILLED = 128 + 9
 _ASSIGNED = re.compile(r"Successfully assigned \S+?/(\S+) to (\S+)")
-
-
-def same_server(ctx: Context, *free: str) -> Object:
-    """The Deployment of the start, with nothing changed but `free`: image, memory; strategy and probes are judged elsewhere. Returns it."""
-    deployment = guards.same_object(ctx, "deployments", API)
-    deployment = ctx.deployment(API)
-    new = deployment["spec"]["template"]["spec"]
-    old: Object = ctx.baseline["namespaces"][ctx.namespace]["deployments"][API]["template"]
-    for key in sorted(new.keys() | old.keys()):
-        if key != "containers" and new.get(key) != old.get(key):
-            raise _changed(ctx, deployment, key, new.get(key))
-    container, before = guards.server(deployment), observe.container(old, "model-server")
-    if extra := [each["name"] for each in new["containers"] if each is not container]:
-        raise _changed(ctx, deployment, "containers", ", ".join(extra))
-    for key in sorted(container.keys() | before.keys()):
-        if key not in ("resources", "readinessProbe", *free) and container.get(key) != before.get(key):
-            raise _changed(ctx, deployment, f"containers[model-server].{key}", container.get(key))
-    for resource in ("cpu", "memory", GPU):
-        for kind in ("requests", "limits"):
-            now, was = asked(new, resource, kind), asked(old, resource, kind)
-            if resource not in free and now != was:
-                missing = resource == GPU and not now
-                raise fail(
-                    "the GPU limit is still away" if missing else f"the {resource} {kind.removesuffix('s')} is not what it was",
-                    see(deployment, f"resources.{kind}[{resource}]", f"{now:g}, was {was:g}"),
-                    expected="put back as it was: the exercise ends with the server whole again",
-                    next=f"kubectl -n {ctx.namespace} rollout history deployment/{API}; the first revision has it",
-                )
-    return deployment
-
-
-def _changed(ctx: Context, deployment: Object, key: str, value: object) -> Stop:
-    return fail(
-        f"{key} of {named(deployment)} was changed",
-        see(deployment, f"spec.template.spec.{key}", value if value not in (None, [], {}) else "<none>"),
-        expected="nothing but the part that the exercise is about: two changes at once explain nothing",
-        next=f"ai-lab reset {ctx.exercise.key}",
-    )
+_SCALED_AWAY = re.compile(r"Scaled down replica set (\S+) (?:from \d+ )?to 0")
 
 
 def revisions(ctx: Context, deployment: Object) -> list[Object]:
@@ -85,11 +43,23 @@ def of_revisions(ctx: Context, sets: list[Object], reason: str) -> list[Object]:
     for each in sets:
         # An earlier start of the exercise made a ReplicaSet of the same name: its events are older than this one.
         name, since = f"{each['metadata']['name']}-", each["metadata"]["creationTimestamp"][:19]
-        for event in ctx.events:
-            at = event.get("lastTimestamp") or event.get("eventTime") or ""
-            if event["reason"] == reason and at[:19] >= since and event["involvedObject"].get("name", "").startswith(name):
-                found.append(event)
+        found += [event for event in _since(ctx, since, reason) if event["involvedObject"].get("name", "").startswith(name)]
     return found
+
+
+def _since(ctx: Context, since: str, reason: str) -> list[Object]:
+    return [
+        each for each in ctx.events if each["reason"] == reason and (each.get("lastTimestamp") or each.get("eventTime") or "")[:19] >= since
+    ]
+
+
+def was_rolled_out(ctx: Context, deployment: Object, sets: list[Object]) -> bool:
+    """Whether one of these revisions took over: a rollout ends the Pods of the one before only when the new Pod is Ready."""
+    mine = {each["metadata"]["name"] for each in sets}
+    since = min(each["metadata"]["creationTimestamp"][:19] for each in sets)
+    away = (_SCALED_AWAY.search(each.get("message") or "") for each in _since(ctx, since, "ScalingReplicaSet"))
+    current = {pod["metadata"]["ownerReferences"][0]["name"] for pod in ctx.pods_of(deployment) if observe.is_ready(pod)}
+    return bool(current & mine) or any(each and each[1] not in mine for each in away)
 
 
 def landed(ctx: Context, sets: list[Object]) -> set[str]:
@@ -103,7 +73,7 @@ def devices(sets: list[Object]) -> set[str]:
     found = set()
     for each in sets:
         container = observe.container(each["spec"]["template"]["spec"], "model-server")
-        wanted = guards.settings(container).get("DEVICE", {})
+        wanted = guards.variables(container).get("DEVICE", {})
         found.add("cpu" if not isinstance(wanted, dict) or wanted.get("value", "auto") != "cuda" else "none")
     return found
 
@@ -111,20 +81,6 @@ def devices(sets: list[Object]) -> set[str]:
 def limit_mib(replica_set: Object) -> float:
     limit = asked(replica_set["spec"]["template"]["spec"], "memory", "limits")
     return float(limit) / MIB if limit else math.inf
-
-
-# Rollouts
-
-
-def lets_go_first(deployment: Object) -> None:
-    """The strategy ends the old Pod before it makes the new one."""
-    if not live.lets_go_first(deployment):
-        raise fail(
-            "the rollout makes the new Pod before the old one may go",
-            see(deployment, "spec.strategy", strategy_words(deployment)),
-            expected="the old Pod lets go of its GPU first: there is no second T4, and the next release would stand still again",
-            next=f"kubectl explain deployment.spec.strategy.rollingUpdate; then patch the strategy of {API}",
-        )
 
 
 def strategy_words(deployment: Object) -> str:
@@ -142,60 +98,19 @@ def most_replicas(ctx: Context, deployment: Object) -> int:
     return int(sum(free, amount("0")) // asked(spec, GPU, "limits"))
 
 
-def answered(ctx: Context, *names: str) -> None:
-    """Every answer was handed in; what is missing is asked for."""
-    missing = [name for name in names if str(ctx.answers.get(name, "")).strip() == ""]
-    if missing:
-        raise idle(
-            f"the answer is missing: {', '.join(missing)}",
-            see(ctx.need("deployments", API), "answers", ", ".join(sorted(set(names) - set(missing))) or "<none>"),
-            expected="what you saw on the cluster",
-            next=f'lab.answer("{ctx.exercise.id}", {", ".join(f"{name}=…" for name in missing)})',
-            credit=0.5,
-        )
-
-
-def number(ctx: Context, name: str) -> float:
-    """A number that was handed in, in whatever form it was typed; of a size the MiB, of a time the seconds."""
-    found = answers.number(ctx.answers[name])
-    if found is None:
-        raise wrong(ctx, name, "a number")
-    return found.value / MIB if found.measures == "size" else found.value
-
-
-def wrong(ctx: Context, name: str, expected: str, where: str = "") -> Stop:
-    """The end of a check whose answer does not hold; says what to look at and not what is right."""
-    return fail(
-        f"the answer {name} is not what the cluster shows",
-        see(ctx.need("deployments", API), f"answer {name}", ctx.answers.get(name)),
-        expected=expected,
-        next=where or f"kubectl -n {ctx.namespace} get pods -o wide",
-        credit=0.5,
-    )
-
-
-# The client's count
-
-
 def counted(log: str) -> tuple[int, Counter[str]]:
     """(how many requests failed, how often with what), from the load generator's lines, one a second."""
     errors, outcomes = 0, Counter[str]()
-    for line in log.splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(row, dict) or "errors" not in row:
-            continue
-        errors += row["errors"]
-        outcomes.update({name: count for name, count in row.get("outcomes", {}).items() if not re.fullmatch("[123]..", name)})
+    for _stamp, came, row in said.counted(log):
+        errors += int(row["errors"])
+        outcomes.update({name: count for name, count in came.items() if not re.fullmatch("[123]..", name)})
     return errors, outcomes
 
 
 def client_log(ctx: Context, name: str) -> str:
-    """What the client that the start laid has counted since."""
-    guards.goes_on(ctx, name, "it counts what failed")
+    """What the client that the start created has counted since."""
+    guards.pods_kept_running(ctx, name, "it counts what failed")
     pods = [pod for pod in ctx.pods if (pod["metadata"].get("labels") or {}).get("app") == name]
     if not pods:
-        raise wait(f"{name} has no Pod", see(ctx.need("deployments", name), "status.replicas", 0))
+        raise words.wait(ctx, "no-client", see(ctx.need("deployments", name), "status.replicas", 0))
     return ctx.api.log(pods[0])

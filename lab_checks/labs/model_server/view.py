@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from lab_checks.engine import observe
 from lab_checks.engine.observe import asked
 from lab_checks.face import pictures
-from lab_checks.judging import guards
-from lab_checks.labs.model_server.guards import API, MIB, PORT
-from lab_checks.labs.model_server.live import read_metrics
+from lab_checks.judging import guards, said
+from lab_checks.labs.model_server.written import API, MIB, PORT
 
 if TYPE_CHECKING:
     from lab_checks.engine.api import Api
@@ -21,13 +19,7 @@ Span = tuple[str, float, float, str]
 def client_spans(log: str) -> list[Span]:
     """Runs of seconds in which requests were answered, and in which some failed, from the load generator's lines."""
     found: list[Span] = []
-    for line in log.splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(row, dict) or "at" not in row:
-            continue
+    for _stamp, _outcomes, row in said.counted(log):
         name, colour = ("some failed", pictures.RED) if row.get("errors") else ("all answered", pictures.GREEN)
         at = float(row["at"])
         if found and found[-1][0] == name:
@@ -46,7 +38,7 @@ def show_client(api: Api, namespace: str = "ai-platform", name: str = "on-call-t
         return
     for what, since, until, _colour in spans:
         print(f"{what:<14}{since:5.0f} s to {until:.0f} s")
-    _show(pictures.timeline("What the on-call tooling saw", spans))
+    pictures.show(pictures.timeline("What the on-call tooling saw", spans))
 
 
 def show_memory(api: Api, namespace: str = "ai-platform") -> None:
@@ -54,17 +46,10 @@ def show_memory(api: Api, namespace: str = "ai-platform") -> None:
     deployment = api.get("deployments", API, namespace)
     pods = [pod for pod in api.list("pods", namespace, labels=f"app={API}") if observe.is_ready(pod)]
     text = api.through("pods", f"{pods[0]['metadata']['name']}:{PORT}", namespace, "metrics") if pods else None
-    if deployment is None or not text or not guards.server(deployment):
+    if deployment is None or not text or not guards.server_container(deployment):
         print("no server has loaded yet: start the exercise first")
         return
-    peak = round(read_metrics(text).peak_mib)
+    peak = round(said.peak_mib(text))
     limit = round(float(asked(deployment["spec"]["template"]["spec"], "memory", "limits")) / MIB)
     print(f"peak {peak} MiB, limit {limit} MiB")
-    _show(pictures.bar("Memory of the model server", peak, limit, "MiB", value_name="peak"))
-
-
-def _show(html: str) -> None:
-    from IPython.display import display
-    from ipywidgets import HTML
-
-    display(HTML(html))  # type: ignore[no-untyped-call]
+    pictures.show(pictures.bar("Memory of the model server", peak, limit, "MiB", value_name="peak"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.labs.not_ready import causes, traffic
+from lab_checks.labs.not_ready.causes import API as name
 
 
-def question(ctx: Context, name: str) -> str:
-    """The next question about the Deployment of that name."""
-    now = causes.scene(ctx, name)
-    if not causes.found(now):
+def question(ctx: Context) -> str:
+    """The next question about the API."""
+    now = causes.look(ctx)
+    if not causes.ENGINE.holding(ctx):
         return "None of the causes holds any more. What does the check still miss: the diagnosis, an answer, or a request that failed?"
     if not now.pods:
         return f"There is no Pod of {name} at the moment. What do the events of its ReplicaSet say?"

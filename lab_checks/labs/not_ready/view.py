@@ -22,11 +22,11 @@ def spans(container: Object, load: float, finished: bool) -> list[tuple[str, flo
         if not probe:
             continue
         harmless = kind == "livenessProbe" and (
-            container.get("startupProbe") or guards.question(container, kind) == ("/healthz", guards.probes.PORT)
+            container.get("startupProbe") or guards.probe_question(container, kind) == ("/healthz", guards.probes.PORT)
         )
         if harmless:
             continue
-        wait = float(guards.budget(probe))
+        wait = float(guards.probe_budget(probe))
         found.append((f"{name} waits", 0.0, wait, pictures.GREEN if wait > load else pictures.RED))
     return found
 
@@ -43,16 +43,12 @@ def svg(container: Object, log: str) -> tuple[str, str]:
 
 def show(api: Api, namespace: str = "ai-platform", name: str = "ai-log-summary-api") -> None:
     """Draws the load of the newest Pod against the probes of its container."""
-    pods = [pod for pod in api.list("pods", namespace, labels=f"app={name}") if "deletionTimestamp" not in pod["metadata"]]
-    if not pods:
+    pod = observe.newest(api.list("pods", namespace, labels=f"app={name}"))
+    if pod is None:
         print(f"there is no Pod of {name} yet: start an exercise first")
         return
-    pod = max(pods, key=lambda each: str(each["metadata"]["creationTimestamp"]))
     log = "".join(api.log(pod, "model-server", first_bytes=16 * 1024, previous=before) for before in (True, False))
     picture, words = svg(observe.container(pod["spec"], "model-server"), log)
     print(words)
     if picture:
-        from IPython.display import display
-        from ipywidgets import HTML
-
-        display(HTML(picture))  # type: ignore[no-untyped-call]
+        pictures.show(picture)

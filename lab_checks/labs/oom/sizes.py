@@ -5,7 +5,6 @@ Sizes are in MiB. `Measured` is read off a server's /metrics; the rules are func
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from kubeobjects import Object
@@ -13,14 +12,9 @@ from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import see
 from lab_checks.engine.verdict import wait
-from lab_checks.judging import answers
+from lab_checks.judging import said
+from lab_checks.judging.said import MIB
 
-MIB = 2**20
-# A limit below this much above the peak ends the server at the next larger request; above this many times, it stops nothing.
-LEAST_ROOM, MOST_TIMES = 1.1, 3.0
-# Of the peak: below that share the scheduler is told of too little.
-LEAST_REQUEST = 0.75
-_SLACK_MIB = 64
 # What is measured twice is never quite the same.
 TOLERANCE = 0.15
 
@@ -36,14 +30,8 @@ class Measured:
 
 def read(page: str) -> Measured | None:
     """What a page of /metrics says; None where it does not tell the memory."""
-    now, peak = _sum(page, "process_resident_memory_bytes"), _sum(page, "process_peak_resident_memory_bytes")
-    return Measured(now / MIB, max(peak, now) / MIB, _sum(page, "model_requests_total", 'code="200"')) if now else None
-
-
-def _sum(page: str, name: str, label: str = "") -> float:
-    """The sum of a metric's series; with `label`, of those that carry it."""
-    rows = re.findall(rf"^{name}(\{{[^}}]*\}})? ([0-9.e+]+)$", page, re.M)
-    return sum(float(value) for labels, value in rows if label in labels)
+    now, peak = said.resident_mib(page), said.peak_mib(page)
+    return Measured(now, max(peak, now), said.total(page, "model_requests_total", code="200")) if now else None
 
 
 def measure(ctx: Context, pod: Object) -> Measured:
@@ -57,44 +45,52 @@ def measure(ctx: Context, pod: Object) -> Measured:
     return found
 
 
-def size(container: Object, kind: str) -> float:
-    """The container's own memory request or limit in MiB; 0 where it has none. A limit alone is a request too."""
-    return float(observe.asked({"containers": [container]}, "memory", kind)) / MIB
+def size(spec: Object, name: str, kind: str) -> float:
+    """The memory request or limit that holds for a container of a Pod, in MiB; 0 where there is none. A limit alone is a request too.
 
-
-def limit_problem(limit: float, peak: float) -> tuple[str, str]:
-    """(what is wrong with this limit, what is expected); two empty strings where nothing is."""
-    if not limit:
-        return "has no memory limit", "a limit: without one a leak takes the node's memory from everybody on it"
-    least, most = peak * LEAST_ROOM, peak * MOST_TIMES + _SLACK_MIB
-    room = f"between {least:.0f} and {most:.0f} MiB for a peak of {peak:.0f}: room for the next larger request, and still a limit"
-    if limit < least:
-        return "has hardly any room above its peak", room
-    if limit > most:
-        return "may take many times what it ever took", room
-    return "", ""
-
-
-def request_problem(request: float, peak: float) -> tuple[str, str]:
-    """The same of a request: the scheduler keeps that much free, for this Pod and from all others.
-
-    It is held against the peak and not against what is in use now: that swings with every request, and a verdict must not.
+    What is said for the whole Pod holds for a container that says nothing of its own.
     """
-    least, most = peak * LEAST_REQUEST, peak * 2 + _SLACK_MIB
-    if request < least:
-        return (
-            "requests less memory than it works with",
-            f"at least {least:.0f} MiB for a peak of {peak:.0f}: what is used and not requested is taken from others, and the Pod is evicted first",
-        )
-    if request > most:
-        return (
-            "requests far more memory than it ever took",
-            f"at most {most:.0f} MiB for a peak of {peak:.0f}: what is requested and not used nobody else can have, and the GPU beside it is stranded",
-        )
-    return "", ""
+    own = {"containers": [observe.container(spec, name)]}
+    found = observe.asked(own, "memory", kind) or observe.asked({**own, "resources": spec.get("resources") or {}}, "memory", kind)
+    return float(found) / MIB
 
 
-def agrees(given: object, measured: float) -> bool:
-    """Whether a number that the learner measured is the one that the server tells, within the tolerance."""
-    number = answers.mebibytes(given)
-    return number is not None and abs(number - measured) <= max(8.0, measured * TOLERANCE)
+@dataclass(frozen=True)
+class Rule:
+    """A limit or a request lies between `least` and `most` times a peak, and may exceed that by `slack` MiB; what is said where it does not."""
+
+    least: float
+    most: float
+    slack: float
+    too_small: str
+    too_large: str
+    why: str
+
+
+# Both are held against the peak and not against what is in use now: that swings with every request, and a verdict must not.
+RULES = {
+    "limits": Rule(
+        1.1, 3.0, 100, "has hardly any room above its peak", "may take many times what it ever took",
+        "room for the next larger request, and still a limit: without one a leak takes the node's memory from everybody on it",
+    ),
+    "requests": Rule(
+        0.75, 2.0, 64, "requests less memory than it works with", "requests far more memory than it ever took",
+        "what is used and not requested is taken from others, and the Pod is evicted first; what is requested and not used nobody else can have, and "
+        "the GPU beside it is stranded",
+    ),
+}  # fmt: skip
+
+
+def problem(kind: str, size: float, peak: float) -> tuple[str, str]:
+    """(what is wrong with a limit or a request of that size in MiB, what is expected); two empty strings where nothing is."""
+    rule = RULES[kind]
+    least, most = peak * rule.least, peak * rule.most + rule.slack
+    if least <= size <= most:
+        return "", ""
+    says = "has no memory limit" if kind == "limits" and not size else rule.too_small if size < least else rule.too_large
+    return says, f"between {least:.0f} and {most:.0f} MiB for a peak of {peak:.0f}: {rule.why}"
+
+
+def agrees(given: float, measured: float) -> bool:
+    """Whether a size in MiB that the learner measured is the one that the server tells, within the tolerance."""
+    return abs(given - measured) <= max(8.0, measured * TOLERANCE)

@@ -24,8 +24,7 @@ def points(log: str) -> list[tuple[float, float]]:
 
 
 def _pod(api: Api) -> Object | None:
-    pods = [each for each in api.list("pods", _NAMESPACE, labels=f"app={_API}") if "deletionTimestamp" not in each["metadata"]]
-    return max(pods, key=lambda each: str(each["metadata"]["creationTimestamp"]), default=None)
+    return observe.newest(api.list("pods", _NAMESPACE, labels=f"app={_API}"))
 
 
 def show_kill(api: Api) -> None:
@@ -36,9 +35,9 @@ def show_kill(api: Api) -> None:
     if pod is None or not way:
         print("no server was killed while it loaded: start the exercise killed-at-load first")
         return
-    limit = round(oom_sizes.size(observe.container(pod["spec"], _SERVER), "limits"))
+    limit = round(oom_sizes.size(pod["spec"], _SERVER, "limits"))
     print(f"the last that it told of itself: {way[-1][1]:.0f} MiB after {way[-1][0]:.1f} s; limit {limit} MiB; {ended[0].reason}")
-    _show(pictures.curve("Memory of the model server while it loads", way, limit, "MiB", end=ended[0].reason))
+    pictures.show(pictures.curve("Memory of the model server while it loads", way, limit, "MiB", end=ended[0].reason))
 
 
 def show_peak(api: Api) -> None:
@@ -49,17 +48,9 @@ def show_peak(api: Api) -> None:
     if pod is None or taken is None:
         print("no server is Ready: start an exercise, and mend it")
         return
-    each = observe.container(pod["spec"], _SERVER)
-    limit, request = round(oom_sizes.size(each, "limits")), round(oom_sizes.size(each, "requests"))
+    limit, request = (round(oom_sizes.size(pod["spec"], _SERVER, kind)) for kind in ("limits", "requests"))
     print(
         f"peak {taken.peak:.0f} MiB, request {request} MiB, limit {limit or 'none'}{' MiB' if limit else ''}, {taken.served:.0f} requests answered"
     )
     if limit:
-        _show(pictures.bar("Memory of the model server", round(taken.peak), limit, "MiB", value_name="peak"))
-
-
-def _show(html: str) -> None:
-    from IPython.display import display
-    from ipywidgets import HTML
-
-    display(HTML(html))  # type: ignore[no-untyped-call]
+        pictures.show(pictures.bar("Memory of the model server", round(taken.peak), limit, "MiB", value_name="peak"))

@@ -11,37 +11,26 @@ from kubeobjects import Object, placement
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, amount, asked, named, see
-from lab_checks.engine.registry import diagnosis as diagnoses
 from lab_checks.engine.registry import exercise, first_hint
-from lab_checks.engine.verdict import Seen, Verdict, fail, passed, wait
-from lab_checks.judging import diagnosis, guards
+from lab_checks.engine.verdict import Seen, Stop, Verdict, fail, idle, passed, wait
+from lab_checks.judging import diagnosis, guards, unchanged
 from lab_checks.labs.pending import causes
-from lab_checks.labs.pending import guards as also
+from lab_checks.labs.pending import guards as pending
+from lab_checks.labs.pending.causes import API
 
-API = "ai-log-summary-api"
 LAB = "03-pending"
 EXERCISES = (
-    "moved-in", "new-card", "rounded-up", "friday-change", "rebuilt-nodes", "hardened-plugin", "busy-day", "no-pod", "free-gpu",
+    "moved-in", "new-card", "rounded-up", "friday-change", "rebuilt-nodes", "hardened-platform", "busy-day", "no-pod", "free-gpu",
 )  # fmt: skip
 # More causes than this, named one after the other, are guesses: it passes, and the verdict says so.
 _GUESSES = 3
-_PLUGIN = "daemonsets/nvidia-device-plugin-daemonset"
-
-
-def scene(ctx: Context) -> causes.Scene:
-    return causes.Scene(ctx.need("deployments", API), ctx.nodes, ctx.all_pods, ctx.api.list("daemonsets"))
-
-
-def judge(ctx: Context, cause: str, quotes: str) -> Verdict:
-    return diagnosis.judge(ctx, scene(ctx), cause, quotes)
 
 
 def first_question(ctx: Context) -> str:
     """The first hint: a question about what was not looked at yet, else about what the cluster shows now."""
-    now = scene(ctx)
-    if not causes.found(now):
+    if not causes.ENGINE.holding(ctx):
         return "None of the causes holds any more: the Pod can be placed. What does the check still miss?"
-    pods = ctx.pods_of(now.deployment)
+    pods = ctx.pods_of(ctx.need("deployments", API))
     if not pods:
         return f"`kubectl -n {ctx.namespace} get pods` shows no Pod of {API} at all. Who was to make it, and what do its events say?"
     if not ctx.deeds.looked_at("events", "pods"):
@@ -53,48 +42,51 @@ def first_question(ctx: Context) -> str:
     return f"The scheduler counts {len(ctx.nodes)} nodes: {parts}. Which of these is the part that a GPU node said?"
 
 
+diagnosis.install(causes.ENGINE)
 for _each in EXERCISES:
-    diagnoses(f"{LAB}/{_each}")(judge)
     first_hint(f"{LAB}/{_each}")(first_question)
 
 
-def begin(ctx: Context, *allowed: str, sized: str = "") -> Object:
-    """What holds in every exercise: nothing but `allowed` was harmed, and the API is the same server that asks for the same, save for `sized`."""
-    guards.nodes_untouched(ctx)
-    guards.node_status_untouched(ctx)
-    guards.others_untouched(ctx, f"deployments/{API}", *allowed)
-    deployment = guards.same_object(ctx, "deployments", API)
-    guards.replicas_kept(ctx, deployment)
-    guards.template_has_no_node_name(deployment)
-    spec = deployment["spec"]["template"]["spec"]
-    guards.not_privileged(spec, deployment)
-    guards.tolerates_narrowly(spec, deployment)
-    guards.tolerates_only_gpus(ctx, deployment)
-    guards.tied_to_no_node(ctx, deployment)
-    also.same_server(ctx, deployment)
-    for resource in (GPU, "cpu", "memory"):
-        if resource != sized:
-            guards.requests_kept(ctx, deployment, resource)
-            guards.asks_no_more(ctx, deployment, resource)
-    if sized != "memory":
+def begin(ctx: Context, sized: str = "") -> Object:
+    """The API's Deployment, where something was done and nothing that the exercise does not allow.
+
+    Where its `sized` resource may be changed, the others could be as well: it asks for as much of them as it did.
+    """
+    unchanged.required(ctx)
+    deployment = ctx.deployment(API)
+    if unchanged.nothing_done(ctx) and causes.ENGINE.holding(ctx):
+        raise _nothing_done(ctx, deployment)
+    keeps_its_place(ctx, deployment)
+    for resource in {GPU, "cpu", "memory"} - {sized} if sized else ():
+        guards.requests_kept(ctx, deployment, resource)
+        guards.asks_no_more(ctx, deployment, resource)
+    if sized == GPU:
         guards.memory_limited(ctx, deployment)
-    also.untouched(ctx, deployment)
-    return ctx.deployment(API)
+    return deployment
+
+
+def keeps_its_place(ctx: Context, owner: Object) -> None:
+    """What it says of nodes it says of every node of the kind: it tolerates the GPU taint and no other, and is tied to no node."""
+    guards.tolerates_narrowly(owner["spec"]["template"]["spec"], owner)
+    guards.tolerates_only_gpus(ctx, owner)
+    guards.tied_to_no_node(ctx, owner)
+
+
+def _nothing_done(ctx: Context, deployment: Object) -> Stop:
+    """Not yet, without a word on the cause, which is the learner's to find."""
+    pods = ctx.pods_of(deployment)
+    seen = see(pods[0], "PodScheduled", ctx.why_pending(pods[0])[0]) if pods else see(deployment, "status.replicas", 0)
+    where = f"kubectl -n {ctx.namespace} get events --sort-by=.lastTimestamp"
+    if ctx.answers.get("diagnosis", {}).get("accepted"):
+        return idle(f"the cause is found, and {API} has no running Pod yet", seen, expected="now the fix", next=where, credit=0.4)
+    return idle(f"{API} has no running Pod, and nothing has been done about it yet", seen, expected="the cause, then the fix", next=where)
 
 
 def runs(ctx: Context, deployment: Object) -> list[Object]:
-    """The API's Pods, which run for a reason that will hold tomorrow."""
-    guards.bound_by_scheduler(ctx)
-    guards.nothing_beside(ctx, deployment)
+    """The API's Pods, made from its template, placed and Ready."""
     guards.made_from_template(ctx, deployment)
-    also.still_pending(ctx, deployment)
-    guards.pushes_nobody_off(ctx, deployment)
-    pods = guards.running_and_ready(ctx, deployment)
-    for pod in pods:
-        guards.holds_gpus(ctx, pod)
-        guards.would_be_placed_again(ctx, pod)
-    guards.plugin_serves(ctx)
-    return pods
+    pending.still_pending(ctx, deployment)
+    return guards.running_and_ready(ctx, deployment)
 
 
 def done(ctx: Context, pods: list[Object]) -> Verdict:
@@ -158,18 +150,18 @@ def rounded_up(ctx: Context) -> Verdict:
             expected="at least 64Mi, which it has in use when idle: a Pod that requests less is the first to be evicted",
             next=f"kubectl -n {ctx.namespace} top pod, once it runs, then size the request from it",
         )
-    if not limit:
+    if limit < amount("96Mi"):
         raise fail(
-            f"deployment {API} has no memory limit any more",
-            see(deployment, "limits[memory]", "<none>"),
-            expected="a limit: without one a leak in the server takes the node's memory from everybody on it",
+            f"deployment {API} has {'no memory limit any more' if not limit else 'a memory limit without room above what it uses'}",
+            see(deployment, "limits[memory]", _mib(limit) if limit else "<none>"),
+            expected="a limit with room for requests in flight: without one a leak takes the node's memory, with too small a one the server is killed",
             next="a limit of some two times the request leaves room for requests in flight",
         )
-    if any(request <= placement.allocatable(node, "memory") for node in ctx.nodes) and max(request, limit) > amount("2Gi"):
+    if any(request <= placement.allocatable(node, "memory") for node in ctx.nodes) and max(request, limit) > amount("512Mi"):
         raise fail(
             f"deployment {API} still asks for far more memory than it uses",
             see(deployment, "requests[memory], limits[memory]", f"{_mib(request)}, {_mib(limit)}"),
-            expected="at most 2Gi: it was written for 192 MiB, and what is requested and not used nobody else can have",
+            expected="at most 512Mi: it was written for 192 MiB, and what is requested and not used nobody else can have",
             next="compare the number with the one before the change: which unit was meant?",
         )
     return done(ctx, runs(ctx, deployment))
@@ -181,41 +173,45 @@ def _mib(size: Any) -> str:
 
 @exercise(f"{LAB}/rebuilt-nodes")
 def rebuilt_nodes(ctx: Context) -> Verdict:
-    """The device plugin on every GPU node, by a DaemonSet."""
-    deployment = begin(ctx, _PLUGIN)
+    """The device plugin on every GPU node, by a DaemonSet, with the rights that it needs and no others."""
+    deployment = begin(ctx)
+    pending.plugin_reads_nodes_only(ctx)
     guards.plugin_is_a_daemonset(ctx)
-    return done(ctx, runs(ctx, deployment))
+    guards.plugin_is_hardened(ctx)
+    pods = runs(ctx, deployment)
+    guards.plugin_serves(ctx)
+    return done(ctx, pods)
 
 
-@exercise(f"{LAB}/hardened-plugin")
-def hardened_plugin(ctx: Context) -> Verdict:
+@exercise(f"{LAB}/hardened-platform")
+def hardened_platform(ctx: Context) -> Verdict:
     """The plugin's DaemonSet tolerates the GPU taint, and that one only."""
-    deployment = begin(ctx, _PLUGIN)
+    deployment = begin(ctx)
     guards.plugin_is_a_daemonset(ctx)
-    return done(ctx, runs(ctx, deployment))
+    guards.plugin_is_hardened(ctx)
+    pods = runs(ctx, deployment)
+    guards.plugin_serves(ctx)
+    return done(ctx, pods)
 
 
 @exercise(f"{LAB}/busy-day")
 def busy_day(ctx: Context) -> Verdict:
     """A GPU that our own idle workload gave back, and research's run goes on undisturbed."""
-    guards.goes_on(ctx, "nightly-fine-tune", "it belongs to research, and a restart throws it back by nine hours")
-    deployment = begin(ctx, "deployments/prompt-playground")
-    also.same_program(ctx, guards.kept(ctx, "prompt-playground", "its configuration exists nowhere else: scale it to 0 and keep it"))
+    guards.pods_kept_running(ctx, "nightly-fine-tune", "it belongs to research, and a restart throws it back by nine hours")
+    deployment = begin(ctx)
     pods = runs(ctx, deployment)
-    also.does_not_wait_for_it(ctx, "prompt-playground", deployment)
+    pending.gave_its_gpu_back(ctx, "prompt-playground", deployment)
     return done(ctx, pods)
 
 
 @exercise(f"{LAB}/no-pod")
 def no_pod(ctx: Context) -> Verdict:
     """The budget as the platform team set it, and its one GPU with the API."""
-    also.quota_respected(ctx)
-    deployment = begin(ctx, "deployments/ai-log-summary-canary")
-    also.same_program(ctx, guards.kept(ctx, "ai-log-summary-canary", "its numbers are still wanted: scale it to 0 and keep it"))
+    deployment = begin(ctx)
     if not ctx.pods_of(deployment):
         failure = observe.condition(deployment, "ReplicaFailure")
-        room = also.gpus_left_in_quota(ctx)
-        if failure and room < 1 and (moving := also.on_the_move(ctx)):
+        room = pending.gpus_left_in_quota(ctx)
+        if failure and room < 1 and (moving := pending.on_the_move(ctx) or pending.quota_is_behind(ctx)):
             raise wait(f"there is still no Pod of {API}, and something is still on the move", moving)
         if failure and room < 1:
             raise fail(
@@ -231,23 +227,16 @@ def no_pod(ctx: Context) -> Verdict:
             next=f"wait, or kubectl -n {ctx.namespace} rollout restart deployment/{API}",
         )
     pods = runs(ctx, deployment)
-    also.does_not_wait_for_it(ctx, "ai-log-summary-canary", deployment)
+    pending.gave_its_gpu_back(ctx, "ai-log-summary-canary", deployment)
     return done(ctx, pods)
 
 
 @exercise(f"{LAB}/free-gpu")
 def free_gpu(ctx: Context) -> Verdict:
     """The T4's node has CPU again for what needs a GPU, and the indexer works on."""
-    indexer = guards.kept(ctx, "log-indexer", "it is needed for the search, and it can run elsewhere or ask for less")
-    deployment = begin(ctx, "deployments/log-indexer")
-    guards.admits_exactly(ctx, deployment, "Tesla-T4")
-    guards.replicas_kept(ctx, indexer)
-    guards.template_has_no_node_name(indexer)
+    deployment, indexer = begin(ctx), ctx.deployment("log-indexer")
+    keeps_its_place(ctx, indexer)
     spec = indexer["spec"]["template"]["spec"]
-    guards.tolerates_narrowly(spec, indexer)
-    guards.tolerates_only_gpus(ctx, indexer)
-    guards.tied_to_no_node(ctx, indexer)
-    also.same_server(ctx, indexer)
     guards.requests_kept(ctx, indexer, "memory")
     guards.asks_no_more(ctx, indexer, "memory")
     guards.memory_limited(ctx, indexer)
@@ -259,8 +248,7 @@ def free_gpu(ctx: Context) -> Verdict:
             next="read its annotation: what was measured?",
         )
     pods = runs(ctx, deployment)
-    indexer = ctx.deployment("log-indexer")
     guards.made_from_template(ctx, indexer)
     guards.running_and_ready(ctx, indexer)
-    also.no_gpu_stranded(ctx, amount("500m"))
+    pending.strands_no_gpu_tomorrow(ctx, indexer, amount("500m"))
     return done(ctx, pods)

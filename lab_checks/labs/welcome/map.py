@@ -2,176 +2,141 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from kubeobjects import placement
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
-from lab_checks.engine.observe import GPU, NodeFacts
-from lab_checks.engine.verdict import Seen
-from lab_checks.labs.welcome.answers import Judge, Wrong, flat, names, number
+from lab_checks.engine.observe import GPU
+from lab_checks.judging import answers, sheet
+from lab_checks.judging.sheet import Blank
 
 _COLUMNS = (
     "kubectl get nodes -o custom-columns="
     "'NODE:.metadata.name,GPUS:.status.allocatable.nvidia\\.com/gpu,PRODUCT:.metadata.labels.nvidia\\.com/gpu\\.product,TAINTS:.spec.taints[*].key'"
 )
+_PRODUCTS = "kubectl get nodes -L nvidia.com/gpu.product"
+# `2x NVIDIA A100`, `two A100 cards`.
+_HOW_MANY = re.compile(r"\d{1,2}x?|x\d{1,2}|one|two|three|four|cards?")
 
 
-def _offer(node: NodeFacts) -> Seen:
-    return Seen(f"node/{node.name}", f"allocatable[{GPU}]", str(node.allocatable) if node.capacity else "<none>")
+def blanks(ctx: Context) -> list[Blank]:
+    """The sheet of the map, as the cluster is now."""
+    facts = {each.name: each for each in ctx.gpu_facts}
+    offering = {name: each for name, each in facts.items() if each.allocatable}
+    most = max((each.allocatable for each in offering.values()), default=0)
+    richest = {name for name, each in offering.items() if each.allocatable == most}
+    total, free = (sum(each.allocatable for each in offering.values()), sum(each.free for each in offering.values()))
+    holding = next((each.name for each in offering.values() if each.held), "")
+    promised = sum(each.promised for each in facts.values())
+    return [
+        sheet.names(
+            "gpu_nodes", offering, f"every node with {GPU} under Allocatable", _COLUMNS, known=facts,
+            told="{} offers no GPU".format, missing="a node that offers GPUs is missing",
+        ),
+        Blank(
+            "most_gpus", lambda said: answers.names(said, facts), lambda given: len(given) == 1 and given <= richest,
+            "the one node with the largest Allocatable", _COLUMNS, form="the name of one node is asked for",
+            told=lambda given: "one node is asked for" if len(given) > 1 else "".join(
+                f"another node offers more GPUs than {each}" if each in facts else f"there is no node {each}" for each in given
+            ),
+        ),
+        product(
+            "product", {each.product for name, each in facts.items() if name in richest}, {each.product: name for name, each in facts.items()},
+            "the label nvidia.com/gpu.product of the node with the most GPUs", _PRODUCTS,
+        ),
+        sheet.number(
+            "total", total, f"Allocatable {GPU}, summed over all nodes", _COLUMNS,
+            told={
+                promised: "that is what the labels promise", free: "that many are free now; what Pods hold is allocatable too",
+                len(offering): "that is how many nodes offer some, and a node may have several",
+            },
+            things=sheet.GPUS, whole=total,
+        ),
+        sheet.number(
+            "free", free, "allocatable GPUs that no Pod holds", f"kubectl describe node {holding}: Allocated resources, at the end",
+            told={total: "somebody holds one of those: allocatable is what a node can give away, not what is left"}, things=sheet.GPUS, whole=total,
+        ),
+        Blank(
+            "taint", _taint_key, lambda key: key in _taint_keys(offering.values()), "the key of the taint on the GPU nodes",
+            f"kubectl describe node {next(iter(offering), '')} | grep Taints", told=lambda key: _no_taint(ctx, key),
+            form="the key of one taint is asked for",
+        ),
+        sheet.names(
+            "ordinary", [node["metadata"]["name"] for node in ctx.nodes if placement.admits({}, node)], "every node without a taint",
+            "kubectl describe nodes | grep -E '^(Name|Taints):'", known=facts,
+            told="a Pod that tolerates nothing is kept off {}".format, missing="another node takes ordinary Pods as well",
+        ),
+        _counted_by(ctx),
+    ]  # fmt: skip
 
 
-class Map:
-    """The truth about the cluster as it is now, question by question."""
+def product(name: str, right: set[str], others: dict[str, str], asks: str, look: str) -> Blank:
+    """A blank for a GPU product: its label, or words of it with the model among them; `others` is where each product sits."""
 
-    def __init__(self, ctx: Context):
-        self._nodes = ctx.nodes
-        self._facts = {each.name: each for each in ctx.gpu_facts}
-        self._daemonsets = ctx.api.list("daemonsets")
-        self._pods = ctx.all_pods
+    def told(said: str) -> str:
+        if answers.flat(said).startswith("cuda"):
+            return "that is what the device is called inside the container"
+        node = next((node for each, node in others.items() if each and each not in right and _is_product(said, each)), "")
+        return f"that product sits in {node}" if node else "no label names that product there"
 
-    def judges(self) -> dict[str, Judge]:
-        return {
-            "gpu_nodes": self.gpu_nodes,
-            "most_gpus": self.most_gpus,
-            "product": self.product,
-            "total": self.total,
-            "free": self.free,
-            "taint": self.taint,
-            "ordinary": self.ordinary,
-            "counted_by": self.counted_by,
-        }
+    return Blank(
+        name, answers.phrase, lambda said: any(_is_product(said, each) for each in right), asks, look, told,
+        form="the name of a product is asked for", called=(f"{GPU}.product",),
+    )  # fmt: skip
 
-    @property
-    def _offering(self) -> list[NodeFacts]:
-        return [each for each in self._facts.values() if each.allocatable]
 
-    def _unknown(self, given: frozenset[str]) -> Wrong | None:
-        strange = sorted(given - self._facts.keys())
-        if not strange:
-            return None
-        return Wrong(f"there is no node {strange[0]}", expected="names of nodes, as kubectl writes them", next="kubectl get nodes")
+def _is_product(said: str, label: str) -> bool:
+    """Whether what was said is the product: whole words of its label, joined in any way, and the one that names the model."""
+    parts = _parts(label)
+    numbered = [each for each in parts if re.search(r"\d", each)]
+    # `A100`, `T4`: a letter or two, and a number. `RTX 4090` has only a number.
+    model = next((each for each in numbered if re.fullmatch(r"[a-z]{1,2}\d+[a-z]*", each)), (numbered or parts)[0])
+    runs = {"".join(parts[first:last]): parts[first:last] for first in range(len(parts)) for last in range(first + 1, len(parts) + 1)}
+    given = [each for each in _parts(said) if each in runs or not _HOW_MANY.fullmatch(each)]
+    return all(each in runs for each in given) and any(model in runs[each] for each in given)
 
-    def gpu_nodes(self, value: Any) -> Wrong | None:
-        given, true = names(value), {each.name for each in self._offering}
-        if number(value) is not None:
-            return Wrong("that is a count, and names are asked for", expected="which nodes offer GPUs", next=_COLUMNS)
-        if wrong := self._unknown(given):
-            return wrong
-        if extra := sorted(given - true):
-            return Wrong(
-                f"{extra[0]} offers no GPU", (_offer(self._facts[extra[0]]),), "nodes whose kubelet offers nvidia.com/gpu", _COLUMNS
-            )
-        if given < true:
-            return Wrong("a node that offers GPUs is missing", expected="every node with nvidia.com/gpu under Allocatable", next=_COLUMNS)
-        return None
 
-    def most_gpus(self, value: Any) -> Wrong | None:
-        given, most = names(value), max((each.allocatable for each in self._offering), default=0)
-        if wrong := self._unknown(given):
-            return wrong
-        if len(given) != 1:
-            return Wrong("one node is asked for", expected="the node that offers the most GPUs", next=_COLUMNS)
-        node = self._facts[next(iter(given))]
-        if node.allocatable < most:
-            return Wrong(f"another node offers more GPUs than {node.name}", (_offer(node),), "the largest Allocatable", _COLUMNS)
-        return None
+def _parts(text: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+", text.lower())
 
-    def product(self, value: Any) -> Wrong | None:
-        most = max((each.allocatable for each in self._offering), default=0)
-        true = {flat(each.product) for each in self._offering if each.allocatable == most}
-        others = {flat(each.product): each.name for each in self._offering if flat(each.product) not in true}
-        given = flat(value)
-        look = "kubectl get nodes -L nvidia.com/gpu.product"
-        if given in true or (len(given) > 1 and any(given in each for each in true) and not any(given in each for each in others)):
-            return None
-        if given in others:
-            node = others[given]
-            return Wrong(f"that product sits in {node}", (_offer(self._facts[node]),), "the product of the node with the most GPUs", look)
-        return Wrong(
-            "no label names that product there", expected="the label nvidia.com/gpu.product of the node with the most GPUs", next=look
-        )
 
-    def total(self, value: Any) -> Wrong | None:
-        true = sum(each.allocatable for each in self._offering)
-        given = number(value)
-        if given == true:
-            return None
-        why = "the sum over the nodes is another"
-        if given == len(self._offering):
-            why = "that is how many nodes offer some, and a node may have several"
-        elif given == sum(each.free for each in self._offering):
-            why = "that many are free now; what Pods hold is allocatable too"
-        elif given == sum(each.promised for each in self._facts.values()):
-            why = "that is what the labels promise"
-        return Wrong(
-            why, (_offer(self._offering[0]),) if self._offering else (), "Allocatable nvidia.com/gpu, summed over all nodes", _COLUMNS
-        )
+def _taint_key(said: Any) -> str | None:
+    """The key alone of `key`, `key=value:effect`, `key (effect)`."""
+    parts = [each for each in answers.content(said) if each not in ("NoSchedule", "NoExecute", "PreferNoSchedule", "effect", "present")]
+    return parts[0].partition("=")[0].partition(":")[0] if len(parts) == 1 else None
 
-    def free(self, value: Any) -> Wrong | None:
-        total = sum(each.allocatable for each in self._offering)
-        held = [each for each in self._offering if each.held]
-        if number(value) == sum(each.free for each in self._offering):
-            return None
-        why = (
-            "somebody holds one of those: allocatable is what a node can give away, not what is left"
-            if number(value) == total
-            else "another number is left"
-        )
-        seen = tuple(Seen(f"node/{each.name}", f"held[{GPU}]", str(each.held)) for each in held)
-        look = f"kubectl describe node {held[0].name if held else ''}: Allocated resources, at the end".replace("  ", " ")
-        return Wrong(why, seen, "allocatable GPUs that no Pod holds", look)
 
-    def taint(self, value: Any) -> Wrong | None:
-        true = {key for each in self._offering for key, _, _ in each.taints}
-        given = str(value).strip().partition("=")[0]
-        given = given.partition(":")[0]
-        if given in true:
-            return None
-        elsewhere = [each.name for each in self._facts.values() if any(key == given for key, _, _ in each.taints)]
-        if elsewhere:
-            why = f"that is a taint of {elsewhere[0]}, which offers no GPU"
-        elif given in {key for node in self._nodes for key in node["metadata"].get("labels") or {}}:
-            why = "that is a label: it describes a node and keeps nobody away"
-        else:
-            why = "no GPU node has a taint of that key"
-        look = f"kubectl describe node {self._offering[0].name if self._offering else ''} | grep Taints"
-        return Wrong(why, expected="the key of the taint on the GPU nodes", next=look)
+def _taint_keys(nodes: Any) -> set[str]:
+    return {key for each in nodes for key, _, _ in each.taints}
 
-    def ordinary(self, value: Any) -> Wrong | None:
-        given = names(value)
-        true = {node["metadata"]["name"] for node in self._nodes if placement.admits({}, node)}
-        if wrong := self._unknown(given):
-            return wrong
-        if extra := sorted(given - true):
-            node = next(each for each in self._nodes if each["metadata"]["name"] == extra[0])
-            keys = [each["key"] for each in placement.untolerated({}, node)] or ["it is cordoned"]
-            return Wrong(
-                f"a Pod that tolerates nothing is kept off {extra[0]}",
-                (Seen(f"node/{extra[0]}", "spec.taints", ", ".join(keys)),),
-                "nodes without a taint",
-                "kubectl describe nodes | grep -E '^(Name|Taints):'",
-            )
-        if given < true:
-            return Wrong("another node takes ordinary Pods as well", expected="every node without a taint", next=_COLUMNS)
-        return None
 
-    def counted_by(self, value: Any) -> Wrong | None:
-        given = str(value).strip().rpartition("/")[2]
-        found = {each["metadata"]["name"]: each for each in self._daemonsets}
-        look = "kubectl -n kube-system get daemonsets"
-        wanted = "the name of the DaemonSet whose Pods tell the kubelet about devices"
-        if given in found:
-            if observe.is_plugin(found[given]):
-                return None
-            return Wrong(
-                f"{given} is a DaemonSet and knows nothing of devices",
-                (Seen(f"daemonset/{given}", "volumes", "no plugin folder"),),
-                wanted,
-                look,
-            )
-        if given.lower() == "kubelet":
-            return Wrong("the kubelet writes the number into the Node; somebody told it", expected=wanted, next=look)
-        if any(given == pod["metadata"]["name"] for pod in self._pods):
-            return Wrong("that is one Pod; its name changes with every restart", expected=wanted, next=look)
-        return Wrong(f"there is no DaemonSet {given}", expected=wanted, next=look)
+def _no_taint(ctx: Context, key: str) -> str:
+    elsewhere = [each.name for each in ctx.gpu_facts if key in _taint_keys([each])]
+    if elsewhere:
+        return f"that is a taint of {elsewhere[0]}, which offers no GPU"
+    if any(key in (node["metadata"].get("labels") or {}) for node in ctx.nodes):
+        return "that is a label: it describes a node and keeps nobody away"
+    return "no GPU node has a taint of that key"
+
+
+def _counted_by(ctx: Context) -> Blank:
+    daemonsets = {each["metadata"]["name"]: observe.is_plugin(each) for each in ctx.api.list("daemonsets")}
+    pods = {pod["metadata"]["name"] for pod in ctx.all_pods}
+
+    def told(given: frozenset[str]) -> str:
+        if len(given) > 1:
+            return "one DaemonSet is asked for"
+        name = next(iter(given))
+        if name in daemonsets:
+            return f"{name} is a DaemonSet and knows nothing of devices: it mounts no plugin folder"
+        if name.lower() == "kubelet":
+            return "the kubelet writes the number into the Node; somebody told it"
+        return "that is one Pod; its name changes with every restart" if name in pods else f"there is no DaemonSet {name}"
+
+    return Blank(
+        "counted_by", lambda said: answers.names(said, daemonsets), lambda given: len(given) == 1 and all(daemonsets.get(each) for each in given),
+        "the name of the DaemonSet whose Pods tell the kubelet about devices", "kubectl -n kube-system get daemonsets", told,
+        form="the name of one DaemonSet is asked for",
+    )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ import pytest
 
 from clusters.embedded.apiserver.local_client import LocalClient
 from clusters.embedded.apiserver.server import ApiServer
+from clusters.embedded.network import Network
 from clusters.embedded.nodes import NodeConnections
 from clusters.embedded.store import Store
 
@@ -23,6 +26,30 @@ class Reply:
     status: int
     body: Any
     headers: Any = field(repr=False, default=None)
+
+
+class Loopback:
+    """A Pod network in which every address is this machine, at the port `real`."""
+
+    def __init__(self) -> None:
+        self.dialed: list[tuple[str, int]] = []
+        self.real = 0
+
+    async def dial(self, ip: str, port: int, *, loopback: bool = False) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        self.dialed.append((ip, port))
+        return await asyncio.open_connection("127.0.0.1", self.real)
+
+    def allocate(self, node_index: int, pod_uid: str) -> str:
+        raise NotImplementedError
+
+    def release(self, pod_uid: str) -> None:
+        raise NotImplementedError
+
+    def environment(self, pod_ip: str, namespace: str) -> dict[str, str]:
+        raise NotImplementedError
+
+    async def until_judged(self, pod_ip: str) -> None:
+        raise NotImplementedError
 
 
 class Http:
@@ -43,33 +70,47 @@ class Http:
             return Reply(response.status, orjson.loads(raw) if is_json and raw else raw.decode(), response.headers)
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[ApiServer]:
-    store = Store(tmp_path)
-    serving = ApiServer(store, tmp_path, NodeConnections())
-    await serving.start()
-    yield serving
-    await serving.stop()
+@contextlib.asynccontextmanager
+async def serving(folder: Path, network: Network | None = None) -> AsyncIterator[ApiServer]:
+    store = Store(folder)
+    server = ApiServer(store, folder, NodeConnections(), network)
+    await server.start()
+    yield server
+    await server.stop()
     store.close()
 
 
 @pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[ApiServer]:
+    async with serving(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
 def client(server: ApiServer) -> LocalClient:
-    return LocalClient(server, "system:kube-controller-manager")
+    return LocalClient(server.services, "system:kube-controller-manager")
 
 
 def trusting(server: ApiServer) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(server.certificates.ca))
 
 
-@pytest.fixture
-async def http(server: ApiServer) -> AsyncIterator[Http]:
+@contextlib.asynccontextmanager
+async def administrator(server: ApiServer) -> AsyncIterator[Http]:
     """The administrator, by certificate."""
     context = trusting(server)
     context.load_cert_chain(server.certificates.admin, server.certificates.admin_key)
     found = Http(server.url, context)
-    yield found
-    await found.session.close()
+    try:
+        yield found
+    finally:
+        await found.session.close()
+
+
+@pytest.fixture
+async def http(server: ApiServer) -> AsyncIterator[Http]:
+    async with administrator(server) as found:
+        yield found
 
 
 @pytest.fixture

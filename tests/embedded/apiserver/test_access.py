@@ -219,8 +219,16 @@ async def test_secrets_never_reach_the_audit_log(server: ApiServer, http: Http, 
 
 
 async def test_heartbeats_of_components_are_not_audited(server: ApiServer) -> None:
-    kubelet = LocalClient(server, "system:node:n1", ["system:nodes"])
+    kubelet = LocalClient(server.services, "system:node:n1", ["system:nodes"])
     await kubelet.create("leases.coordination.k8s.io", {"metadata": {"name": "n1", "namespace": "kube-node-lease"}, "spec": {}})
     await kubelet.create("configmaps", {"metadata": {"name": "c", "namespace": "default"}})
     mine = [event for event in audit_lines(server) if event["user"]["username"] == "system:node:n1"]
     assert [event["objectRef"]["resource"] for event in mine] == ["configmaps"]
+
+
+async def test_a_review_has_no_other_form_than_its_own(http: Http) -> None:
+    path, table = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "application/json;as=Table;v=v1;g=meta.k8s.io"
+    body = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
+    refused = await http("POST", path, body, Accept=table)
+    assert (refused.status, refused.body["reason"]) == (406, "NotAcceptable")
+    assert (await http("POST", path, body, Accept=f"{table},application/json")).status == 201

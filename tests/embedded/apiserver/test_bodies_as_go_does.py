@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clusters.embedded import schema
+from clusters.embedded import decoding
 from clusters.embedded.apiserver import protobuf
 from clusters.embedded.decoding import DecodeError
 from clusters.embedded.errors import ApiError
@@ -41,11 +41,11 @@ def test_a_body_is_taken_or_refused_in_the_words_of_go(number: int) -> None:
     version, kind = body["apiVersion"], body["kind"]
     if "error" in answer:
         with pytest.raises(DecodeError) as refused:
-            schema.get().decode(body, version, kind)
+            decoding.decode(body, version, kind)
         assert refused.value.why == answer["error"]
         assert refused.value.message.startswith(f'{kind} in version "{version.rpartition("/")[2]}" cannot be handled as a {kind}: ')
         return
-    decoded, complaints = schema.get().decode(body, version, kind)
+    decoded, complaints = decoding.decode(body, version, kind)
     told = answer["ok"].get("strict", "")
     assert complaints == (told.removeprefix("strict decoding error: ").split(", ") if told else [])
     assert beyond(answer["ok"]["object"], decoded) == []
@@ -56,18 +56,18 @@ def test_a_wrong_type_in_a_strategic_merge_is_told_in_the_words_of_the_converter
     body, answer = BODIES[number]["body"], BODIES[number]["unstructured"]
     if "error" in answer:
         with pytest.raises(DecodeError) as refused:
-            schema.get().decode(body, body["apiVersion"], body["kind"], unstructured=True)
+            decoding.decode(body, body["apiVersion"], body["kind"], unstructured=True)
         assert refused.value.why == answer["error"]
 
 
 @pytest.mark.parametrize("number", range(len(PROTOBUF)), ids=lambda number: PROTOBUF[number]["object"]["kind"])
 def test_a_protobuf_body_holds_the_object_that_was_encoded(number: int) -> None:
     expected = PROTOBUF[number]["object"]
-    decoded, complaints = schema.get().decode(
+    decoded, complaints = decoding.decode(
         protobuf.decode(base64.b64decode(PROTOBUF[number]["body"])), expected["apiVersion"], expected["kind"]
     )
     assert complaints == []
-    assert beyond(schema.get().decode(expected, expected["apiVersion"], expected["kind"])[0], decoded) == []
+    assert beyond(decoding.decode(expected, expected["apiVersion"], expected["kind"])[0], decoded) == []
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"k8s\x00\xff\xff", b"k8s\x00" + b"\x0a\x7f"])

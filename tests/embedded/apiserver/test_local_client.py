@@ -38,7 +38,7 @@ async def client(store: Store, tmp_path: Path) -> LocalClient:
     connections.register("node-a", Measuring())  # type: ignore[arg-type]
     server = ApiServer(store, tmp_path, connections)
     await server.bootstrap()
-    found = LocalClient(server, "system:kube-controller-manager")
+    found = LocalClient(server.services, "system:kube-controller-manager")
     await found.create("serviceaccounts", {"metadata": {"name": "default", "namespace": "default"}})
     return found
 

@@ -226,8 +226,14 @@ async def test_a_node_reads_what_its_pods_refer_to(http: Http, client: LocalClie
     assert await status("GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn1") == 200
     assert await status("GET", "/api/v1/nodes/n2") == 403
     assert await status("GET", "/api/v1/services") == 200
-    assert await status("POST", f"{accounts}/default/token", {}) == 201
-    assert await status("POST", f"{accounts}/default/token", {}, node="n2") == 403
+    bound = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "name": "p",
+        "uid": (await http("GET", "/api/v1/namespaces/default/pods/p")).body["metadata"]["uid"],
+    }
+    assert await status("POST", f"{accounts}/default/token", {"spec": {"boundObjectRef": bound}}) == 201
+    assert await status("POST", f"{accounts}/default/token", {"spec": {"boundObjectRef": bound}}, node="n2") == 403
     reply = await http("GET", f"{secrets}/other", Impersonate_User="system:node:n1", Impersonate_Group="system:nodes")
     assert reply.body["message"].endswith("no relationship found between node 'n1' and this object")
 

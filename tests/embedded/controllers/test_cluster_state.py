@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Any
 
+import pytest
 from hollow import HollowCluster
 
+from clusters.embedded.apiserver.authentication import Unauthorized
+from clusters.embedded.controllers import podgc
 from kubeobjects import Object
 
 
@@ -30,7 +34,7 @@ async def test_a_service_lists_ready_and_unready_pods_apart(cluster: HollowClust
 
     async def both() -> Object | None:
         found = await cluster.list("endpointslices.discovery.k8s.io")
-        return found[0] if found and len(found[0]["endpoints"]) == 2 else None
+        return found[0] if found and len(found[0]["endpoints"] or []) == 2 else None
 
     endpoint_slice = await cluster.eventually(both)
     assert endpoint_slice["ports"] == [{"name": "", "port": 8080, "protocol": "TCP"}]
@@ -337,3 +341,63 @@ async def test_a_namespace_gets_its_account_and_the_ca_certificate(cluster: Holl
     assert found["data"] == {"ca.crt": "PEM"}
     await cluster.client.delete("serviceaccounts", "default", cluster.namespace)
     assert await cluster.eventually(lambda: cluster.get("serviceaccounts", "default"))
+
+
+async def test_a_pod_on_a_node_that_never_was_is_ended(cluster: HollowCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(podgc, "QUARANTINE", 0.2)
+    await cluster.create("pods", pod("lost", nodeName="node6"))
+
+    async def gone() -> bool:
+        return "lost" not in {each["metadata"]["name"] for each in await cluster.list("pods")}
+
+    await cluster.eventually(gone)
+    assert await cluster.events(about="lost") == []
+
+
+async def test_a_pod_without_a_node_that_is_being_deleted_is_ended(cluster: HollowCluster) -> None:
+    held = pod("held", schedulerName="nobody")
+    await cluster.create("pods", {**held, "metadata": {**held["metadata"], "finalizers": ["example.com/hold"]}})
+    await cluster.client.delete("pods", "held", cluster.namespace)
+
+    async def failed() -> bool:
+        return (await cluster.get("pods", "held"))["status"]["phase"] == "Failed"
+
+    await cluster.eventually(failed)
+
+
+async def test_a_secret_gets_the_token_of_the_account_that_it_names(cluster: HollowCluster) -> None:
+    named = {"annotations": {"kubernetes.io/service-account.name": "default"}}
+    kind = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token"}
+    await cluster.create("secrets", {**kind, "metadata": {"name": "long-lived", **named}})
+
+    async def filled() -> Object | None:
+        found = await cluster.get("secrets", "long-lived")
+        return found if len(found.get("data") or {}) == 3 else None
+
+    secret = await cluster.eventually(filled)
+    account = await cluster.get("serviceaccounts", "default")
+    assert secret["metadata"]["annotations"]["kubernetes.io/service-account.uid"] == account["metadata"]["uid"]
+    assert b64decode(secret["data"]["namespace"]) == b"lab"
+    authenticator = cluster.server.services.authenticator
+    bearer = f"Bearer {b64decode(secret['data']['token']).decode()}"
+    assert authenticator.authenticate(None, bearer).name == "system:serviceaccount:lab:default"
+    await cluster.client.delete("secrets", "long-lived", cluster.namespace)
+    with pytest.raises(Unauthorized):
+        authenticator.authenticate(None, bearer)
+
+
+async def test_a_token_secret_goes_with_its_account(cluster: HollowCluster) -> None:
+    await cluster.create("serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ci"}})
+    named = {"annotations": {"kubernetes.io/service-account.name": "ci"}}
+    kind = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token"}
+    await cluster.create("secrets", {**kind, "metadata": {"name": "ci-token", **named}})
+
+    async def filled() -> bool:
+        return "token" in ((await cluster.get("secrets", "ci-token")).get("data") or {})
+
+    async def gone() -> bool:
+        return "ci-token" not in {each["metadata"]["name"] for each in await cluster.list("secrets")}
+
+    await cluster.eventually(filled)
+    await cluster.client.delete("serviceaccounts", "ci", cluster.namespace)
+    await cluster.eventually(gone)

@@ -189,3 +189,56 @@ async def test_a_schedule_that_is_due_makes_a_job_and_remembers_it(cluster: Holl
     (made,) = await cluster.list("jobs.batch")
     assert f"Created job {made['metadata']['name']}" in await cluster.events("SuccessfulCreate", "nightly")
     assert await cluster.events("SawCompletedJob") == [f"Saw completed job: {made['metadata']['name']}, condition: Complete"]
+
+
+async def test_a_job_is_not_over_while_its_pods_are_on_their_way_out(cluster: HollowCluster) -> None:
+    slow = job(exit_code=None, activeDeadlineSeconds=1)
+    slow["spec"]["template"]["metadata"]["annotations"]["hollow/lingers"] = ""
+    await cluster.create("jobs.batch", slow)
+    target = await ended(cluster, "FailureTarget")
+
+    async def one_leaves() -> Object | None:
+        found = await cluster.get("jobs.batch", "score")
+        return found if found["status"].get("terminating") == 1 and found["status"].get("failed") == 1 else None
+
+    target = await cluster.eventually(one_leaves)
+    assert [each[0] for each in conditions(target)] == ["FailureTarget"]
+    assert not await cluster.events("DeadlineExceeded")
+    pod = (await cluster.list("pods"))[0]
+    await cluster.client.delete("pods", pod["metadata"]["name"], cluster.namespace, grace_period_seconds=0)
+    done = await ended(cluster, "Failed")
+    assert (done["status"]["failed"], done["status"]["terminating"]) == (1, 0)
+    assert await cluster.eventually(lambda: cluster.events("DeadlineExceeded")) == ["Job was active longer than specified deadline"]
+
+
+async def test_a_success_policy_ends_the_job_with_its_leader(cluster: HollowCluster) -> None:
+    wanted = job(
+        exit_code=None, completions=3, parallelism=3, completionMode="Indexed", successPolicy={"rules": [{"succeededIndexes": "0"}]}
+    )
+    await cluster.create("jobs.batch", wanted)
+
+    async def all_there() -> list[Object] | None:
+        found = await cluster.list("pods")
+        return found if len(found) == 3 else None
+
+    leader = next(pod for pod in await cluster.eventually(all_there) if indexes.index_of(pod) == 0)
+    await cluster.client.patch(
+        "pods", leader["metadata"]["name"], {"status": {"phase": "Succeeded"}}, cluster.namespace, subresource="status"
+    )
+    done = await ended(cluster, "Complete")
+    said = ("True", "SuccessPolicy", "Matched rules at index 0")
+    assert conditions(done) == [("SuccessCriteriaMet", *said), ("Complete", *said)]
+    status = done["status"]
+    assert (status["completedIndexes"], status["succeeded"], status["terminating"], status.get("failed")) == ("0", 1, 0, None)
+
+
+def test_rules_of_success_count_indexes() -> None:
+    def rule(completed: set[int], *rules: Object) -> int | None:
+        spec = {"completions": 4, "completionMode": "Indexed", "successPolicy": {"rules": list(rules)}}
+        return decision._success_rule({"spec": spec}, completed)
+
+    assert rule({1}, {"succeededIndexes": "0-1"}) is None
+    assert rule({0, 1}, {"succeededIndexes": "0-1"}) == 0
+    assert rule({1}, {"succeededIndexes": "0-1", "succeededCount": 1}) == 0
+    assert rule({1, 3}, {"succeededIndexes": "0"}, {"succeededCount": 2}) == 1
+    assert rule(set(), {"succeededCount": 0}) is None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 from hollow import HollowCluster
 
-from clusters.embedded.controllers.podautoscaler import calculator
+from clusters.embedded.controllers.podautoscaler import calculator, metrics_apis
 from clusters.embedded.controllers.podautoscaler.stabilization import Memory
+from clusters.embedded.errors import ApiError
 from kubeobjects import Object
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -85,6 +87,87 @@ def test_growing_goes_by_doubling_or_by_four() -> None:
     grown.note_change(0.0, 4)
     assert grown.limited({}, 5, 10, now=5.0) == 5
     assert grown.limited({}, 5, 10, now=20.0) == 10
+
+
+def test_a_metric_of_pods_is_averaged_over_those_that_count() -> None:
+    every = [pod("a"), pod("b"), {**pod("c"), "status": {"phase": "Pending"}}]
+    assert calculator.wanted_plain(2, every[:2], {"a": 8000, "b": 4000}, 2000) == calculator.Measured(6, None, 6000)
+    # On the way up, what has no value or does not run yet counts as idle.
+    assert calculator.wanted_plain(2, every, {"a": 8000, "b": 4000}, 2000).replicas == 6
+    assert calculator.wanted_plain(2, every[:2], {"a": 8000}, 2000).replicas == 4
+    with pytest.raises(calculator.MetricError, match="did not receive metrics for targeted pods"):
+        calculator.wanted_plain(1, every[:1], {"gone": 1000}, 2000)
+    with pytest.raises(calculator.MetricError, match="no pods returned by selector"):
+        calculator.wanted_plain(1, [], {"a": 1000}, 2000)
+
+
+def test_a_value_that_all_pods_share_goes_by_its_ratio_or_for_each_pod() -> None:
+    two = [pod("a"), pod("b"), pod("c", ready="False")]
+    assert calculator.wanted_by_ratio(3, two, 2.0) == 4
+    assert calculator.wanted_by_ratio(3, two, 1.05) == 3
+    assert calculator.wanted_by_ratio(0, [], 2.5) == 3
+    assert calculator.wanted_per_pod(2, 9000, 2000) == (5, 4500)
+    assert calculator.wanted_per_pod(2, 4100, 2000) == (2, 2050)
+    assert calculator.wanted_per_pod(0, 4100, 2000) == (3, 4100)
+
+
+class Answers:
+    """A client of which only aggregated APIs are asked: path and query → answer."""
+
+    def __init__(self, **answers: Object):
+        self.answers = answers
+        self.asked: list[tuple[str, dict[str, str], str]] = []
+
+    async def get_raw(self, path: str, query: Any = None, *, account: str = "") -> Object:
+        self.asked.append((path, dict(query or {}), account))
+        for end, found in self.answers.items():
+            if path.endswith(end.replace("__", ".")):
+                return found
+        raise ApiError(404, "NotFound", "the server could not find the requested resource")
+
+
+CUSTOM = {"name": "custom.metrics.k8s.io", "preferredVersion": {"version": "v1beta2"}, "versions": [{"version": "v1beta2"}]}
+
+
+async def test_pods_are_asked_about_by_their_labels() -> None:
+    items = [{"describedObject": {"name": "a"}, "value": "1500m"}, {"describedObject": {"name": "b"}, "value": "3"}]
+    client = Answers(custom__metrics__k8s__io=CUSTOM, queue_depth={"items": items})
+    metric = {"name": "queue_depth", "selector": {"matchLabels": {"model": "v1"}}}
+    assert await metrics_apis.of_pods(cast(Any, client), "ns", "app=api", metric) == {"a": 1500, "b": 3000}
+    path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/ns/pods/*/queue_depth"
+    query = {"labelSelector": "app=api", "metricLabelSelector": "model=v1"}
+    assert client.asked[-1] == (path, query, "kube-system/horizontal-pod-autoscaler")
+
+
+async def test_an_object_is_asked_about_by_its_resource() -> None:
+    client = Answers(custom__metrics__k8s__io=CUSTOM, queue_depth={"items": [{"describedObject": {"name": "api"}, "value": "12"}]})
+    described = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}
+    assert await metrics_apis.of_object(cast(Any, client), "ns", described, {"name": "queue_depth"}) == 12000
+    assert client.asked[-1][0].endswith("/namespaces/ns/deployments.apps/api/queue_depth")
+    with pytest.raises(calculator.MetricError, match=r'unable to map kind Kite\.x to resource: no matches for kind "Kite" in group "x"'):
+        await metrics_apis.of_object(cast(Any, client), "ns", {"apiVersion": "x/v1", "kind": "Kite", "name": "a"}, {"name": "q"})
+
+
+async def test_an_external_metric_has_many_values_or_says_why_not() -> None:
+    client = Answers(tokens={"items": [{"value": "1"}, {"value": "2500m"}]}, none={"items": []})
+    assert await metrics_apis.external(cast(Any, client), "ns", {"name": "tokens"}) == [1000, 2500]
+    with pytest.raises(calculator.MetricError, match="no metrics returned from external metrics API"):
+        await metrics_apis.external(cast(Any, client), "ns", {"name": "none"})
+    with pytest.raises(calculator.MetricError) as absent:
+        await metrics_apis.external(cast(Any, client), "ns", {"name": "gone"})
+    assert str(absent.value) == (
+        "unable to fetch metrics from external metrics API: the server could not find the requested resource "
+        "(get gone.external.metrics.k8s.io)"
+    )
+
+
+def test_a_selector_is_told_as_go_prints_it() -> None:
+    selector = {"matchLabels": {"b": "2", "a": "1"}, "matchExpressions": [{"key": "c", "operator": "In", "values": ["x", "y"]}]}
+    assert metrics_apis.go_selector(None) == "nil"
+    assert metrics_apis.go_selector(selector) == (
+        "&LabelSelector{MatchLabels:map[string]string{a: 1,b: 2,},"
+        "MatchExpressions:[]LabelSelectorRequirement{LabelSelectorRequirement{Key:c,Operator:In,Values:[x y],},},}"
+    )
 
 
 async def test_an_autoscaler_without_metrics_says_what_is_missing(cluster: HollowCluster) -> None:

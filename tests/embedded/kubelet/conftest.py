@@ -16,9 +16,10 @@ from clusters.embedded.apiserver.server import ApiServer
 from clusters.embedded.errors import ApiError
 from clusters.embedded.images import Catalogue
 from clusters.embedded.kubelet import Kubelet, NodeSpec
+from clusters.embedded.kubelet.namespace_support import is_possible
 from clusters.embedded.kubelet.portable import PortableLauncher, shielded_folders
 from clusters.embedded.kubelet.runtime import Launcher
-from clusters.embedded.kubelet.strict import StrictLauncher, is_possible
+from clusters.embedded.kubelet.strict import StrictLauncher
 from clusters.embedded.kubelet.toolbox import Toolbox
 from clusters.embedded.kubeproxy.pod_network import PodNetwork
 from clusters.embedded.nodes import LogOptions, NodeConnections
@@ -39,7 +40,7 @@ class Node:
         self.network = PodNetwork(folder / "network")
         self.connections = NodeConnections()
         self.server = ApiServer(self.store, folder / "server", self.connections, self.network)
-        self.client = LocalClient(self.server, "system:admin", ["system:masters"], manager="test")
+        self.client = LocalClient(self.server.services, "system:admin", ["system:masters"], manager="test")
         self.root = folder / "node"
         self.spec = NodeSpec(NODE, 1, "172.18.0.3", "10.244.1.0/24")
         self.images = Catalogue()
@@ -56,7 +57,7 @@ class Node:
                 await self.client.create("serviceaccounts" if body["kind"] == "ServiceAccount" else "configmaps", body, "default")
 
     async def start(self) -> None:
-        client = LocalClient(self.server, f"system:node:{NODE}", ["system:nodes"])
+        client = LocalClient(self.server.services, f"system:node:{NODE}", ["system:nodes"])
         self.kubelet = Kubelet(client, self.spec, self.network, self.root, self.images, self.connections, launcher=self._launcher)
         self._task = asyncio.create_task(self.kubelet.run())
         await self.until(lambda: self.connections.get(NODE) is not None)
@@ -144,7 +145,7 @@ class Node:
 
     # Waiting
 
-    async def until(self, check: Callable[[], Any], seconds: float = 15.0) -> Any:
+    async def until(self, check: Callable[[], Any], seconds: float = 60.0) -> Any:
         """What `check` (awaited where it must be) gives once it is true."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
@@ -157,27 +158,27 @@ class Node:
                 raise AssertionError("what was waited for did not come")
             await asyncio.sleep(0.02)
 
-    async def until_phase(self, name: str, phase: str, seconds: float = 15.0) -> Object:
+    async def until_phase(self, name: str, phase: str, seconds: float = 60.0) -> Object:
         async def reached() -> Object | None:
             pod = await self.pod(name)
             return pod if (pod.get("status") or {}).get("phase") == phase else None
 
         return await self.until(reached, seconds)
 
-    async def until_state(self, name: str, kind: str, reason: str = "", container: str = "main", seconds: float = 15.0) -> Object:
+    async def until_state(self, name: str, kind: str, reason: str = "", container: str = "main", seconds: float = 60.0) -> Object:
         async def reached() -> Object | None:
             state = (await self.status(name, container)).get("state", {}).get(kind)
             return state if state is not None and state.get("reason", "") == (reason or state.get("reason", "")) else None
 
         return await self.until(reached, seconds)
 
-    async def until_event(self, name: str, reason: str, seconds: float = 15.0) -> str:
+    async def until_event(self, name: str, reason: str, seconds: float = 60.0) -> str:
         async def came() -> str | None:
             return next((message for why, message in await self.messages(name) if why == reason), None)
 
         return await self.until(came, seconds)
 
-    async def until_gone(self, name: str, seconds: float = 15.0) -> None:
+    async def until_gone(self, name: str, seconds: float = 60.0) -> None:
         async def gone() -> bool:
             try:
                 await self.pod(name)

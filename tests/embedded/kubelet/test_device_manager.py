@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -30,8 +31,24 @@ async def _until_amounts(node: Node, capacity: str | None, allocatable: str | No
     await node.until(there)
 
 
+async def _until_registration_opens(node: Node) -> None:
+    """A kubelet leaves its socket behind when it ends and makes a new one when it starts: that it is there says nothing."""
+
+    folder = node.root / "var/lib/kubelet/device-plugins"
+
+    async def answers() -> bool:
+        try:
+            _, writer = await asyncio.open_unix_connection(folder.resolve() / "kubelet.sock")
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    await node.until(answers)
+
+
 async def _started(node: Node, **devices: bool) -> Plugin:
-    await node.until(lambda: (node.root / "var/lib/kubelet/device-plugins/kubelet.sock").exists())
+    await _until_registration_opens(node)
     plugin = Plugin(node.root / "var/lib/kubelet/device-plugins", **devices)
     await plugin.start()
     healthy = sum(devices.values())
@@ -150,7 +167,7 @@ async def test_a_new_kubelet_knows_who_holds_what(node: Node, plugin: Plugin) ->
 
 
 async def test_another_version_of_the_interface_is_refused(node: Node) -> None:
-    await node.until(lambda: (node.root / "var/lib/kubelet/device-plugins/kubelet.sock").exists())
+    await _until_registration_opens(node)
     plugin = Plugin(node.root / "var/lib/kubelet/device-plugins", GPU_0=True)
     with pytest.raises(GRPCError, match='requested API version "v9" is not supported by kubelet'):
         await plugin.start(version="v9")

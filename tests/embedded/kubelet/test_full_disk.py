@@ -115,7 +115,7 @@ async def test_a_container_that_finds_no_room_is_created_later(node: Node, disk:
 
 async def test_a_status_that_the_server_could_not_store_is_told_later(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pod_status, "_RETRY_SECONDS", 0.05)
-    real, refusals = node.server.registry.store.write, 0
+    real, refusals = node.server.services.registry.store.write, 0
 
     def write(operations: Any) -> None:
         nonlocal refusals
@@ -125,7 +125,7 @@ async def test_a_status_that_the_server_could_not_store_is_told_later(node: Node
                 raise internal("the disk is full")
         real(operations)
 
-    monkeypatch.setattr(node.server.registry.store, "write", write)
+    monkeypatch.setattr(node.server.services.registry.store, "write", write)
     await node.run("done", "true", restartPolicy="Never")
     await node.until_phase("done", "Succeeded")
     assert refusals == 5

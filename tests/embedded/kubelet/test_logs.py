@@ -62,7 +62,7 @@ async def test_following_ends_with_the_container(writer: LogWriter) -> None:
     writer.write(1, b"second\n")
     await asyncio.sleep(0)
     writer.close()
-    assert await asyncio.wait_for(reading, 5) == "first\nsecond\n"
+    assert await asyncio.wait_for(reading, 60) == "first\nsecond\n"
 
 
 async def test_timestamps_bytes_and_age_limit_what_is_shown(writer: LogWriter) -> None:

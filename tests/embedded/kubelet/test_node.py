@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from dataclasses import replace
 
-from clusters.embedded import meta
+import pytest
+
+from clusters.embedded.apiserver.local_client import LocalClient
+from clusters.embedded.errors import ApiError
+from kubeobjects import Object, meta
 
 from .conftest import NODE, PYTHON, Node
 
@@ -23,6 +29,32 @@ async def test_a_node_registers_ready_with_its_resources(node: Node) -> None:
 async def test_a_node_tells_how_it_started(node: Node) -> None:
     await node.until_event(NODE, "NodeReady")
     assert ("Starting", "Starting kubelet.") in await node.messages(NODE)
+
+
+async def test_a_deleted_node_stays_deleted_while_its_kubelet_runs(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = asyncio.Event()
+    get = LocalClient.get
+
+    async def noted(client: LocalClient, resource: str, name: str, namespace: str | None = None) -> Object:
+        try:
+            return await get(client, resource, name, namespace)
+        except ApiError:
+            if (resource, name) == ("nodes", NODE):
+                tried.set()
+            raise
+
+    monkeypatch.setattr(LocalClient, "get", noted)
+    await node.client.delete("nodes", NODE)
+    await asyncio.wait_for(tried.wait(), 60)
+    assert NODE not in {each["metadata"]["name"] for each in (await node.client.list("nodes")).items}
+
+
+async def test_a_missing_pull_secret_is_told_also_where_the_image_is_there(node: Node) -> None:
+    await node.run("ngc", "sleep", "60", imagePullSecrets=[{"name": "ngc-secret"}])
+    assert await node.until_event("ngc", "FailedToRetrieveImagePullSecret") == (
+        "Unable to retrieve some image pull secrets (ngc-secret); attempting to pull the image may not succeed."
+    )
+    await node.until_event("ngc", "Started")
 
 
 async def test_a_pod_that_does_not_fit_is_rejected(node: Node) -> None:
@@ -46,7 +78,7 @@ async def test_a_runtime_class_that_the_node_does_not_have_gives_no_sandbox(node
     await node.client.create("runtimeclasses.node.k8s.io", {"metadata": {"name": "nvidia"}, "handler": "nvidia"})
     await node.run("gpu", "sleep", "60", runtimeClassName="nvidia")
     message = await node.until_event("gpu", "FailedCreatePodSandBox")
-    assert message.endswith('failed to get sandbox runtime: no runtime for "nvidia" is configured')
+    assert re.search(r'desc = unable to get OCI runtime for sandbox "[0-9a-f]{64}": no runtime for "nvidia" is configured$', message)
 
 
 async def test_an_empty_dir_over_its_limit_evicts_the_pod(node: Node) -> None:

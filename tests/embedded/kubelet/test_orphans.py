@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from clusters.embedded import owned_processes
-from clusters.embedded.kubelet import children, orphans, strict
+from clusters.embedded.kubelet import children, namespace_support, orphans
 
 from .conftest import Node
 
@@ -69,7 +69,7 @@ async def test_an_adopted_daemon_ends_with_its_pod(any_node: Node) -> None:
 
 
 @pytest.mark.usefixtures("adopting")
-@pytest.mark.skipif(not strict.is_possible(), reason="on this machine containers have no root of their own")
+@pytest.mark.skipif(not namespace_support.is_possible(), reason="on this machine containers have no root of their own")
 async def test_a_daemon_that_cleared_its_environment_is_known_by_its_root(node: Node) -> None:
     daemon = await _daemon(node, IDLE, "{}")
     await node.client.delete("pods", "daemon", "default")

@@ -45,14 +45,14 @@ def _start(script: str, written: Written, **options: bool) -> ChildProcess:
 async def test_output_and_exit_code_arrive(way: str) -> None:
     written = Written()
     process = _start("echo out; echo err >&2; exit 7", written)
-    assert await asyncio.wait_for(process.wait(), 5) == 7
+    assert await asyncio.wait_for(process.wait(), 60) == 7
     assert sorted(written) == [(1, b"out\n"), (2, b"err\n")]
 
 
 async def test_what_the_first_process_leaves_behind_ends_with_it(way: str) -> None:
     written = Written()
     process = _start("sleep 600 & echo $!", written)
-    assert await asyncio.wait_for(process.wait(), 5) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
     left = int(written[0][1])
     for _ in range(100):
         if not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE:
@@ -65,22 +65,22 @@ async def test_what_the_first_process_leaves_behind_ends_with_it(way: str) -> No
 async def test_killing_takes_the_whole_tree(way: str) -> None:
     written = Written()
     process = _start("setsid sleep 600 & echo $!; wait", written)
-    await asyncio.wait_for(written.some.wait(), 5)
+    await asyncio.wait_for(written.some.wait(), 60)
     process.kill()
-    assert await asyncio.wait_for(process.wait(), 5) == 128 + signal.SIGKILL
+    assert await asyncio.wait_for(process.wait(), 60) == 128 + signal.SIGKILL
 
 
 async def test_sigterm_is_for_those_who_handle_it() -> None:
     written = Written()
     deaf = _start("sleep 600", written)
     polite = _start("trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done", written)
-    await asyncio.wait_for(written.some.wait(), 5)
+    await asyncio.wait_for(written.some.wait(), 60)
     deaf.terminate()
     polite.terminate()
-    assert await asyncio.wait_for(polite.wait(), 5) == 5
+    assert await asyncio.wait_for(polite.wait(), 60) == 5
     assert deaf.running
     deaf.kill()
-    assert await asyncio.wait_for(deaf.wait(), 5) == 137
+    assert await asyncio.wait_for(deaf.wait(), 60) == 137
 
 
 async def test_input_that_is_larger_than_a_pipe_gets_through() -> None:
@@ -88,5 +88,5 @@ async def test_input_that_is_larger_than_a_pipe_gets_through() -> None:
     process = _start("cat | wc -c", written, stdin=True)
     await process.write_stdin(b"x" * 1_000_000)
     process.close_stdin()
-    assert await asyncio.wait_for(process.wait(), 5) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
     assert written[0][1].strip() == b"1000000"

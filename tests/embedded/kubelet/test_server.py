@@ -48,7 +48,7 @@ async def test_a_session_that_is_closed_ends_its_command(node: Node) -> None:
     assert server is not None
     session = await server.exec("default", "quiet", "main", ["sleep", "300"], stdin=False, tty=False)
     await session.close()
-    assert await asyncio.wait_for(session.wait(), 5) == 137
+    assert await asyncio.wait_for(session.wait(), 60) == 137
 
 
 async def test_attaching_shows_what_comes_and_leaves_the_container_running(node: Node) -> None:

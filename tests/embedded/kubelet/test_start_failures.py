@@ -22,6 +22,13 @@ async def test_a_command_that_is_not_there_ends_with_128(node: Node) -> None:
     assert (await node.until_event("wrong", "Failed")) == "Error: " + ended["message"]
 
 
+async def test_a_command_that_is_not_there_is_tried_again(node: Node) -> None:
+    await node.run("wrong", "/opt/model-server")
+    waiting = await node.until_state("wrong", "waiting", "RunContainerError")
+    ended = (await node.status("wrong"))["lastState"]["terminated"]
+    assert (ended["reason"], ended["message"]) == ("StartError", waiting["message"])
+
+
 async def test_a_missing_config_map_is_named(node: Node) -> None:
     await node.run("wrong", "sleep", "600", envFrom=[{"configMapRef": {"name": "model-config"}}])
     waiting = await node.until_state("wrong", "waiting", "CreateContainerConfigError")

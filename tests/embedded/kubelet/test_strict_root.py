@@ -12,7 +12,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from clusters.embedded.kubelet import strict
+from clusters.embedded.kubelet import namespace_support, strict
 
 from .conftest import PYTHON, Node, running_node
 
@@ -223,7 +223,7 @@ async def test_terminals_of_the_machine_are_not_seen(node: Node) -> None:
 
 @pytest.fixture
 def own_pids(node: Node) -> None:
-    if not strict.has_own_pids():
+    if not namespace_support.has_own_pids():
         pytest.skip("this machine lets no ordinary process mount a /proc")
 
 

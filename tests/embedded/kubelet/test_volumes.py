@@ -169,3 +169,59 @@ async def test_files_of_a_container_are_gone_with_it(node: Node) -> None:
     await node.until(restarted)
     await node.until(lambda: node.logs("fresh"))
     assert (await node.logs("fresh")).strip() == "0"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            {"csi": {"driver": "gcsfuse.csi.storage.gke.io"}},
+            "kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: "
+            "driver name gcsfuse.csi.storage.gke.io not found in the list of registered CSI drivers",
+        ),
+        (
+            {"gitRepo": {"repository": "https://git.example.com/a/b"}},
+            "git-repo volume plugin has been disabled; if necessary, it may be re-enabled by enabling the feature-gate `GitRepoVolumeDriver`",
+        ),
+        (
+            {"nfs": {"server": "10.0.0.1", "path": "/models"}},
+            "mount failed: exit status 32\nMounting command: mount\n"
+            "Mounting arguments: -t nfs 10.0.0.1:/models /var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~nfs/m\n"
+            "Output: mount.nfs: No such device\n\n",
+        ),
+    ],
+)
+async def test_a_volume_that_no_node_serves_fails_in_its_plugins_words(node: Node, source: Object, words: str) -> None:
+    pod = await node.run("v", "sleep", "600", volumeMounts=[{"name": "m", "mountPath": "/m"}], volumes=[{"name": "m", **source}])
+    message = await node.until_event("v", "FailedMount")
+    assert message == f'MountVolume.SetUp failed for volume "m" : {words.format(uid=pod["metadata"]["uid"])}'
+
+
+async def test_an_image_can_be_mounted_to_read(node: Node) -> None:
+    volumes = [{"name": "m", "image": {"reference": "python:3.12-slim", "pullPolicy": "IfNotPresent"}}]
+    await node.run("v", "sleep", "600", image="busybox:1.37", volumeMounts=[{"name": "m", "mountPath": "/m"}], volumes=volumes)
+    await node.until_state("v", "running")
+    assert (await node.exec("v", "ls", "/m"))[1].split()[:4] == ["bin", "boot", "dev", "etc"]
+    pulled = [each for each in await node.events("v") if each["reason"] == "Pulled"]
+    assert [each["involvedObject"].get("fieldPath") for each in pulled] == [None, "spec.containers{main}"]
+
+
+async def test_what_is_mounted_to_read_cannot_be_written(node: Node) -> None:
+    await node.client.create("configmaps", {"metadata": {"name": "settings"}, "data": {"a": "1"}}, "default")
+    write = "import sys\nfor path in sys.argv[1:]:\n  try: open(path, 'w')\n  except OSError as error: print(error)"
+    places = ("image", "config", "empty", "other")
+    sources: list[Object] = [{"image": {"reference": PYTHON}}, {"configMap": {"name": "settings"}}, {"emptyDir": {}}, {"emptyDir": {}}]
+    volumes = [{"name": f"v{number}", **source} for number, source in enumerate(sources)]
+    mounts = [{"name": f"v{number}", "mountPath": f"/{place}", "readOnly": place == "empty"} for number, place in enumerate(places)]
+    paths = [f"/{place}/x" for place in places]
+    await node.run("v", "python3", "-c", write, *paths, volumeMounts=mounts, volumes=volumes, restartPolicy="Never")
+    await node.until_phase("v", "Succeeded")
+    assert (await node.logs("v")).splitlines() == [f"[Errno 30] Read-only file system: '{path}'" for path in paths[:3]]
+
+
+async def test_an_image_volume_that_cannot_be_pulled_keeps_the_container_waiting(node: Node) -> None:
+    volumes = [{"name": "m", "image": {"reference": "nosuch.example.com/model:1"}}]
+    await node.run("v", "sleep", "600", volumeMounts=[{"name": "m", "mountPath": "/m"}], volumes=volumes)
+    await node.until_state("v", "waiting", "ImagePullBackOff")
+    reasons = [reason for reason, _ in await node.messages("v")]
+    assert {"Pulling", "Failed", "BackOff"} <= {*reasons}

@@ -50,7 +50,7 @@ async def test_kube_proxy_writes_what_the_api_holds(tmp_path: Path) -> None:
     server = ApiServer(store, tmp_path, NodeConnections())
     await server.start()
     network = PodNetwork(tmp_path / "network")
-    client = LocalClient(server, "system:kube-controller-manager", ("system:masters",))
+    client = LocalClient(server.services, "system:kube-controller-manager", ("system:masters",))
     running = asyncio.create_task(KubeProxy(client, network).run())
     published = tmp_path / "network" / "services.json"
 

@@ -6,7 +6,7 @@ import pytest
 
 from kubeobjects import Object
 from lab_checks.judging import guards
-from tests.lab_checks.guards.world import GPU, Lists, context, deployment, node, pod_of, replica_set, said
+from tests.lab_checks.guards.world import GPU, Lists, context, deployment, node, said
 
 A100, T4 = "NVIDIA-A100-SXM4-40GB", "Tesla-T4"
 NODES = [node("cpu"), node("a100", A100, 2), node("t4", T4, 1)]
@@ -23,6 +23,8 @@ def required(key: str, operator: str, *values: str) -> Object:
     [
         ({"nodeSelector": {f"{GPU}.product": A100}}, ""),
         (required(f"{GPU}.product", "In", A100, "NVIDIA-A100-SXM4-80GB"), ""),
+        (required(f"{GPU}.product", "In", A100, "NVIDIA-A100-SXM4-20GB"), "another card that joins tomorrow"),
+        (required(f"{GPU}.product", "In", A100, "NVIDIA-L4"), "another card that joins tomorrow"),
         ({"nodeSelector": {f"{GPU}.product": A100, f"{GPU}.present": "true"}}, ""),
         ({}, "would go to t4 as well"),
         ({"nodeSelector": {"kubernetes.io/hostname": "a100"}}, "is tied to a100 by its name"),
@@ -48,17 +50,17 @@ def test_a_selector_that_admits_no_node_yet_is_left_to_the_pending_pod() -> None
 
 
 @pytest.mark.parametrize(
-    ("spec", "says"),
+    ("toleration", "says"),
     [
-        ({}, ""),
-        ({"priority": 0}, ""),
-        ({"priority": -5}, ""),
-        ({"priority": 1000, "preemptionPolicy": "Never"}, ""),
-        ({"priority": 1000, "priorityClassName": "mine"}, "may push others off"),
+        ({"key": GPU, "operator": "Exists"}, ""),
+        ({"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}, ""),
+        (
+            {"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoSchedule"},
+            "tolerates node.kubernetes.io/unschedulable",
+        ),
+        ({"key": "maintenance", "operator": "Exists"}, "tolerates maintenance"),
     ],
 )
-def test_a_priority_that_preempts_is_told(spec: Object, says: str) -> None:
-    api = deployment()
-    ctx = context(Lists(nodes=NODES, deployments=[api], replicasets=[replica_set(api)], pods=[pod_of(api, **spec)]))
-    heard = said(guards.pushes_nobody_off, ctx, api)
+def test_a_toleration_for_a_taint_that_no_node_has_is_told(toleration: Object, says: str) -> None:
+    heard = said(guards.tolerates_only, {"tolerations": [toleration]}, deployment(), GPU)
     assert (says in heard) if says else not heard

@@ -83,7 +83,13 @@ def context(before: Lists, now: Lists | None = None, deeds: tuple[Deed, ...] = (
     """What a guard is given where the cluster was `before` at the start and is `now` at the check."""
     exercise = course.load().lab("03-pending").exercise("moved-in")
     taken = baseline.take(cast(Api, before), [NAMESPACE])
+    # These objects are no whole cluster that could be discovered.
+    taken["objects"] = {kind: {_key(each): each for each in objects} for kind, objects in before.objects.items()}
     return Context(cast(Api, now or before), exercise, taken, {}, lambda: Deeds(True, deeds))
+
+
+def _key(obj: Object) -> str:
+    return "/".join(filter(None, (obj["metadata"].get("namespace"), obj["metadata"]["name"])))
 
 
 def said(guard: Any, *arguments: Any) -> str:

@@ -6,11 +6,10 @@ write with the object that is admitted.
 
 from __future__ import annotations
 
-from clusters.embedded import meta
-from clusters.embedded.apiserver.admission import quota_usage
-from clusters.embedded.apiserver.admission.quota_usage import Amounts
 from clusters.embedded.apiserver.admission.request import AdmissionRequest, Object
-from kubeobjects import quantity
+from clusters.embedded.resources import by_name
+from kubeobjects import meta, quantity, quota_usage
+from kubeobjects.quota_usage import Amounts
 
 _QUOTAS = "resourcequotas"
 # Events come and go on their own; reviews are never stored.
@@ -53,7 +52,7 @@ def _check(request: AdmissionRequest, quota: Object) -> None:
     asked = {each: amount for each, amount in asked.items() if quantity.parse(amount) > 0}
     if not asked:
         return
-    used = {**dict.fromkeys(hard, "0"), **_used(request, quota)}
+    used = quota_usage.used(quota, by_name(), lambda resource: request.reader.list(resource, request.namespace))
     after = {**used, **{each: quantity.add(used[each], amount) for each, amount in asked.items()}}
     exceeded = sorted(each for each in asked if quantity.parse(after[each]) > quantity.parse(hard[each]))
     if exceeded:
@@ -73,21 +72,6 @@ def _increase(asked: Amounts, before: Amounts) -> Amounts:
         if difference > 0:
             grown[name] = quantity.canonical(str(difference)) if name in before else amount
     return grown
-
-
-def _used(request: AdmissionRequest, quota: Object) -> Amounts:
-    """What the namespace's stored objects use of everything the quota names."""
-    hard: Amounts = (quota.get("spec") or {}).get("hard") or {}
-    used: Amounts = {}
-    for resource in quota_usage.sources(hard):
-        watched = quota_usage.watched(resource, hard)
-        for obj in request.reader.list(resource, request.namespace):
-            if not quota_usage.in_scope(quota, resource, obj):
-                continue
-            for name, amount in quota_usage.of(resource, obj).items():
-                if name in watched:
-                    used[name] = quantity.add(used.get(name, "0"), amount)
-    return used
 
 
 def _listed(amounts: Amounts, names: list[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusters.embedded.apiserver.admission.request import AdmissionRequest
-from clusters.embedded.apiserver.strategy.generation import same
+from kubeobjects.equality import same
 
 
 def admit(request: AdmissionRequest) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from clusters.embedded import meta
 from clusters.embedded.apiserver.admission.request import AdmissionRequest, Object
+from kubeobjects import meta
 
 _DEFAULT = "default"
 _MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"

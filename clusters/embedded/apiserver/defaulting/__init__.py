@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from clusters.embedded.apiserver.defaulting import batch, cluster, core, extension, policy, workloads
 from clusters.embedded.apiserver.defaulting.common import metadata
+from clusters.embedded.resources import custom_kind
 from kubeobjects import Object
 
 _BY_KIND: dict[tuple[str, str], Callable[[Object], None]] = {
@@ -25,6 +26,10 @@ _BY_KIND: dict[tuple[str, str], Callable[[Object], None]] = {
 def apply(obj: Object) -> None:
     """Fills `obj` in place, by its apiVersion and kind; a kind without defaults keeps everything but empty metadata."""
     metadata(obj)
+    custom = custom_kind(obj)
+    if custom is not None:
+        custom.default(obj)
+        return
     default = _BY_KIND.get((obj.get("apiVersion", ""), obj.get("kind", "")))
     if default is not None:
         default(obj)

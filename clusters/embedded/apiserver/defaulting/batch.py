@@ -28,7 +28,9 @@ def job(obj: Object) -> None:
     default(spec, "completionMode", "NonIndexed")
     default(spec, "suspend", False)
     default(spec, "manualSelector", False)
-    default(spec, "podReplacementPolicy", "Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed")
+    if spec.get("podFailurePolicy") is not None:
+        spec["podFailurePolicy"].setdefault("rules", None)
+    default(spec, "podReplacementPolicy", "Failed" if spec.get("podFailurePolicy") is not None else "TerminatingOrFailed")
     _template(spec)
     labels = spec["template"]["metadata"].get("labels")
     if labels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clusters.embedded.apiserver.defaulting.common import Object, default, default_empty, struct
+from kubeobjects import meta
 
 
 def storage_class(obj: Object) -> None:
@@ -40,12 +41,16 @@ def lease(obj: Object) -> None:
 
 
 def _device_requests(spec: Object) -> None:
-    for request in (spec.get("devices") or {}).get("requests") or []:
-        wanted = [request["exactly"]] if request.get("exactly") else request.get("firstAvailable") or []
+    devices = struct(spec, "devices")
+    devices.setdefault("requests", None)
+    for request in devices["requests"] or []:
+        wanted = [request["exactly"]] if request.get("exactly") is not None else request.get("firstAvailable") or []
         for each in wanted:
             default_empty(each, "allocationMode", "ExactCount")
             if each["allocationMode"] == "ExactCount":
                 default_empty(each, "count", 1)
+            for toleration in each.get("tolerations") or []:
+                default_empty(toleration, "operator", "Equal")
 
 
 def resource_claim(obj: Object) -> None:
@@ -63,6 +68,16 @@ def device_class(obj: Object) -> None:
     struct(obj, "spec")
 
 
+def resource_slice(obj: Object) -> None:
+    spec = struct(obj, "spec")
+    default(struct(spec, "pool"), "generation", 0)
+    for device in spec.get("devices") or []:
+        for amount in (device.get("capacity") or {}).values():
+            default(amount, "value", "0")
+        for taint in device.get("taints") or []:
+            default(taint, "timeAdded", meta.now())
+
+
 DEFAULTS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("storage.k8s.io/v1", "StorageClass"): storage_class,
     ("storage.k8s.io/v1", "CSIDriver"): csi_driver,
@@ -72,4 +87,5 @@ DEFAULTS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("resource.k8s.io/v1", "ResourceClaim"): resource_claim,
     ("resource.k8s.io/v1", "ResourceClaimTemplate"): resource_claim_template,
     ("resource.k8s.io/v1", "DeviceClass"): device_class,
+    ("resource.k8s.io/v1", "ResourceSlice"): resource_slice,
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
-from clusters.embedded.apiserver import qos
 from clusters.embedded.apiserver.defaulting import pod as pods
 from clusters.embedded.apiserver.defaulting.common import (
     Object,
@@ -16,6 +15,7 @@ from clusters.embedded.apiserver.defaulting.common import (
     resource_list,
     struct,
 )
+from kubeobjects import qos
 
 # v1.DefaultClientIPServiceAffinitySeconds
 _AFFINITY_SECONDS = 10800
@@ -39,6 +39,9 @@ def pod(obj: Object) -> None:
     struct(obj, "metadata")
     spec = struct(obj, "spec")
     pods.pod_spec(spec)
+    # The conversion between the versions makes a second of what is below zero, in Pods only.
+    if spec["terminationGracePeriodSeconds"] < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     # Limits become requests in Pods only: a template keeps what its author wrote.
     for each in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]:
         limits = each["resources"].get("limits")
@@ -85,8 +88,17 @@ def namespace(obj: Object) -> None:
     default_empty(struct(obj, "status"), "phase", "Active")
 
 
+def _pod_ranges(spec: Object) -> None:
+    """The old field of one range and the new one of several say the same (core/v1/conversion.go)."""
+    one, several = spec.get("podCIDR"), spec.get("podCIDRs") or []
+    if one and (not several or several[0] != one):
+        several = [one]
+    if several:
+        spec["podCIDR"], spec["podCIDRs"] = several[0], several
+
+
 def node(obj: Object) -> None:
-    struct(obj, "spec")
+    _pod_ranges(struct(obj, "spec"))
     status = struct(obj, "status")
     resource_list(status, "capacity")
     resource_list(status, "allocatable")
@@ -122,7 +134,7 @@ def persistent_volume(obj: Object) -> None:
     resource_list(spec, "capacity")
     if spec.get("hostPath") is not None:
         default(spec["hostPath"], "type", "")
-    if spec.get("claimRef"):
+    if spec.get("claimRef") is not None:
         default_empty(spec["claimRef"], "apiVersion", "v1")
         default_empty(spec["claimRef"], "kind", "PersistentVolumeClaim")
     default_empty(struct(obj, "status"), "phase", "Pending")
@@ -142,7 +154,9 @@ def endpoints(obj: Object) -> None:
 
 
 def limit_range(obj: Object) -> None:
-    for item in struct(obj, "spec").get("limits") or []:
+    spec = struct(obj, "spec")
+    spec.setdefault("limits", None)
+    for item in spec["limits"] or []:
         for name in ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio"):
             resource_list(item, name)
         if item.get("type") != "Container":
@@ -166,7 +180,7 @@ def resource_quota(obj: Object) -> None:
 def replication_controller(obj: Object) -> None:
     spec = struct(obj, "spec")
     default(spec, "replicas", 1)
-    if spec.get("template"):
+    if spec.get("template") is not None:
         labels = (spec["template"].get("metadata") or {}).get("labels")
         if labels:
             default_empty(spec, "selector", dict(labels))
@@ -182,7 +196,8 @@ def pod_template(obj: Object) -> None:
 def event(obj: Object) -> None:
     struct(obj, "involvedObject")
     struct(obj, "source")
-    obj.setdefault("eventTime", None)
+    for name in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        obj.setdefault(name, None)
     default(obj, "reportingComponent", "")
     default(obj, "reportingInstance", "")
 
@@ -190,7 +205,8 @@ def event(obj: Object) -> None:
 def event_v1(obj: Object) -> None:
     struct(obj, "regarding")
     struct(obj, "deprecatedSource")
-    obj.setdefault("eventTime", None)
+    for name in ("deprecatedFirstTimestamp", "deprecatedLastTimestamp", "eventTime"):
+        obj.setdefault(name, None)
 
 
 def scale(obj: Object) -> None:

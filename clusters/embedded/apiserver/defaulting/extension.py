@@ -49,7 +49,14 @@ def validating_admission_policy(obj: Object) -> None:
     struct(obj, "status")
 
 
-def validating_admission_policy_binding(obj: Object) -> None:
+def mutating_admission_policy(obj: Object) -> None:
+    spec = struct(obj, "spec")
+    default(spec, "failurePolicy", "Fail")
+    if spec.get("matchConstraints") is not None:
+        _match_resources(spec["matchConstraints"])
+
+
+def admission_policy_binding(obj: Object) -> None:
     if struct(obj, "spec").get("matchResources") is not None:
         _match_resources(obj["spec"]["matchResources"])
 
@@ -74,6 +81,8 @@ DEFAULTS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"): validating_webhook_configuration,
     ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"): mutating_webhook_configuration,
     ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"): validating_admission_policy,
-    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"): validating_admission_policy_binding,
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"): admission_policy_binding,
+    ("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy"): mutating_admission_policy,
+    ("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicyBinding"): admission_policy_binding,
     ("apiregistration.k8s.io/v1", "APIService"): api_service,
 }

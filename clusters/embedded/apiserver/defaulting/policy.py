@@ -81,7 +81,7 @@ def endpoint_slice(obj: Object) -> None:
         default(port, "protocol", "TCP")
     for endpoint in obj.get("endpoints") or []:
         struct(endpoint, "conditions")
-    obj.setdefault("endpoints", None)
+    obj["endpoints"] = obj.get("endpoints") or None
     obj.setdefault("ports", None)
 
 

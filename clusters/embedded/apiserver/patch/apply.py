@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from clusters.embedded import schema
+from clusters.embedded import decoding, schema
 from clusters.embedded.apiserver.patch import fieldset, managed_fields
 from clusters.embedded.apiserver.patch.fieldset import ABSENT, Path
 from clusters.embedded.apiserver.patch.managed_fields import Entry
@@ -49,7 +49,7 @@ def apply(live: Object | None, applied: Object, manager: str, force: bool, subre
     result, conflicts, kept = _applied(base, applied, entries, mine)
     if not force:
         _refuse(conflicts, _from_client_side(base, api_version, kind) if manager == "kubectl" else set())
-    decoded, _ = schema.get().decode(result, api_version, kind, strict=False)
+    decoded, _ = decoding.decode(result, api_version, kind, strict=False)
     return managed_fields.write(_plain(decoded, live), kept)
 
 
@@ -75,7 +75,7 @@ def _applied(base: Object, applied: Object, entries: list[Entry], mine: Entry) -
     before = next((each for each in entries if each.identity == mine.identity), None)
     others = [each for each in entries if each is not before]
     claimed = fieldset.members(applied, wanted)
-    result = _merged(base, applied, wanted)
+    result = merged(base, applied, wanted)
     if before is not None:
         owned = set(claimed).union(*(each.paths for each in others))
         result = _pruned(result, set(before.paths), owned, wanted)
@@ -91,8 +91,11 @@ def _applied(base: Object, applied: Object, entries: list[Entry], mine: Entry) -
     return result, conflicts, [each for each in kept if each.paths]
 
 
-def _merged(live: Any, applied: Any, wanted: Type | None) -> Any:
-    """`applied` laid over `live`: maps by key, associative lists by their keys, sets as unions, everything else replaced."""
+def merged(live: Any, applied: Any, wanted: Type | None) -> Any:
+    """`applied` laid over `live`, both of the type `wanted`: maps by key, associative lists by their keys, sets as unions.
+
+    Everything else is replaced.
+    """
     given = live if applied is ABSENT else applied
     form = fieldset.shape(given, wanted)
     if applied is ABSENT or live is ABSENT:
@@ -102,7 +105,7 @@ def _merged(live: Any, applied: Any, wanted: Type | None) -> Any:
     if form == "map":
         names = [*(live or {}), *(name for name in applied or {} if name not in (live or {}))]
         return {
-            name: _merged((live or {}).get(name, ABSENT), (applied or {}).get(name, ABSENT), fieldset.below(f"f:{name}", wanted))
+            name: merged((live or {}).get(name, ABSENT), (applied or {}).get(name, ABSENT), fieldset.below(f"f:{name}", wanted))
             for name in names
         }
     assert wanted is not None
@@ -126,7 +129,7 @@ def _merged_items(live: list[Any], applied: list[Any], wanted: Type) -> list[Any
     def take() -> None:
         part = coming.pop(0)
         done.add(part)
-        result.append(_merged(present.get(part, ABSENT), mine[part], wanted.items))
+        result.append(merged(present.get(part, ABSENT), mine[part], wanted.items))
         if shared and shared[0] == part:
             shared.pop(0)
 

@@ -64,7 +64,7 @@ def element(item: Any, wanted: Type) -> str:
     if wanted.list_type == "map" and isinstance(item, dict):
         keys = {}
         for key in wanted.list_keys:
-            value = item[key] if key in item else _default(key, wanted.items)
+            value = item[key] if key in item else wanted.key_defaults.get(key, _default(key, wanted.items))
             if value is not None:
                 keys[key] = value
         return "k:" + _canonical(keys)

@@ -8,9 +8,8 @@ import jsonpatch
 import jsonpointer
 import orjson
 
-from clusters.embedded import meta
 from clusters.embedded.errors import ApiError, bad_request
-from kubeobjects import Object
+from kubeobjects import Object, meta
 
 # jsonpatch.go gives up above this many operations (maxJSONPatchOperations).
 _MOST_OPERATIONS = 10000

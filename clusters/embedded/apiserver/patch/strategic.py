@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusters.embedded import meta, schema
+from clusters.embedded import schema
 from clusters.embedded.apiserver.patch.typed import go_value
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.schema import Type
-from kubeobjects import Object
+from kubeobjects import Object, meta
 
 _PATCH = "$patch"
 _RETAIN = "$retainKeys"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from clusters.embedded import scalars
 from clusters.embedded.apiserver.patch import fieldset
 from clusters.embedded.schema import Type
 from kubeobjects import Object
@@ -30,9 +31,10 @@ def _check(value: Any, wanted: Type | None, at: str, found: list[str]) -> None:
         if not isinstance(value, dict):
             found.append(f"{at}: expected map, got &{{{go_value(value)}}}")
             return
-        for name, each in value.items():
+        # The configuration went through YAML: Go walks its maps in the order of their keys, as a rule.
+        for name, each in sorted(value.items()):
             field = wanted.field(name)
-            if field is None and wanted.is_struct:
+            if wanted.is_struct and name not in wanted.fields and not wanted.is_open:
                 found.append(f"{at}.{name}: field not declared in schema")
                 return
             _check(each, field, f"{at}.{name}", found)
@@ -97,6 +99,8 @@ def go_value(value: Any) -> str:
         return "<nil>"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) or (isinstance(value, int) and not -(2**63) <= value < 2**63):
+        return scalars.go_float(float(value))
     return str(value)
 
 
@@ -106,4 +110,6 @@ def _go_syntax(value: Any) -> str:
         return "map[string]interface {}{" + ", ".join(f"{json.dumps(key)}:{_go_syntax(value[key])}" for key in sorted(value)) + "}"
     if isinstance(value, list):
         return "[]interface {}{" + ", ".join(_go_syntax(each) for each in value) + "}"
-    return "interface {}(nil)" if value is None else json.dumps(value)
+    return (
+        "interface {}(nil)" if value is None else go_value(value) if not isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clusters.embedded.apiserver.admission.request import Reader
+from clusters.embedded.apiserver.reader import Reader
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clusters.embedded import meta
-from clusters.embedded.apiserver import qos
-from clusters.embedded.apiserver.strategy import generation
 from clusters.embedded.apiserver.strategy.context import Context
-from kubeobjects import Object
+from kubeobjects import Object, meta, qos
+from kubeobjects.equality import same
 
 # Subresources that write one part of a Pod's spec, with the lists of containers that they may touch.
 PARTS_OF_POD = {"ephemeralcontainers": ("ephemeralContainers",), "resize": ("containers", "initContainers")}
+_DATA_SOURCES = {("PersistentVolumeClaim", ""), ("VolumeSnapshot", "snapshot.storage.k8s.io")}
 _TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
+
+# Metadata that a status update does not write, by kind.
+_KEPT_METADATA = {
+    "Pod": ("ownerReferences",),
+    "Deployment": ("labels",),
+    "ResourceClaim": ("labels", "annotations", "finalizers", "ownerReferences"),
+}
 
 
 def keep_all_but_status(new: Object, old: Object) -> None:
@@ -21,8 +28,7 @@ def keep_all_but_status(new: Object, old: Object) -> None:
         new[name] = old[name]
     for name in new.keys() - old.keys() - {"metadata", "status"}:
         del new[name]
-    kept = {"Pod": "ownerReferences", "Deployment": "labels"}.get(new["kind"])
-    if kept:
+    for kept in _KEPT_METADATA.get(new["kind"], ()):
         new["metadata"].pop(kept, None)
         if kept in old["metadata"]:
             new["metadata"][kept] = old["metadata"][kept]
@@ -85,11 +91,15 @@ def create_persistent_volume(obj: Object, _: Context) -> None:
 
 def create_claim(obj: Object, _: Context) -> None:
     spec = obj["spec"]
-    # Either field names the source; the older one knows fewer kinds of it.
-    if spec.get("dataSource") and not spec.get("dataSourceRef"):
-        spec["dataSourceRef"] = dict(spec["dataSource"])
-    elif spec.get("dataSourceRef") and not spec.get("dataSource") and not spec["dataSourceRef"].get("namespace"):
-        spec["dataSource"] = dict(spec["dataSourceRef"])
+    # Either field names the source; the older one knows two kinds, and drops others without a word (pkg/api/persistentvolumeclaim).
+    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source is not None and reference is None:
+        if (source.get("kind"), source.get("apiGroup") or "") in _DATA_SOURCES:
+            spec["dataSourceRef"] = dict(source)
+        else:
+            del spec["dataSource"]
+    elif reference is not None and source is None and not reference.get("namespace"):
+        spec["dataSource"] = dict(reference)
 
 
 def create_daemon_set(obj: Object, _: Context) -> None:
@@ -99,7 +109,7 @@ def create_daemon_set(obj: Object, _: Context) -> None:
 
 def update_daemon_set(new: Object, old: Object, _: Context) -> None:
     count = (old["metadata"].get("annotations") or {}).get(_TEMPLATE_GENERATION, "1")
-    if not generation.same(new["spec"].get("template"), old["spec"].get("template")):
+    if not same(new["spec"].get("template"), old["spec"].get("template")):
         count = str(int(count) + 1) if count.isdigit() else "1"
     annotations = new["metadata"].get("annotations") or {}
     new["metadata"]["annotations"] = {**annotations, _TEMPLATE_GENERATION: count}

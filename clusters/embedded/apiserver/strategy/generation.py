@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kubeobjects import Object
+from kubeobjects.equality import same
 
 # Generation counts changes of the spec. Kinds without a spec count any change outside metadata.
 _BY_SPEC = {
@@ -38,17 +37,6 @@ _BY_CONTENT = {
 }
 # Beside the content: a Deployment's annotations (its controller copies them), an EndpointSlice's labels.
 _METADATA = {("apps/v1", "Deployment"): "annotations", ("discovery.k8s.io/v1", "EndpointSlice"): "labels"}
-
-
-def same(one: Any, other: Any) -> bool:
-    """Equal as `apiequality.Semantic` has it: null, an empty list or map, and absence are one."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return all(same(one.get(name), other.get(name)) for name in one.keys() | other.keys())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if one is None or other is None:
-        return (one if other is None else other) in (None, {}, [])
-    return bool(one == other and type(one) is type(other)) or (not isinstance(one, bool) and one == other)
 
 
 def start(obj: Object) -> None:

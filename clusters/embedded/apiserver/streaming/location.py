@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from clusters.embedded.apiserver.exchange import Exchange
+from clusters.embedded.apiserver.services import Services
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.nodes import KubeletServer
 from clusters.embedded.resources import by_name
 from kubeobjects import Object
-
-if TYPE_CHECKING:
-    from clusters.embedded.apiserver.server import ApiServer, Exchange
-
 
 _KUBELET_PORT = 10250
 
@@ -38,34 +34,34 @@ def container_name(pod: Object, asked: str) -> str:
     raise bad_request(message)
 
 
-def find_pod(server: ApiServer, exchange: Exchange) -> Object:
+def find_pod(services: Services, exchange: Exchange) -> Object:
     """The Pod in the request's path. Raises ApiError 404."""
-    return server.registry.get(by_name()["pods"], exchange.info.name, exchange.info.namespace)
+    return services.registry.get(by_name()["pods"], exchange.info.name, exchange.info.namespace)
 
 
-def node_address(server: ApiServer, node: str) -> str:
+def node_address(services: Services, node: str) -> str:
     """The node's internal address. Raises ApiError 404 where there is no such node."""
-    found = server.registry.get(by_name()["nodes"], node, None)
+    found = services.registry.get(by_name()["nodes"], node, None)
     addresses = (found.get("status") or {}).get("addresses") or []
     return next((each["address"] for each in addresses if each["type"] == "InternalIP"), node)
 
 
-def kubelet_of(server: ApiServer, node: str, path: str) -> KubeletServer:
+def kubelet_of(services: Services, node: str, path: str) -> KubeletServer:
     """The kubelet that serves the node; `path` is what a real API server would have asked it for.
 
     Raises ApiError 404 where there is no such node and 500 where its kubelet does not answer.
     """
-    found = server.connections.get(node)
+    found = services.connections.get(node)
     if found is None:
-        address = node_address(server, node)
+        address = node_address(services, node)
         url = f"https://{address}:{_KUBELET_PORT}{path}"
         raise ApiError(500, "", f'Get "{url}": dial tcp {address}:{_KUBELET_PORT}: connect: connection refused')
     return found
 
 
-def running_on(server: ApiServer, pod: Object, path: str) -> KubeletServer:
+def running_on(services: Services, pod: Object, path: str) -> KubeletServer:
     """The kubelet of a Pod's node. Raises ApiError 400 for a Pod that has none yet."""
     node = pod["spec"].get("nodeName")
     if not node:
         raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
-    return kubelet_of(server, node, path)
+    return kubelet_of(services, node, path)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from clusters.embedded import meta
 from clusters.embedded.apiserver import validity
+from clusters.embedded.apiserver.exchange import Exchange
 from clusters.embedded.apiserver.request import is_true
+from clusters.embedded.apiserver.services import Services
 from clusters.embedded.apiserver.streaming import location
 from clusters.embedded.errors import ApiError, FieldError, bad_request, invalid
 from clusters.embedded.nodes import LogOptions
-
-if TYPE_CHECKING:
-    from clusters.embedded.apiserver.server import ApiServer, Exchange
+from kubeobjects import meta
 
 # A follower hears that its request was accepted even if nothing is written for long.
 _FIRST_CHUNK_SECONDS = 0.2
@@ -27,7 +25,7 @@ _LONGEST_SINCE = 10**9
 
 def _whole_number(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name, "")
-    return validity.whole_number("", text) if text else None
+    return validity.whole_number(text) if text else None
 
 
 def options(query: Mapping[str, str], pod: str, container: str) -> LogOptions:
@@ -64,8 +62,8 @@ def options(query: Mapping[str, str], pod: str, container: str) -> LogOptions:
     )
 
 
-async def serve(server: ApiServer, exchange: Exchange) -> web.StreamResponse:
-    pod = location.find_pod(server, exchange)
+async def serve(services: Services, exchange: Exchange) -> web.StreamResponse:
+    pod = location.find_pod(services, exchange)
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
     container = location.container_name(pod, exchange.query.get("container", ""))
     asked = options(exchange.query, name, container)
@@ -77,7 +75,7 @@ async def serve(server: ApiServer, exchange: Exchange) -> web.StreamResponse:
         await response.prepare(exchange.http)
         await response.write_eof()
         return response
-    kubelet = location.running_on(server, pod, f"/containerLogs/{namespace}/{name}/{container}")
+    kubelet = location.running_on(services, pod, f"/containerLogs/{namespace}/{name}/{container}")
     chunks = kubelet.logs(namespace, name, asked)
     first = asyncio.ensure_future(anext(aiter(chunks)))
     try:

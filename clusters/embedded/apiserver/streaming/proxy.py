@@ -10,20 +10,17 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from clusters.embedded.apiserver.exchange import Exchange
+from clusters.embedded.apiserver.services import Services
 from clusters.embedded.apiserver.streaming import location, node_proxy
 from clusters.embedded.errors import ApiError, bad_request
 from clusters.embedded.resources import Resource, by_name
 from kubeobjects import Object
-
-if TYPE_CHECKING:
-    from clusters.embedded.apiserver.server import ApiServer, Exchange
-
 
 _HOP_BY_HOP = frozenset(
     (
@@ -105,7 +102,7 @@ def service_target(service: Object, slices: list[Object], scheme: str, port: str
     return Target(scheme or "http", address, number)
 
 
-async def serve(server: ApiServer, exchange: Exchange, resource: Resource) -> web.StreamResponse:
+async def serve(services: Services, exchange: Exchange, resource: Resource) -> web.StreamResponse:
     scheme, name, port = split_name(exchange.info.name, resource.singular)
     namespace = exchange.info.namespace
     raw = exchange.http.rel_url.raw_path
@@ -116,23 +113,23 @@ async def serve(server: ApiServer, exchange: Exchange, resource: Resource) -> we
         return web.Response(status=301, headers=exchange.headers() | {"Location": where})
     if resource.plural == "nodes":
         if port in ("", "10250"):
-            return await node_proxy.serve(server, exchange, name, path)
-        target = Target(scheme or "http", location.node_address(server, name), int(port) if port.isdigit() else 0)
+            return await node_proxy.serve(services, exchange, name, path)
+        target = Target(scheme or "http", location.node_address(services, name), int(port) if port.isdigit() else 0)
     elif resource.plural == "pods":
-        target = pod_target(server.registry.get(resource, name, namespace), scheme, port)
+        target = pod_target(services.registry.get(resource, name, namespace), scheme, port)
     else:
-        service = server.registry.get(resource, name, namespace)
-        stored = server.registry.store.list(by_name()["endpointslices.discovery.k8s.io"].name, namespace)
+        service = services.registry.get(resource, name, namespace)
+        stored = services.registry.store.list(by_name()["endpointslices.discovery.k8s.io"].name, namespace)
         slices = [each for each in stored if (each["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == name]
         target = service_target(service, slices, scheme, port)
-    return await _forward(server, exchange, target, path or "/")
+    return await _forward(services, exchange, target, path or "/")
 
 
-async def _forward(server: ApiServer, exchange: Exchange, target: Target, path: str) -> web.StreamResponse:
-    if server.network is None:
+async def _forward(services: Services, exchange: Exchange, target: Target, path: str) -> web.StreamResponse:
+    if services.network is None:
         raise unavailable("error trying to reach service: there is no Pod network")
     try:
-        reader, writer = await server.network.dial(target.address, target.port)
+        reader, writer = await services.network.dial(target.address, target.port)
         if target.scheme == "https":
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -140,13 +137,36 @@ async def _forward(server: ApiServer, exchange: Exchange, target: Target, path: 
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise unavailable(f"error trying to reach service: dial tcp {target.address}:{target.port}: connect: {why}") from None
-    sending = asyncio.create_task(_send_request(exchange, writer, target, path))
+    try:
+        return await carry(exchange, reader, writer, path)
+    except BrokenOff:
+        raise unavailable("error trying to reach service: EOF") from None
+
+
+class BrokenOff(Exception):
+    """The other end went before it had begun to answer."""
+
+
+async def carry(
+    exchange: Exchange,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    path: str,
+    *,
+    without: tuple[str, ...] = (),
+    added: Iterable[tuple[str, str]] = (),
+) -> web.StreamResponse:
+    """Sends the request on and its answer back, and closes the connection. Raises BrokenOff.
+
+    `without` are beginnings (in small letters) of headers that stay here, `added` are further ones.
+    """
+    sending = asyncio.create_task(_send_request(exchange, writer, path, without, added))
     try:
         return await _receive_answer(exchange, reader)
     except (asyncio.IncompleteReadError, ValueError, ConnectionError):
         if exchange.response is not None and exchange.response.prepared:
             raise ConnectionResetError("the answer broke off") from None
-        raise unavailable("error trying to reach service: EOF") from None
+        raise BrokenOff from None
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
@@ -155,14 +175,17 @@ async def _forward(server: ApiServer, exchange: Exchange, target: Target, path: 
             await writer.wait_closed()
 
 
-async def _send_request(exchange: Exchange, writer: asyncio.StreamWriter, target: Target, path: str) -> None:
+async def _send_request(
+    exchange: Exchange, writer: asyncio.StreamWriter, path: str, without: tuple[str, ...], added: Iterable[tuple[str, str]]
+) -> None:
     http = exchange.http
     query = http.rel_url.raw_query_string
     lines = [f"{http.method} {path}{'?' + query if query else ''} HTTP/1.1"]
     chunked = "chunked" in http.headers.get("Transfer-Encoding", "").lower()
     for name, value in http.headers.items():
-        if name.lower() not in (*_HOP_BY_HOP, "authorization"):
+        if name.lower() not in (*_HOP_BY_HOP, "authorization") and not name.lower().startswith(without):
             lines.append(f"{name}: {value}")
+    lines += [f"{name}: {value}" for name, value in added]
     peer = http.transport.get_extra_info("peername") if http.transport else None
     lines += [f"X-Forwarded-For: {peer[0] if peer else '127.0.0.1'}", f"X-Forwarded-Uri: {http.rel_url.raw_path}", "Connection: close"]
     if chunked:

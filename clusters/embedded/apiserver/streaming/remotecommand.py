@@ -7,20 +7,17 @@ Channels: 0 stdin, 1 stdout, 2 stderr, 3 the outcome as a `metav1.Status`, 4 the
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
 
+from clusters.embedded.apiserver.exchange import Exchange
 from clusters.embedded.apiserver.request import is_true
+from clusters.embedded.apiserver.services import Services
 from clusters.embedded.apiserver.streaming import location, websocket
 from clusters.embedded.errors import ApiError, bad_request, internal
 from clusters.embedded.nodes import ExecSession
 from kubeobjects import Object
-
-if TYPE_CHECKING:
-    from clusters.embedded.apiserver.server import ApiServer, Exchange
-
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
@@ -43,8 +40,8 @@ def exit_status(code: int) -> Object:
     }
 
 
-async def serve(server: ApiServer, exchange: Exchange) -> web.StreamResponse:
-    pod = location.find_pod(server, exchange)
+async def serve(services: Services, exchange: Exchange) -> web.StreamResponse:
+    pod = location.find_pod(services, exchange)
     query = exchange.http.query
     container = location.container_name(pod, query.get("container", ""))
     stdin, stdout, stderr, tty = (is_true(query.get(name)) for name in ("stdin", "stdout", "stderr", "tty"))
@@ -55,7 +52,7 @@ async def serve(server: ApiServer, exchange: Exchange) -> web.StreamResponse:
     if not attach and not command:
         raise bad_request("you must specify at least one command for the container")
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-    kubelet = location.running_on(server, pod, f"/{exchange.info.subresource}/{namespace}/{name}/{container}")
+    kubelet = location.running_on(services, pod, f"/{exchange.info.subresource}/{namespace}/{name}/{container}")
     socket = await websocket.accept(exchange, PROTOCOLS)
     try:
         if attach:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
 
+from clusters.embedded.apiserver.exchange import Exchange
 from clusters.embedded.errors import ApiError, bad_request
-
-if TYPE_CHECKING:
-    from clusters.embedded.apiserver.server import Exchange
 
 # The client sends no more than this at once, however much it has to say.
 _LARGEST_MESSAGE = 64 * 1024 * 1024

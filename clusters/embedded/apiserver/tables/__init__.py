@@ -14,11 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from clusters.embedded.apiserver.tables import cluster, network, pods, workloads
+from clusters.embedded.apiserver.tables.text import age
 from clusters.embedded.resources import Resource
 from kubeobjects import Object
 
 Column = tuple[str, str, str, int]
 
+_SCALE_COLUMNS: tuple[Column, ...] = (
+    ("Name", "string", "name", 0),
+    ("Desired", "integer", "", 0),
+    ("Available", "integer", "", 0),
+    ("Age", "string", "", 0),
+)
+# The documentation of ObjectMeta.name, which custom resources' Tables carry.
+_NAME_DESCRIPTION = (
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request "
+    "the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. "
+    "Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+)
 _DEFAULT_COLUMNS: tuple[Column, ...] = (("Name", "string", "name", 0), ("Created At", "date", "", 0))
 
 _ADMISSION, _NETWORKING, _STORAGE, _FLOW = (
@@ -106,11 +119,20 @@ def _represented(obj: Object, include_object: str) -> Object | None:
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
 
 
+def _definitions(columns: Iterable[Column]) -> list[Object]:
+    return [{"name": name, "type": kind, "format": form, "description": "", "priority": priority} for name, kind, form, priority in columns]
+
+
 def table(resource: Resource, objects: Iterable[Object], include_object: str = "Metadata", resource_version: str = "") -> Object:
     """A Table of `objects`, all of `resource`; `include_object` (Metadata, Object or None) says what each row carries."""
     now = datetime.now(UTC)
+    objects = list(objects)
+    if objects and objects[0].get("kind") == "Scale":
+        return _scale_table(objects[0], include_object, now, resource_version)
     known = columns().get(resource.name)
     cells = _CELLS[resource.name] if known else _default_cells
+    if resource.custom is not None:
+        cells = resource.custom.cells
     rows: list[Object] = []
     for obj in objects:
         row: Object = {"cells": cells(obj, now)}
@@ -118,10 +140,26 @@ def table(resource: Resource, objects: Iterable[Object], include_object: str = "
             row["conditions"] = conditions
         row["object"] = _represented(obj, include_object)
         rows.append(row)
-    definitions = [
-        {"name": name, "type": kind, "format": form, "description": "", "priority": priority}
-        for name, kind, form, priority in known or _DEFAULT_COLUMNS
-    ]
+    if resource.custom is not None:
+        described = (("Name", "string", "name", _NAME_DESCRIPTION, 0), *resource.custom.columns)
+        definitions = [
+            {"name": name, "type": kind, "format": form, "description": text, "priority": priority}
+            for name, kind, form, text, priority in described
+        ]
+    else:
+        definitions = _definitions(known or _DEFAULT_COLUMNS)
+    return _table(definitions, rows, resource_version)
+
+
+def _scale_table(scale: Object, include_object: str, now: datetime, resource_version: str) -> Object:
+    """What `kubectl get --subresource=scale` prints, whatever is scaled."""
+    replicas = [(scale.get(part) or {}).get("replicas", 0) for part in ("spec", "status")]
+    cells = [scale["metadata"]["name"], *replicas, age(scale, now)]
+    row = {"cells": cells, "object": _represented(scale, include_object)}
+    return _table(_definitions(_SCALE_COLUMNS), [row], resource_version)
+
+
+def _table(definitions: list[Object], rows: list[Object], resource_version: str) -> Object:
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from clusters.embedded import meta
 from clusters.embedded.apiserver.tables import durations
 from clusters.embedded.apiserver.tables.text import age
-from kubeobjects import Object
+from kubeobjects import Object, meta
 
 Cells = list[Any]
 

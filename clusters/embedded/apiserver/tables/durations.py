@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from clusters.embedded import meta
+from kubeobjects import meta
 
 UNKNOWN = "<unknown>"
 

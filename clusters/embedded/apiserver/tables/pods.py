@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from clusters.embedded import meta
 from clusters.embedded.apiserver.tables import durations
-from kubeobjects import Object
+from kubeobjects import Object, meta
 
 _NODE_LOST = "NodeLost"
 _ENDED = {

@@ -1,18 +1,17 @@
-"""Validation of ConfigMaps, Secrets, ServiceAccounts, Namespaces, Nodes and other plain core kinds."""
+"""Validation of ConfigMaps, Secrets and Leases."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 
-from clusters.embedded.apiserver.strategy.generation import same
-from clusters.embedded.apiserver.validation import content, field, metadata, placement, values
+from clusters.embedded.apiserver import json_words
+from clusters.embedded.apiserver.validation import content, field, metadata, values
 from clusters.embedded.apiserver.validation.field import Errors, Path
 from kubeobjects import Object
+from kubeobjects.equality import same
 
 _MAX_SIZE = 1024 * 1024
-_NODE_IMMUTABLE = ("providerID", "podCIDR", "podCIDRs")
 # What each well-known type of Secret has to hold.
 _SECRET_KEYS = {
     "kubernetes.io/dockercfg": (".dockercfg",),
@@ -68,12 +67,13 @@ def secret(obj: Object) -> Errors:
         found.append(field.too_long(Path("data"), _MAX_SIZE))
     kind = obj.get("type", "")
     for key in _SECRET_KEYS.get(kind, ()):
-        if key not in data:
+        if key not in data or (kind == "kubernetes.io/ssh-auth" and not data[key]):
             found.append(field.required(Path("data").key(key)))
     if kind in ("kubernetes.io/dockercfg", "kubernetes.io/dockerconfigjson"):
         key = _SECRET_KEYS[kind][0]
-        if key in data and not _is_json(data[key]):
-            found.append(field.invalid(Path("data").key(key), "<secret contents redacted>", "invalid character in JSON"))
+        why = _no_json_object(data[key] or "") if key in data else ""
+        if why:
+            found.append(field.invalid(Path("data").key(key), "<secret contents redacted>", why))
     if kind == "kubernetes.io/basic-auth" and not data.keys() & {"username", "password"}:
         found.append(field.required(Path("data").key("username")))
         found.append(field.required(Path("data").key("password")))
@@ -84,87 +84,30 @@ def secret(obj: Object) -> Errors:
     return found
 
 
-def _is_json(encoded: str) -> bool:
-    try:
-        json.loads(base64.b64decode(encoded))
-    except (binascii.Error, ValueError):
-        return False
-    return True
+def _no_json_object(encoded: str) -> str:
+    """Why Go cannot read this into a map: as JSON at all, or as an object; "" where it can."""
+    raw = base64.b64decode(encoded)
+    why = json_words.complaint(raw)
+    if why:
+        return why
+    value = json.loads(raw.decode(errors="replace"))
+    return (
+        ""
+        if isinstance(value, dict | type(None))
+        else f"json: cannot unmarshal {json_words.go_type(value)} into Go value of type map[string]interface {{}}"
+    )
 
 
 def secret_update(new: Object, old: Object) -> Errors:
     return metadata.immutable(new.get("type"), old.get("type"), Path("type")) + _frozen(new, old, ("data",))
 
 
-def namespace(obj: Object) -> Errors:
-    found: Errors = []
-    for index, name in enumerate((obj.get("spec") or {}).get("finalizers") or []):
-        found += metadata.label_name(name, Path("spec", "finalizers")[index])
-    return found
-
-
-def node(obj: Object) -> Errors:
-    # The path is that of the original, which looks for taints in the metadata.
-    return placement.taints((obj.get("spec") or {}).get("taints") or [], Path("metadata", "taints"))
-
-
-def node_update(new: Object, old: Object) -> Errors:
-    """Labels, annotations, taints and `unschedulable` may change; what the cloud and the kubelet own may be set once."""
-    found: Errors = []
-    spec, before = new.get("spec") or {}, old.get("spec") or {}
-    for name in _NODE_IMMUTABLE:
-        if before.get(name) and spec.get(name) != before.get(name):
-            why = f'node updates may not change {name} except from "" to valid'
-            found.append(field.forbidden(Path("spec", name), why))
-    return found
-
-
-def event(obj: Object) -> Errors:
-    found: Errors = []
-    namespace = (obj.get("involvedObject") or obj.get("regarding") or {}).get("namespace", "")
-    own = obj["metadata"].get("namespace", "")
-    # Events about cluster-scoped objects live in one of two namespaces.
-    fits = namespace == own if namespace else own in ("default", "kube-system")
-    if not fits:
-        found.append(field.invalid(Path("involvedObject", "namespace"), namespace, "does not match event.namespace"))
-    return found
-
-
-def endpoints(obj: Object) -> Errors:
-    found: Errors = []
-    for index, subset in enumerate(obj.get("subsets") or []):
-        path = Path("subsets")[index]
-        if not subset.get("addresses") and not subset.get("notReadyAddresses"):
-            found.append(field.required(path, "must specify `addresses` or `notReadyAddresses`"))
-        for name in ("addresses", "notReadyAddresses"):
-            for number, address in enumerate(subset.get(name) or []):
-                found += values.ip(address.get("ip", ""), path.child(name)[number].child("ip"))
-        for number, port in enumerate(subset.get("ports") or []):
-            where = path.child("ports")[number]
-            if len(subset["ports"]) > 1 and not port.get("name"):
-                found.append(field.required(where.child("name")))
-            found += values.port_number(port.get("port", 0), where.child("port"))
-    return found
-
-
-def endpoint_slice(obj: Object) -> Errors:
-    kind = obj.get("addressType", "")
-    found = values.choice(kind, Path("addressType"), ("FQDN", "IPv4", "IPv6"))
-    for index, endpoint in enumerate(obj.get("endpoints") or []):
-        path = Path("endpoints")[index].child("addresses")
-        if not endpoint.get("addresses"):
-            found.append(field.required(path, "must contain at least 1 address"))
-        for number, address in enumerate(endpoint.get("addresses") or []):
-            if kind == "IPv4":
-                found += values.all_of(path[number], address, content.ipv4(address))
-    return found
-
-
-def endpoint_slice_update(new: Object, old: Object) -> Errors:
-    return metadata.immutable(new.get("addressType"), old.get("addressType"), Path("addressType"))
-
-
 def lease(obj: Object) -> Errors:
+    """coordination/validation ValidateLeaseSpec; coordinated election is off, so a strategy never gets here."""
     spec, path = obj.get("spec") or {}, Path("spec")
-    found = values.positive(spec.get("leaseDurationSeconds"), path.child("leaseDurationSeconds"))
-    return found + values.nonnegative(spec.get("leaseTransitions"), path.child("leaseTransitions"))
+    found: Errors = []
+    for name, least, words in (("leaseDurationSeconds", 1, "greater than 0"), ("leaseTransitions", 0, "greater than or equal to 0")):
+        value = spec.get(name)
+        if value is not None and value < least:
+            found.append(field.invalid(path.child(name), value, f"must be {words}"))
+    return found

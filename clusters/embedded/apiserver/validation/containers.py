@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusters.embedded.apiserver.validation import content, field, probes, resources, security, values, volumes
+from clusters.embedded.apiserver.validation import content, field, mounts, probes, resources, security, values
 from clusters.embedded.apiserver.validation.env import env, env_from
 from clusters.embedded.apiserver.validation.field import Errors, Path
 from kubeobjects import Object
@@ -38,7 +38,8 @@ def _ports(ports: list[Object], path: Path) -> Errors:
                 found += values.all_of(where.child("name"), name, reasons)
             elif name in names:
                 found.append(field.duplicate(where.child("name"), name))
-            names.add(name)
+            else:
+                names.add(name)
         if not port.get("containerPort"):
             found.append(field.required(where.child("containerPort")))
         else:
@@ -46,8 +47,6 @@ def _ports(ports: list[Object], path: Path) -> Errors:
         if port.get("hostPort"):
             found += values.port_number(port["hostPort"], where.child("hostPort"))
         found += values.choice(port.get("protocol"), where.child("protocol"), _PROTOCOLS)
-        if port.get("hostIP"):
-            found += values.ip(port["hostIP"], where.child("hostIP"))
     return found
 
 
@@ -106,7 +105,7 @@ def _common(container: Object, context: PodContext, path: Path) -> Errors:
     found += _ports(container.get("ports") or [], path.child("ports"))
     found += env(container.get("env") or [], path.child("env"))
     found += env_from(container.get("envFrom") or [], path.child("envFrom"))
-    found += volumes.mounts(container, context.volumes, path)
+    found += mounts.mounts(container, context.volumes, path)
     found += values.choice(container.get("imagePullPolicy"), path.child("imagePullPolicy"), ("Always", "IfNotPresent", "Never"))
     found += resources.requirements(container.get("resources") or {}, path.child("resources"))
     found += _claims(container, context, path)

@@ -6,10 +6,11 @@ Every function takes a value and returns what is wrong with it, in words that fo
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Address, ip_address
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_SEARCH_LABEL = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_SEARCH_DOMAIN = rf"{_SEARCH_LABEL}(\.{_SEARCH_LABEL})*"
 _LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _NAME_PART = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = f"({_NAME_PART})?"
@@ -36,6 +37,15 @@ def _longer_than(length: int) -> str:
     return f"must be no more than {length} characters"
 
 
+def _more_bytes_than(length: int) -> str:
+    """The words of the rules that have moved to k8s.io/apimachinery/pkg/api/validate/content: labels and their keys."""
+    return f"must be no more than {length} bytes"
+
+
+def _too_long(value: str, length: int) -> list[str]:
+    return [_longer_than(length)] if len(value.encode()) > length else []
+
+
 def between(low: int, high: int) -> str:
     return f"must be between {low} and {high}, inclusive"
 
@@ -49,7 +59,7 @@ def _regex(words: str, pattern: str, *examples: str) -> str:
 
 
 def dns_label(value: str) -> list[str]:
-    found = [_longer_than(LABEL_LENGTH)] if len(value) > LABEL_LENGTH else []
+    found = _too_long(value, LABEL_LENGTH)
     if not _full(_LABEL, value):
         if _full(_SUBDOMAIN, value):
             found.append("must not contain dots")
@@ -63,7 +73,7 @@ def dns_label(value: str) -> list[str]:
 
 
 def dns_subdomain(value: str) -> list[str]:
-    found = [_longer_than(SUBDOMAIN_LENGTH)] if len(value) > SUBDOMAIN_LENGTH else []
+    found = _too_long(value, SUBDOMAIN_LENGTH)
     if not _full(_SUBDOMAIN, value):
         words = (
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
@@ -73,8 +83,20 @@ def dns_subdomain(value: str) -> list[str]:
     return found
 
 
+def search_domain(value: str) -> list[str]:
+    """A DNS subdomain that may have underscores (IsDNS1123SubdomainWithUnderscore)."""
+    found = _too_long(value, SUBDOMAIN_LENGTH)
+    if not _full(_SEARCH_DOMAIN, value):
+        words = (
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start "
+            "and end with an alphanumeric character"
+        )
+        found.append(_regex(words, _SEARCH_DOMAIN, "example.com"))
+    return found
+
+
 def wildcard_subdomain(value: str) -> list[str]:
-    found = [_longer_than(SUBDOMAIN_LENGTH)] if len(value) > SUBDOMAIN_LENGTH else []
+    found = _too_long(value, SUBDOMAIN_LENGTH)
     if not _full(_WILDCARD, value):
         words = (
             "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of "
@@ -85,7 +107,7 @@ def wildcard_subdomain(value: str) -> list[str]:
 
 
 def dns_1035_label(value: str) -> list[str]:
-    found = [_longer_than(LABEL_LENGTH)] if len(value) > LABEL_LENGTH else []
+    found = _too_long(value, LABEL_LENGTH)
     if not _full(_LABEL_1035, value):
         words = (
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
@@ -113,10 +135,11 @@ def qualified_name(value: str) -> list[str]:
         if not prefix:
             found.append("prefix part must be non-empty")
         else:
-            found.extend(f"prefix part {each}" for each in dns_subdomain(prefix))
+            longest = _longer_than(SUBDOMAIN_LENGTH)
+            found.extend(f"prefix part {_more_bytes_than(SUBDOMAIN_LENGTH) if each == longest else each}" for each in dns_subdomain(prefix))
     elif len(parts) > 2:
         words = (
-            "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+            "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
             "alphanumeric character"
         )
         return [
@@ -126,15 +149,15 @@ def qualified_name(value: str) -> list[str]:
     name = parts[-1]
     if not name:
         found.append("name part must be non-empty")
-    elif len(name) > LABEL_LENGTH:
-        found.append(f"name part {_longer_than(LABEL_LENGTH)}")
+    elif len(name.encode()) > LABEL_LENGTH:
+        found.append(f"name part {_more_bytes_than(LABEL_LENGTH)}")
     if not _full(_NAME_PART, name):
         found.append(hint)
     return found
 
 
 def label_value(value: str) -> list[str]:
-    found = [_longer_than(LABEL_LENGTH)] if len(value) > LABEL_LENGTH else []
+    found = [_more_bytes_than(LABEL_LENGTH)] if len(value.encode()) > LABEL_LENGTH else []
     if not _full(_LABEL_VALUE, value):
         words = (
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
@@ -151,7 +174,7 @@ def _leaves_directory(value: str) -> list[str]:
 
 
 def config_key(value: str) -> list[str]:
-    found = [_longer_than(SUBDOMAIN_LENGTH)] if len(value) > SUBDOMAIN_LENGTH else []
+    found = _too_long(value, SUBDOMAIN_LENGTH)
     if not _full(_CONFIG_KEY, value):
         words = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
         found.append(_regex(words, _CONFIG_KEY, "key.name", "KEY_NAME", "key-name"))
@@ -188,9 +211,7 @@ def port_number(value: int) -> list[str]:
 
 
 def port_name(value: str) -> list[str]:
-    found = []
-    if len(value) > 15:
-        found.append(_longer_than(15))
+    found = _too_long(value, 15)
     if not _full("[-a-z0-9]+", value):
         found.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not re.search("[a-z]", value):
@@ -200,19 +221,3 @@ def port_name(value: str) -> list[str]:
     if value and "-" in (value[0], value[-1]):
         found.append("must not begin or end with a hyphen")
     return found
-
-
-def ip(value: str) -> list[str]:
-    try:
-        ip_address(value)
-    except ValueError:
-        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
-    return []
-
-
-def ipv4(value: str) -> list[str]:
-    try:
-        IPv4Address(value)
-    except AddressValueError:
-        return ["must be a valid IPv4 address"]
-    return []

@@ -40,9 +40,7 @@ def quote(text: str) -> str:
 
 
 def render(value: Any) -> str:
-    """A refused value as the message shows it: text quoted, numbers and booleans plain, everything else as JSON."""
-    if value is None:
-        return '"null"'
+    """A refused value as the message shows it: text quoted, numbers and booleans plain, everything else as JSON (None: null)."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -60,6 +58,11 @@ def invalid(path: Path, value: Any, detail: str) -> FieldError:
     return _error(path, "FieldValueInvalid", f"Invalid value: {render(value)}", detail)
 
 
+def invalid_as_such(path: Path, detail: str) -> FieldError:
+    """An invalid value that the message does not show (field.OmitValueType)."""
+    return _error(path, "FieldValueInvalid", "Invalid value", detail)
+
+
 def required(path: Path, detail: str = "") -> FieldError:
     return _error(path, "FieldValueRequired", "Required value", detail)
 
@@ -68,8 +71,8 @@ def forbidden(path: Path, detail: str) -> FieldError:
     return _error(path, "FieldValueForbidden", "Forbidden", detail)
 
 
-def duplicate(path: Path, value: Any) -> FieldError:
-    return _error(path, "FieldValueDuplicate", f"Duplicate value: {render(value)}", "")
+def duplicate(path: Path, value: Any, detail: str = "") -> FieldError:
+    return _error(path, "FieldValueDuplicate", f"Duplicate value: {render(value)}", detail)
 
 
 def not_found(path: Path, value: Any, detail: str = "") -> FieldError:
@@ -88,8 +91,3 @@ def too_long(path: Path, limit: int) -> FieldError:
 
 def too_many(path: Path, have: int, limit: int) -> FieldError:
     return _error(path, "FieldValueTooMany", f"Too many: {have}", f"must have at most {limit} items")
-
-
-def unique(errors: Iterable[FieldError]) -> Errors:
-    """The errors in order, each message once (ErrorList.ToAggregate)."""
-    return list({str(error): error for error in errors}.values())

@@ -7,7 +7,7 @@ from typing import Any
 
 from clusters.embedded.apiserver.validation import content, field
 from clusters.embedded.apiserver.validation.field import Errors, Path
-from kubeobjects import Object
+from kubeobjects import Object, selectors
 
 NameRule = Callable[[str], list[str]]
 
@@ -15,6 +15,7 @@ _ANNOTATIONS_SIZE = 256 * 1024
 _EXISTS = ("Exists", "DoesNotExist")
 _LISTED = ("In", "NotIn")
 _METADATA = Path("metadata")
+_STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _SYSTEM = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -50,6 +51,16 @@ def label_selector(selector: Object | None, path: Path) -> Errors:
     for index, expression in enumerate(selector.get("matchExpressions") or []):
         found += _requirement(expression, path.child("matchExpressions")[index])
     return found
+
+
+def template_labels(spec: Object) -> dict[str, str]:
+    """The labels of a workload's Pod template."""
+    return ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
+
+
+def selects(selector: Object | None, given: dict[str, str]) -> bool:
+    """Whether a valid `metav1.LabelSelector` matches these labels: none matches nothing, an empty one everything."""
+    return selectors.from_object(selector)(given)
 
 
 def _requirement(expression: Object, path: Path) -> Errors:
@@ -97,6 +108,23 @@ def _finalizers(names: list[str], path: Path) -> Errors:
     if "orphan" in names and "foregroundDeletion" in names:
         found.append(field.invalid(path, names, "finalizer foregroundDeletion and orphan cannot be both set"))
     return found
+
+
+def is_standard_finalizer(name: str) -> bool:
+    return name in _STANDARD_FINALIZERS
+
+
+def standard_finalizer(name: str, path: Path) -> Errors:
+    """core/validation validateKubeFinalizerName: a finalizer of Kubernetes' own, or one with a domain."""
+    if "/" in name or name in _STANDARD_FINALIZERS:
+        return []
+    return [field.invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified")]
+
+
+def standard_finalizers(metadata: Object) -> Errors:
+    """What core/validation ValidateObjectMeta looks at beside the metadata of any object."""
+    path = _METADATA.child("finalizers")
+    return [error for index, name in enumerate(metadata.get("finalizers") or []) for error in standard_finalizer(name, path[index])]
 
 
 def object_meta(metadata: Object, namespaced: bool, name_rule: NameRule, path: Path = _METADATA) -> Errors:

@@ -151,27 +151,24 @@ def taints(items: list[Object], path: Path) -> Errors:
         found += effect(taint.get("effect"), where.child("effect"))
         identity = (key, taint.get("effect", ""))
         if identity in seen:
-            duplicated = field.duplicate(where, taint)
-            found.append(duplicated)
+            internal = {"Key": key, "Value": taint.get("value", ""), "Effect": taint.get("effect", ""), "TimeAdded": taint.get("timeAdded")}
+            found.append(field.duplicate(where, internal, "taints must be unique by key and effect pair"))
         seen.add(identity)
     return found
 
 
 def topology_spread(items: list[Object], path: Path) -> Errors:
     found: Errors = []
-    seen: set[tuple[str, str]] = set()
+    pairs = [(each.get("topologyKey", ""), each.get("whenUnsatisfiable", "")) for each in items]
     for index, each in enumerate(items):
-        where, key, action = path[index], each.get("topologyKey", ""), each.get("whenUnsatisfiable", "")
+        where, (key, action) = path[index], pairs[index]
         found += values.positive(each.get("maxSkew", 0), where.child("maxSkew"))
         if not key:
             found.append(field.required(where.child("topologyKey"), "can not be empty"))
-        else:
-            found += metadata.label_name(key, where.child("topologyKey"))
         if action not in _UNSATISFIABLE:
             found.append(field.not_supported(where.child("whenUnsatisfiable"), action, _UNSATISFIABLE))
-        if (key, action) in seen:
+        if pairs[index] in pairs[index + 1 :]:
             found.append(field.duplicate(where.child("{topologyKey, whenUnsatisfiable}"), f"{{{key}, {action}}}"))
-        seen.add((key, action))
         domains = each.get("minDomains")
         found += values.positive(domains, where.child("minDomains"))
         if domains is not None and action != "DoNotSchedule":

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from clusters.embedded import meta
-from clusters.embedded.apiserver.strategy.generation import same
-from clusters.embedded.apiserver.validation import content, field, metadata, placement, pods, values
-from clusters.embedded.apiserver.validation.difference import difference
+from clusters.embedded.apiserver.validation import content, field, internal_types, metadata, placement, pods, values
 from clusters.embedded.apiserver.validation.field import Errors, Path
-from kubeobjects import Object
+from kubeobjects import Object, meta, qos
+from kubeobjects.equality import same
 
 _SPEC = Path("spec")
 _MAX_INT = 2147483647
@@ -44,7 +42,7 @@ def update(new: Object, old: Object) -> Errors:
             found.append(field.forbidden(_SPEC.child("schedulingGates")[index].child("name"), why))
     frozen = _without_mutable(spec, before)
     if not same(frozen, before):
-        shown = difference("core.PodSpec", before, frozen)
+        shown = internal_types.difference("core.PodSpec", before, frozen)
         found.append(field.forbidden(_SPEC, f"pod updates may not change fields other than {','.join(_MUTABLE)}\n{shown}"))
     return found
 
@@ -127,16 +125,14 @@ def ephemeral_containers_update(new: Object, old: Object) -> Errors:
                 field.forbidden(_SPEC.child("ephemeralContainers"), f'existing ephemeral containers "{name}" may not be removed\n')
             )
         elif not same(now[name], each):
-            found.append(
-                field.forbidden(_SPEC.child("ephemeralContainers"), f'existing ephemeral containers "{name}" may not be changed\n')
-            )
+            shown = internal_types.difference("core.EphemeralContainer", each, now[name])
+            why = f'existing ephemeral containers "{name}" may not be changed\n{shown}'
+            found.append(field.forbidden(_SPEC.child("ephemeralContainers"), why))
     return found
 
 
 def resize(new: Object, old: Object) -> Errors:
     """CPU and memory of running containers may change; the Pod's QoS class may not."""
-    from clusters.embedded.apiserver import qos
-
     found = metadata.object_meta_update(new["metadata"], old["metadata"]) + pods.metadata_and_spec(new)
     if qos.qos_class(new["spec"]) != qos.qos_class(old["spec"]):
         found.append(field.invalid(_SPEC, qos.qos_class(new["spec"]), "Pod QOS Class may not change as a result of resizing"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from clusters.embedded.apiserver import qos
 from clusters.embedded.apiserver.validation import (
     containers,
     content,
@@ -15,10 +14,12 @@ from clusters.embedded.apiserver.validation import (
     volumes,
 )
 from clusters.embedded.apiserver.validation.field import Errors, Path
-from kubeobjects import Object
+from kubeobjects import Object, qos
 
 _MAX_INT = 2147483647
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_MOST_SEARCHES = 32
+_LONGEST_SEARCH = 2048
 _DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _MIRROR = "kubernetes.io/config.mirror"
 
@@ -72,6 +73,15 @@ def _dns_config(spec: Object, path: Path) -> Errors:
         found.append(field.invalid(path.child("nameservers"), servers, "must not have more than 3 nameservers"))
     for index, server in enumerate(servers):
         found += values.ip(server, path.child("nameservers")[index])
+    searches, where = config.get("searches") or [], path.child("searches")
+    if len(searches) > _MOST_SEARCHES:
+        found.append(field.invalid(where, searches, f"must not have more than {_MOST_SEARCHES} search paths"))
+    if len(" ".join(searches)) > _LONGEST_SEARCH:
+        why = f"must not have more than {_LONGEST_SEARCH} characters (including spaces) in the search list"
+        found.append(field.invalid(where, searches, why))
+    for index, search in enumerate(searches):
+        if search != ".":
+            found += values.all_of(where[index], search.removesuffix("."), content.search_domain(search.removesuffix(".")))
     for index, option in enumerate(config.get("options") or []):
         if not option.get("name"):
             found.append(field.required(path.child("options")[index], "must not be empty"))
@@ -130,7 +140,10 @@ def _names(spec: Object, path: Path) -> Errors:
             found += values.all_of(path.child(name), spec[name], content.dns_label(spec[name]))
     found += placement.tolerations(spec.get("tolerations") or [], path.child("tolerations"))
     for index, alias in enumerate(spec.get("hostAliases") or []):
-        found += values.ip(alias.get("ip", ""), path.child("hostAliases")[index].child("ip"))
+        where = path.child("hostAliases")[index]
+        found += values.ip(alias.get("ip", ""), where.child("ip"))
+        for number, name in enumerate(alias.get("hostnames") or []):
+            found += values.all_of(where.child("hostnames")[number], name, content.dns_subdomain(name))
     for name in ("priorityClassName", "runtimeClassName"):
         if spec.get(name):
             found += values.all_of(path.child(name), spec[name], content.dns_subdomain(spec[name]))

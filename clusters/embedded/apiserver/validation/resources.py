@@ -7,6 +7,7 @@ from typing import Any
 from clusters.embedded.apiserver.validation import content, field, values
 from clusters.embedded.apiserver.validation.field import Errors, Path
 from kubeobjects import Object
+from kubeobjects.resource_names import HUGE_PAGES, is_huge_page, is_native
 
 _CONTAINER = frozenset({"cpu", "memory", "ephemeral-storage"})
 _COUNTED = frozenset({
@@ -18,16 +19,6 @@ _QUOTA = _COUNTED | {
     "limits.cpu", "limits.memory", "limits.ephemeral-storage",
 }  # fmt: skip
 _STANDARD = _QUOTA | {"storage"}
-_HUGE_PAGES = "hugepages-"
-
-
-def is_huge_page(name: str) -> bool:
-    return name.startswith(_HUGE_PAGES)
-
-
-def is_native(name: str) -> bool:
-    """A resource of Kubernetes' own: no domain, or one under kubernetes.io."""
-    return "/" not in name or "kubernetes.io/" in name
 
 
 def is_extended(name: str) -> bool:
@@ -41,8 +32,13 @@ def is_overcommitted(name: str) -> bool:
     return is_native(name) and not is_huge_page(name)
 
 
+def is_quota(name: str) -> bool:
+    """A resource that a quota can be set on by its own name (IsStandardQuotaResourceName)."""
+    return name in _QUOTA or is_huge_page(name) or name.startswith(f"requests.{HUGE_PAGES}")
+
+
 def _standard(name: str) -> bool:
-    return name in _STANDARD or is_huge_page(name) or name.startswith(f"requests.{_HUGE_PAGES}")
+    return name in _STANDARD or is_huge_page(name) or name.startswith(f"requests.{HUGE_PAGES}")
 
 
 def _name(value: str, path: Path) -> Errors:
@@ -63,15 +59,13 @@ def container_resource_name(value: str, path: Path) -> Errors:
 
 
 def quota_resource_name(value: str, path: Path) -> Errors:
-    if value.startswith("count/"):
-        return values.all_of(path, value, content.qualified_name(value))
     found = _name(value, path)
-    if "/" not in value and not (value in _QUOTA or is_huge_page(value) or value.startswith(f"requests.{_HUGE_PAGES}")):
+    if "/" not in value and not is_quota(value):
         found.append(field.invalid(path, value, "must be a standard resource for quota"))
     return found
 
 
-def limit_range_resource_name(value: str, path: Path) -> Errors:
+def plain_resource_name(value: str, path: Path) -> Errors:
     return _name(value, path)
 
 
@@ -103,7 +97,7 @@ def requirements(resources: Object, path: Path) -> Errors:
 
 def _huge_pages(name: str, value: Any, path: Path) -> Errors:
     """Huge pages come in whole pages: the size is in the name."""
-    have, page = values.amount(value), values.amount(name.removeprefix(_HUGE_PAGES))
+    have, page = values.amount(value), values.amount(name.removeprefix(HUGE_PAGES))
     if not is_huge_page(name) or have is None or not page or (have > 0 and have % page == 0):
         return []
     return [field.invalid(path, str(value), f"{value} is not positive integer multiple of {name}")]

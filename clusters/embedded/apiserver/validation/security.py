@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from clusters.embedded.apiserver.validation import field, values
 from clusters.embedded.apiserver.validation.field import Errors, Path
 from kubeobjects import Object
 
+_SYSCTL = r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_LONGEST_SYSCTL = 253
 _PROFILES = ("Localhost", "RuntimeDefault", "Unconfined")
 
 
@@ -37,9 +41,16 @@ def pod(context: Object | None, path: Path) -> Errors:
         found += values.user_or_group(context.get(name), path.child(name))
     for index, group in enumerate(context.get("supplementalGroups") or []):
         found += values.user_or_group(group, path.child("supplementalGroups")[index])
+    names: list[str] = []
     for index, sysctl in enumerate(context.get("sysctls") or []):
-        if not sysctl.get("name"):
-            found.append(field.required(path.child("sysctls")[index].child("name")))
+        name, where = sysctl.get("name", ""), path.child("sysctls")[index].child("name")
+        if not name:
+            found.append(field.required(where))
+        elif len(name) > _LONGEST_SYSCTL or not re.fullmatch(_SYSCTL, name):
+            found.append(field.invalid(where, name, f"must have at most {_LONGEST_SYSCTL} characters and match regex ^{_SYSCTL}$"))
+        elif name in names:
+            found.append(field.duplicate(where, name))
+        names.append(name)
     policy = context.get("fsGroupChangePolicy")
     if policy is not None and policy not in ("Always", "OnRootMismatch"):
         found.append(field.not_supported(path.child("fsGroupChangePolicy"), policy, ("Always", "OnRootMismatch")))

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from clusters.embedded.apiserver.validation import content, field
+from clusters.embedded.apiserver.validation import addresses, content, field
 from clusters.embedded.apiserver.validation.field import Errors, Path
 from kubeobjects import quantity
 
-_MAX_ID = 0xFFFFFFFF
+_MAX_ID = 0x7FFFFFFF
 
 
 def all_of(path: Path, value: Any, reasons: Iterable[str]) -> Errors:
@@ -74,7 +74,11 @@ def descending_path(value: str, path: Path) -> Errors:
 
 
 def ip(value: str, path: Path) -> Errors:
-    return all_of(path, value, content.ip(value))
+    return all_of(path, value, addresses.ip(value))
+
+
+def cidr(value: str, path: Path) -> Errors:
+    return all_of(path, value, addresses.cidr(value))
 
 
 def int_or_percent(value: Any, path: Path) -> Errors:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clusters.embedded.apiserver.validation import content, field, values
+from clusters.embedded.apiserver.validation import content, field, metadata, values
 from clusters.embedded.apiserver.validation.env import field_selector, resource_selector
 from clusters.embedded.apiserver.validation.field import Errors, Path
+from clusters.embedded.apiserver.validation.storage import claim_spec, host_path
 from kubeobjects import Object
 
 _FILE_MODE = "must be a number between 0 and 0777 (octal), both inclusive"
-_HOST_PATH_TYPES = ("", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket")
+_PROJECTED = ("secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate")
 _DOWNWARD_FIELDS = ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid")
 _MIN_TOKEN_SECONDS = 600
 
@@ -19,7 +20,7 @@ def _mode(value: int | None, path: Path) -> Errors:
     return [field.invalid(path, value, _FILE_MODE)] if value is not None and not 0 <= value <= 0o777 else []
 
 
-def _file_path(value: str, path: Path) -> Errors:
+def file_path(value: str, path: Path) -> Errors:
     """A file inside a volume whose own bookkeeping starts with two dots."""
     if not value:
         return [field.required(path)]
@@ -30,14 +31,12 @@ def _file_path(value: str, path: Path) -> Errors:
 
 
 def _items(source: Object, path: Path) -> Errors:
-    found: Errors = []
-    for index, item in enumerate(source.get("items") or []):
-        where = path.child("items")[index]
-        if not item.get("key"):
-            found.append(field.required(where.child("key")))
-        found += _file_path(item.get("path", ""), where.child("path"))
-        found += _mode(item.get("mode"), where.child("mode"))
-    return found
+    return [error for index, item in enumerate(source.get("items") or []) for error in _item(item, path.child("items")[index])]
+
+
+def _item(item: Object, path: Path) -> Errors:
+    found = [] if item.get("key") else [field.required(path.child("key"))]
+    return found + file_path(item.get("path", ""), path.child("path")) + _mode(item.get("mode"), path.child("mode"))
 
 
 def _empty_dir(source: Object, path: Path) -> Errors:
@@ -45,15 +44,6 @@ def _empty_dir(source: Object, path: Path) -> Errors:
     if size is not None and size < 0:
         return [field.forbidden(path.child("sizeLimit"), "SizeLimit field must be a valid resource quantity")]
     return []
-
-
-def _host_path(source: Object, path: Path) -> Errors:
-    if not source.get("path"):
-        return [field.required(path.child("path"))]
-    found = values.no_backsteps(source["path"], path.child("path"))
-    if source.get("type") is not None and source["type"] not in _HOST_PATH_TYPES:
-        found.append(field.not_supported(path.child("type"), source["type"], _HOST_PATH_TYPES))
-    return found
 
 
 def _secret(source: Object, path: Path) -> Errors:
@@ -80,52 +70,64 @@ def _nfs(source: Object, path: Path) -> Errors:
 def _downward(source: Object, path: Path) -> Errors:
     found = _mode(source.get("defaultMode"), path.child("defaultMode"))
     # The original leaves the index out of the path of a single file.
-    where = path
-    for item in source.get("items") or []:
-        found += _file_path(item.get("path", ""), where.child("path"))
-        if item.get("fieldRef"):
-            found += field_selector(item["fieldRef"], _DOWNWARD_FIELDS, where.child("fieldRef"))
-            if item.get("resourceFieldRef"):
-                found.append(field.invalid(where, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"))
-        elif item.get("resourceFieldRef"):
-            found += resource_selector(item["resourceFieldRef"], where.child("resourceFieldRef"), in_volume=True)
-        else:
-            found.append(field.required(where.child("fieldRef"), "one of fieldRef and resourceFieldRef is required"))
-        found += _mode(item.get("mode"), where.child("mode"))
-    return found
+    return found + [error for item in source.get("items") or [] for error in downward_file(item, path)]
 
 
-def _token(source: Object, path: Path) -> Errors:
-    found: Errors = []
-    seconds = source.get("expirationSeconds")
-    if seconds is not None and seconds < _MIN_TOKEN_SECONDS:
-        found.append(field.invalid(path.child("expirationSeconds"), seconds, "may not specify a duration less than 10 minutes"))
-    if not source.get("path"):
-        found.append(field.required(path.child("path")))
-    return found
+def downward_file(item: Object, path: Path) -> Errors:
+    found = file_path(item.get("path", ""), path.child("path"))
+    if item.get("fieldRef") is not None:
+        found += field_selector(item["fieldRef"], _DOWNWARD_FIELDS, path.child("fieldRef"))
+        if item.get("resourceFieldRef") is not None:
+            found.append(field.invalid(path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"))
+    elif item.get("resourceFieldRef") is not None:
+        found += resource_selector(item["resourceFieldRef"], path.child("resourceFieldRef"), in_volume=True)
+    else:
+        found.append(field.required(path, "one of fieldRef and resourceFieldRef is required"))
+    return found + _mode(item.get("mode"), path.child("mode"))
 
 
 def _projected(source: Object, path: Path) -> Errors:
     found = _mode(source.get("defaultMode"), path.child("defaultMode"))
-    kinds: dict[str, Callable[[Object, Path], Errors]] = {
-        "secret": lambda each, where: ([] if each.get("name") else [field.required(where.child("name"))]) + _items(each, where),
-        "configMap": lambda each, where: ([] if each.get("name") else [field.required(where.child("name"))]) + _items(each, where),
-        "downwardAPI": _downward,
-        "serviceAccountToken": _token,
-        "clusterTrustBundle": lambda each, where: [],
-        "podCertificate": lambda each, where: [],
-    }
+    files: set[str] = set()
     for index, each in enumerate(source.get("sources") or []):
         where = path.child("sources")[index]
-        given = [kind for kind in kinds if each.get(kind) is not None]
-        for position, kind in enumerate(given):
-            if position:
-                found.append(field.forbidden(where.child(kind), "may not specify more than 1 volume type"))
-            else:
-                found += kinds[kind](each[kind], where.child(kind))
-        if not given:
-            found.append(field.required(where, "must specify a volume type"))
+        for kind in ("secret", "configMap"):
+            if each.get(kind) is not None:
+                found += _projected_items(each[kind], path, where.child(kind), files)
+        for item in (each.get("downwardAPI") or {}).get("items") or []:
+            found += downward_file(item, where.child("downwardAPI"))
+            found += _once(item.get("path", ""), item.get("path", ""), path, files)
+        if each.get("serviceAccountToken") is not None:
+            found += _token(each["serviceAccountToken"], path, where.child("serviceAccountToken"))
+        if sum(each.get(kind) is not None for kind in _PROJECTED) > 1:
+            found.append(field.forbidden(where, "may not specify more than 1 volume type per source"))
     return found
+
+
+def _projected_items(source: Object, volume: Path, path: Path, files: set[str]) -> Errors:
+    name = source.get("name", "")
+    found = [] if name else [field.required(path.child("name"))]
+    for index, item in enumerate(source.get("items") or []):
+        found += _item(item, path.child("items")[index]) + _once(item.get("path", ""), name, volume, files)
+    return found
+
+
+def _once(file: str, shown: str, path: Path, files: set[str]) -> Errors:
+    """Each file of a projected volume comes from one source."""
+    found = [field.invalid(path, shown, "conflicting duplicate paths")] if file and file in files else []
+    files.add(file)
+    return found
+
+
+def _token(source: Object, volume: Path, path: Path) -> Errors:
+    """The original names the volume's own path and not the token's."""
+    found: Errors = []
+    seconds = source.get("expirationSeconds", 0)
+    if seconds < _MIN_TOKEN_SECONDS:
+        found.append(field.invalid(path.child("expirationSeconds"), seconds, "may not specify a duration less than 10 minutes"))
+    if seconds > 2**32:
+        found.append(field.invalid(path.child("expirationSeconds"), seconds, "may not specify a duration larger than 2^32 seconds"))
+    return found + file_path(source.get("path", ""), volume.child("path"))
 
 
 def _csi(source: Object, path: Path) -> Errors:
@@ -133,12 +135,13 @@ def _csi(source: Object, path: Path) -> Errors:
 
 
 def _ephemeral(source: Object, path: Path) -> Errors:
-    from clusters.embedded.apiserver.validation.storage import claim_spec
-
     template = source.get("volumeClaimTemplate")
     if template is None:
         return [field.required(path.child("volumeClaimTemplate"))]
-    return claim_spec(template.get("spec") or {}, path.child("volumeClaimTemplate", "spec"))
+    where, meta = path.child("volumeClaimTemplate"), template.get("metadata") or {}
+    found = metadata.annotation_map(meta.get("annotations"), where.child("metadata", "annotations"))
+    found += metadata.labels(meta.get("labels"), where.child("metadata", "labels"))
+    return found + claim_spec(template.get("spec") or {}, where.child("spec"))
 
 
 def _image(source: Object, path: Path) -> Errors:
@@ -149,7 +152,7 @@ def _image(source: Object, path: Path) -> Errors:
 # In the order in which the API server looks for them: the first one given counts, the others are one too many.
 _SOURCES: dict[str, Callable[[Object, Path], Errors] | None] = {
     "emptyDir": _empty_dir,
-    "hostPath": _host_path,
+    "hostPath": host_path,
     "gitRepo": None,
     "gcePersistentDisk": None,
     "awsElasticBlockStore": None,
@@ -211,71 +214,3 @@ def volumes(items: list[Object], path: Path) -> tuple[dict[str, Object], Errors]
         else:
             valid[name] = volume
     return valid, found
-
-
-def mounts(container: Object, known: dict[str, Object], path: Path) -> Errors:
-    """`volumeMounts` and `volumeDevices` of a container; `path` is the container's."""
-    found: Errors = []
-    devices = {each.get("name"): each.get("devicePath") for each in container.get("volumeDevices") or []}
-    mounted = {each.get("name"): each.get("mountPath") for each in container.get("volumeMounts") or []}
-    seen: set[str] = set()
-    base = path.child("volumeMounts")
-    for index, mount in enumerate(container.get("volumeMounts") or []):
-        where, name, mount_path = base[index], mount.get("name", ""), mount.get("mountPath", "")
-        if not name:
-            found.append(field.required(where.child("name")))
-        if name not in known:
-            found.append(field.not_found(where.child("name"), name))
-        if not mount_path:
-            found.append(field.required(where.child("mountPath")))
-        if mount_path in seen:
-            found.append(field.invalid(where.child("mountPath"), mount_path, "must be unique"))
-        seen.add(mount_path)
-        if name in devices:
-            found.append(field.invalid(where.child("name"), name, "must not already exist in volumeDevices"))
-        if mount_path in devices.values():
-            found.append(field.invalid(where.child("mountPath"), mount_path, "must not already exist as a path in volumeDevices"))
-        if mount.get("subPath"):
-            found += values.descending_path(mount["subPath"], base.child("subPath"))
-        if mount.get("subPathExpr"):
-            if mount.get("subPath"):
-                why = "subPathExpr and subPath are mutually exclusive"
-                found.append(field.invalid(where.child("subPathExpr"), mount["subPathExpr"], why))
-            found += values.descending_path(mount["subPathExpr"], base.child("subPathExpr"))
-        found += _propagation(mount, container, base.child("mountPropagation"))
-    return found + _devices(container, known, mounted, path.child("volumeDevices"))
-
-
-def _propagation(mount: Object, container: Object, path: Path) -> Errors:
-    mode = mount.get("mountPropagation")
-    supported = ("Bidirectional", "HostToContainer", "None")
-    if mode is None:
-        return []
-    if mode not in supported:
-        return [field.not_supported(path, mode, supported)]
-    if mode == "Bidirectional" and not (container.get("securityContext") or {}).get("privileged"):
-        return [field.forbidden(path, "Bidirectional mount propagation is available only to privileged containers")]
-    return []
-
-
-def _devices(container: Object, known: dict[str, Object], mounted: dict[str, str], path: Path) -> Errors:
-    found: Errors = []
-    names: set[str] = set()
-    for index, device in enumerate(container.get("volumeDevices") or []):
-        where, name, device_path = path[index], device.get("name", ""), device.get("devicePath", "")
-        if not name:
-            found.append(field.required(where.child("name")))
-        if name in names:
-            found.append(field.invalid(where.child("name"), name, "must be unique"))
-        names.add(name)
-        volume = known.get(name)
-        if volume is None:
-            found.append(field.not_found(where.child("name"), name))
-        elif "persistentVolumeClaim" not in volume and "ephemeral" not in volume:
-            why = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"
-            found.append(field.invalid(where.child("name"), name, why))
-        if not device_path:
-            found.append(field.required(where.child("devicePath")))
-        if name in mounted:
-            found.append(field.invalid(where.child("name"), name, "must not already exist in volumeMounts"))
-    return found

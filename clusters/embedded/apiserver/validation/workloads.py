@@ -1,28 +1,21 @@
-"""Validation of the apps group: Deployment, ReplicaSet, DaemonSet, StatefulSet, and ReplicationController."""
+"""Validation of Deployments, ReplicaSets, DaemonSets and ReplicationControllers (apps/validation, core/validation)."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from clusters.embedded.apiserver.strategy.generation import same
-from clusters.embedded.apiserver.validation import content, field, metadata, pods, storage, values
+from clusters.embedded.apiserver.validation import content, field, metadata, pods, values
 from clusters.embedded.apiserver.validation.field import Errors, Path
-from kubeobjects import Object, selectors
+from clusters.embedded.errors import FieldError
+from kubeobjects import Object
+from kubeobjects.equality import same
 
 _SPEC = Path("spec")
-_ALWAYS = ("Always",)
 _EMPTY_SELECTOR = "empty selector is invalid for {}"
-_STATEFUL_MUTABLE = (
-    "replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy",
-    "minReadySeconds",
-)  # fmt: skip
-_STATEFUL_FORBIDDEN = (
-    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', "
-    "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
-)
 
 
-def _selector(spec: Object, what: str) -> Errors:
+def selector_field(spec: Object, what: str) -> Errors:
     """Required, whole, and not empty; `what` is the kind in lower case as messages have it."""
     path, selector = _SPEC.child("selector"), spec.get("selector")
     if selector is None:
@@ -33,40 +26,61 @@ def _selector(spec: Object, what: str) -> Errors:
     return found
 
 
-def _template(spec: Object, *, restarts: tuple[str, ...] = _ALWAYS) -> Errors:
-    """The template matches the selector, is valid, and restarts as this kind of workload needs it."""
-    path, template = _SPEC.child("template"), spec.get("template") or {}
-    labels = (template.get("metadata") or {}).get("labels") or {}
-    found: Errors = []
+def _matching_template(spec: Object, what: str, invalid_selector: str) -> Errors:
+    """The template, and whether the selector matches it; a selector that is none hides the template (LabelSelectorAsSelector)."""
     selector = spec.get("selector")
-    if selector and (selector.get("matchLabels") or selector.get("matchExpressions")):
-        try:
-            matches = selectors.from_object(selector)(labels)
-        except selectors.SelectorError:
-            matches = True  # the selector's own check has said what is wrong
-        if not matches:
-            found.append(field.invalid(path.child("metadata", "labels"), labels, "`selector` does not match template `labels`"))
-    found += pods.template(template, path)
-    policy = (template.get("spec") or {}).get("restartPolicy")
-    if policy not in restarts:
-        found.append(field.not_supported(path.child("spec", "restartPolicy"), policy, restarts))
-    if (template.get("spec") or {}).get("activeDeadlineSeconds") is not None:
-        where = path.child("spec", "activeDeadlineSeconds")
-        found.append(field.forbidden(where, "activeDeadlineSeconds in ReplicaSet is not Supported"))
+    if metadata.label_selector(selector, _SPEC.child("selector")):
+        return [field.invalid(_SPEC.child("selector"), selector, invalid_selector)]
+    return mismatch(spec, selector) + _template(spec, what)
+
+
+def mismatch(spec: Object, selector: Object | None) -> Errors:
+    labels = metadata.template_labels(spec)
+    if metadata.selects(selector, labels):
+        return []
+    where = _SPEC.child("template", "metadata", "labels")
+    return [field.invalid(where, labels or None, "`selector` does not match template `labels`")]
+
+
+def _template(spec: Object, what: str) -> Errors:
+    """The template is valid, and restarts as a workload needs it; `what` is the kind in messages."""
+    template = spec.get("template") or {}
+    return pods.template(template, _SPEC.child("template")) + runs_forever(template.get("spec") or {}, what)
+
+
+def runs_forever(pod: Object, what: str) -> Errors:
+    where, found = _SPEC.child("template", "spec"), list[FieldError]()
+    if pod.get("restartPolicy") != "Always":
+        found.append(field.not_supported(where.child("restartPolicy"), pod.get("restartPolicy", ""), ("Always",)))
+    if pod.get("activeDeadlineSeconds") is not None:
+        found.append(field.forbidden(where.child("activeDeadlineSeconds"), f"activeDeadlineSeconds in {what} is not Supported"))
     return found
+
+
+def amount_of(value: Any) -> int:
+    """A count, or the number before the percent sign; 0 for text that is neither (getIntOrPercentValue)."""
+    percentage = values.share(value)
+    if percentage is not None:
+        return percentage
+    if isinstance(value, str):
+        return int(value) if re.fullmatch(r"[+-]?[0-9]+", value) else 0
+    return int(value or 0)
 
 
 def _rolling_deployment(rolling: Object, path: Path) -> Errors:
     unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
     found = values.int_or_percent(unavailable, path.child("maxUnavailable"))
     found += values.int_or_percent(surge, path.child("maxSurge"))
-    if _is_zero(unavailable) and _is_zero(surge):
+    if not amount_of(unavailable) and not amount_of(surge):
         found.append(field.invalid(path.child("maxUnavailable"), unavailable, "may not be 0 when `maxSurge` is 0"))
     return found + values.not_over_hundred(unavailable, path.child("maxUnavailable"))
 
 
-def _is_zero(value: Any) -> bool:
-    return value in (0, None) or values.share(value) == 0
+def internal_strategy(strategy: Object, *names: str) -> Object:
+    """A strategy as the internal type shows itself."""
+    rolling = strategy.get("rollingUpdate")
+    shown = None if rolling is None else {f"{name[0].upper()}{name[1:]}": rolling.get(name) for name in names}
+    return {"Type": strategy.get("type", ""), "RollingUpdate": shown}
 
 
 def _deployment_strategy(strategy: Object, path: Path) -> Errors:
@@ -78,14 +92,14 @@ def _deployment_strategy(strategy: Object, path: Path) -> Errors:
         if rolling is None:
             return [field.required(path.child("rollingUpdate"), "this should be defaulted and never be nil")]
         return _rolling_deployment(rolling, path.child("rollingUpdate"))
-    return [field.not_supported(path.child("type"), kind, ("Recreate", "RollingUpdate"))]
+    return [field.not_supported(path, internal_strategy(strategy, "maxUnavailable", "maxSurge"), ("Recreate", "RollingUpdate"))]
 
 
 def deployment(obj: Object) -> Errors:
     spec = obj.get("spec") or {}
     found = values.nonnegative(spec.get("replicas"), _SPEC.child("replicas"))
-    found += _selector(spec, "deployment")
-    found += _template(spec)
+    found += selector_field(spec, "deployment")
+    found += _matching_template(spec, "ReplicaSet", "invalid label selector")
     found += _deployment_strategy(spec.get("strategy") or {}, _SPEC.child("strategy"))
     found += values.nonnegative(spec.get("minReadySeconds"), _SPEC.child("minReadySeconds"))
     found += values.nonnegative(spec.get("revisionHistoryLimit"), _SPEC.child("revisionHistoryLimit"))
@@ -107,24 +121,30 @@ def replica_set(obj: Object) -> Errors:
     spec = obj.get("spec") or {}
     found = values.nonnegative(spec.get("replicas"), _SPEC.child("replicas"))
     found += values.nonnegative(spec.get("minReadySeconds"), _SPEC.child("minReadySeconds"))
-    return found + _selector(spec, "deployment") + _template(spec)
+    return found + selector_field(spec, "deployment") + _matching_template(spec, "ReplicaSet", "invalid label selector")
 
 
 def replication_controller(obj: Object) -> Errors:
     spec = obj.get("spec") or {}
     found = values.nonnegative(spec.get("minReadySeconds"), _SPEC.child("minReadySeconds"))
-    if not spec.get("selector"):
+    selector = spec.get("selector") or {}
+    if not selector:
         found.append(field.required(_SPEC.child("selector")))
     found += values.nonnegative(spec.get("replicas"), _SPEC.child("replicas"))
     if spec.get("template") is None:
         return [*found, field.required(_SPEC.child("template"))]
-    return found + _template({**spec, "selector": {"matchLabels": spec.get("selector") or {}}})
+    return found + mismatch(spec, {"matchLabels": selector}) + _template(spec, "ReplicationController")
 
 
 def daemon_set(obj: Object) -> Errors:
     spec = obj.get("spec") or {}
-    found = _selector(spec, "daemonset")
-    found += _template(spec)
+    path, selector = _SPEC.child("selector"), spec.get("selector")
+    found = metadata.label_selector(selector, path)
+    if not found:
+        found += mismatch(spec, selector)
+    if selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        found.append(field.invalid(path, selector, _EMPTY_SELECTOR.format("daemonset")))
+    found += _template(spec, "DaemonSet")
     found += values.nonnegative(spec.get("minReadySeconds"), _SPEC.child("minReadySeconds"))
     found += _daemon_strategy(spec.get("updateStrategy") or {}, _SPEC.child("updateStrategy"))
     return found + values.nonnegative(spec.get("revisionHistoryLimit"), _SPEC.child("revisionHistoryLimit"))
@@ -135,75 +155,17 @@ def _daemon_strategy(strategy: Object, path: Path) -> Errors:
     if kind == "OnDelete":
         return []
     if kind != "RollingUpdate":
-        return [field.not_supported(path, strategy, ("RollingUpdate", "OnDelete"))]
-    rolling, where = strategy.get("rollingUpdate") or {}, path.child("rollingUpdate")
+        shown = internal_strategy(strategy, "maxUnavailable", "maxSurge")
+        return [field.not_supported(path, shown, ("RollingUpdate", "OnDelete"))]
+    rolling, where = strategy.get("rollingUpdate"), path.child("rollingUpdate")
+    if rolling is None:
+        return [field.required(where)]
     unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
-    found = values.int_or_percent(unavailable, where.child("maxUnavailable"))
-    found += values.not_over_hundred(unavailable, where.child("maxUnavailable"))
-    found += values.int_or_percent(surge, where.child("maxSurge"))
-    found += values.not_over_hundred(surge, where.child("maxSurge"))
-    if not _is_zero(unavailable) and not _is_zero(surge):
+    found: Errors = []
+    for check in (values.int_or_percent, values.not_over_hundred):
+        found += check(unavailable, where.child("maxUnavailable")) + check(surge, where.child("maxSurge"))
+    if amount_of(unavailable) and amount_of(surge):
         found.append(field.invalid(where.child("maxSurge"), surge, "may not be set when maxUnavailable is non-zero"))
-    elif _is_zero(unavailable) and _is_zero(surge):
+    elif not amount_of(unavailable) and not amount_of(surge):
         found.append(field.required(where.child("maxUnavailable"), "cannot be 0 when maxSurge is 0"))
     return found
-
-
-def stateful_set(obj: Object) -> Errors:
-    spec = obj.get("spec") or {}
-    found: Errors = []
-    found += values.choice(spec.get("podManagementPolicy"), _SPEC.child("podManagementPolicy"), ("OrderedReady", "Parallel"))
-    strategy, path = spec.get("updateStrategy") or {}, _SPEC.child("updateStrategy")
-    kind = strategy.get("type")
-    if kind == "OnDelete":
-        if strategy.get("rollingUpdate") is not None:
-            why = f"only allowed for updateStrategy '{'RollingUpdate'}'"
-            found.append(field.invalid(path.child("rollingUpdate"), strategy["rollingUpdate"], why))
-    elif kind == "RollingUpdate":
-        rolling = strategy.get("rollingUpdate") or {}
-        found += values.nonnegative(rolling.get("partition"), path.child("rollingUpdate", "partition"))
-        if rolling.get("maxUnavailable") is not None:
-            where = path.child("rollingUpdate", "maxUnavailable")
-            found += values.int_or_percent(rolling["maxUnavailable"], where)
-            if rolling["maxUnavailable"] in (0, "0%"):
-                found.append(field.invalid(where, rolling["maxUnavailable"], "cannot be 0"))
-            found += values.not_over_hundred(rolling["maxUnavailable"], where)
-    else:
-        found += values.choice(kind, path, ("RollingUpdate", "OnDelete")) or [field.required(path)]
-    found += _retention(spec.get("persistentVolumeClaimRetentionPolicy"), _SPEC.child("persistentVolumeClaimRetentionPolicy"))
-    found += values.nonnegative(spec.get("replicas"), _SPEC.child("replicas"))
-    found += values.nonnegative(spec.get("minReadySeconds"), _SPEC.child("minReadySeconds"))
-    found += values.nonnegative((spec.get("ordinals") or {}).get("start"), _SPEC.child("ordinals", "start"))
-    if spec.get("serviceName"):
-        found += values.all_of(_SPEC.child("serviceName"), spec["serviceName"], content.dns_subdomain(spec["serviceName"]))
-    found += _selector(spec, "statefulset")
-    # Claim templates become volumes of the Pods, so mounts may refer to them.
-    claims = spec.get("volumeClaimTemplates") or []
-    found += _template(_with_claims(spec, claims))
-    for index, claim in enumerate(claims):
-        found += storage.claim_spec(claim.get("spec") or {}, _SPEC.child("volumeClaimTemplates")[index].child("spec"))
-    return found
-
-
-def _with_claims(spec: Object, claims: list[Object]) -> Object:
-    template = spec.get("template") or {}
-    pod = template.get("spec") or {}
-    names = [(each.get("metadata") or {}).get("name", "") for each in claims]
-    added = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in names if name]
-    own = [each for each in pod.get("volumes") or [] if each.get("name") not in names]
-    return {**spec, "template": {**template, "spec": {**pod, "volumes": [*own, *added]}}}
-
-
-def _retention(policy: Object | None, path: Path) -> Errors:
-    found: Errors = []
-    for name in ("whenDeleted", "whenScaled"):
-        if policy is not None and policy.get(name) not in ("Retain", "Delete"):
-            found.append(field.not_supported(path.child(name), policy.get(name, ""), ("Retain", "Delete")))
-    return found
-
-
-def stateful_set_update(new: Object, old: Object) -> Errors:
-    def fixed(spec: Object) -> Object:
-        return {name: value for name, value in spec.items() if name not in _STATEFUL_MUTABLE}
-
-    return [] if same(fixed(new["spec"]), fixed(old["spec"])) else [field.forbidden(_SPEC, _STATEFUL_FORBIDDEN)]

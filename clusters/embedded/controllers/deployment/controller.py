@@ -6,13 +6,13 @@ The numbers come from `scaling.py`, the revisions from `revisions.py`, the condi
 
 from __future__ import annotations
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import ownership, pods
 from clusters.embedded.controllers.context import Context, Controller
 from clusters.embedded.controllers.deployment import revisions, scaling, status
+from clusters.embedded.controllers.template_hash import template_hash
 from clusters.embedded.errors import ApiError
-from kubeobjects import selectors
+from kubeobjects import meta, selectors
 
 _SETS = "replicasets.apps"
 _DEPLOYMENTS = "deployments.apps"
@@ -191,7 +191,7 @@ class DeploymentController(Controller):
 
     async def _create_new(self, deployment: Object, old: list[Object], number: int) -> tuple[Object, Object | None]:
         metadata, spec = deployment["metadata"], deployment["spec"]
-        digest = revisions.template_hash(spec["template"], (deployment.get("status") or {}).get("collisionCount"))
+        digest = template_hash(spec["template"], (deployment.get("status") or {}).get("collisionCount"))
         name = f"{metadata['name']}-{digest}"
         body = meta.copy(
             {

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 
 HASH_LABEL = "pod-template-hash"
@@ -26,15 +23,6 @@ _NOT_COPIED = frozenset(
         "deprecated.deployment.rollback.to",
     }
 )
-
-
-def template_hash(template: Object, collision_count: int | None) -> str:
-    """The pod-template-hash: 32-bit FNV-1a over the template, in the alphabet of generated names."""
-    data = orjson.dumps(template, option=orjson.OPT_SORT_KEYS) + (str(collision_count).encode() if collision_count is not None else b"")
-    value = 0x811C9DC5
-    for byte in data:
-        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
-    return meta.safe_encode(str(value))
 
 
 def _bare(template: Object) -> Object:

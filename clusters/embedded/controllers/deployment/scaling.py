@@ -6,6 +6,7 @@ import math
 
 from clusters.embedded.client import Object
 from clusters.embedded.controllers.deployment import revisions
+from kubeobjects.int_or_string import scaled
 
 
 def replicas(obj: Object) -> int:
@@ -24,16 +25,6 @@ def total(replica_sets: list[Object]) -> int:
 
 def actual(replica_sets: list[Object], field: str = "replicas") -> int:
     return sum((each.get("status") or {}).get(field, 0) for each in replica_sets)
-
-
-def scaled(value: int | str | None, whole: int, *, up: bool) -> int:
-    """An IntOrString of `whole`: 25% of 3 is 1 rounded up, 0 rounded down."""
-    if value is None:
-        return 0
-    if isinstance(value, int):
-        return value
-    share = whole * int(value.rstrip("%")) / 100
-    return math.ceil(share) if up else math.floor(share)
 
 
 def is_rolling_update(deployment: Object) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers.context import set_condition, without_condition, without_zeros
 from clusters.embedded.controllers.deployment import scaling
+from kubeobjects import meta
 
 AVAILABLE = {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable", "message": "Deployment has minimum availability."}
 UNAVAILABLE = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers.context import Context
 from clusters.embedded.controllers.endpoints.backends import (
@@ -16,6 +15,7 @@ from clusters.embedded.controllers.endpoints.backends import (
     labels_for,
 )
 from clusters.embedded.errors import ApiError
+from kubeobjects import meta
 
 MANAGED_BY = {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
 

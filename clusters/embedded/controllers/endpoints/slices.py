@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers.context import Context
 from clusters.embedded.controllers.endpoints.backends import (
@@ -18,6 +17,7 @@ from clusters.embedded.controllers.endpoints.backends import (
     labels_for,
 )
 from clusters.embedded.errors import ApiError
+from kubeobjects import meta
 
 RESOURCE = "endpointslices.discovery.k8s.io"
 SERVICE_LABEL = "kubernetes.io/service-name"

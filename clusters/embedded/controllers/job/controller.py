@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
 from clusters.embedded.controllers.context import Context, Controller, set_condition, without_zeros
 from clusters.embedded.controllers.job import decision, indexes
 from clusters.embedded.errors import ApiError
+from kubeobjects import meta
 
 _JOBS = "jobs.batch"
 # MaxPodCreateDeletePerSync.
@@ -120,6 +120,10 @@ class JobController(Controller):
         status = {**status, "conditions": _stamped(status, _condition(target, reason, message))}
         if counted.active:
             await self._control.delete_many(job, counted.active)
+            # What a failed Job still ran has failed with it; what a successful one still ran is not counted at all.
+            if kind == "Failed":
+                counted.uncounted_failed += [pod["metadata"]["uid"] for pod in counted.active]
+            counted.to_release += counted.active
             await self._write(job, counted, status, 0, terminating=counted.terminating + len(counted.active))
             return
         if counted.to_release or counted.terminating:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers.context import Context, Controller, without_zeros
 from clusters.embedded.controllers.job.decision import is_finished
 from clusters.embedded.errors import ApiError
+from kubeobjects import meta
 
 _CRONJOBS, _JOBS = "cronjobs.batch", "jobs.batch"
 _SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
@@ -71,7 +71,7 @@ def job_for(cronjob: Object, scheduled: datetime) -> Object:
                 "labels": wanted.get("labels") or {},
                 "annotations": {
                     **(wanted.get("annotations") or {}),
-                    _SCHEDULED_AT: scheduled.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    _SCHEDULED_AT: meta.format_time(scheduled),
                 },
                 "ownerReferences": [meta.owner_reference(cronjob)],
             },
@@ -173,10 +173,10 @@ class CronJobController(Controller):
             if error.reason != "AlreadyExists":
                 await self.events.event(cronjob, "Warning", "FailedCreate", f"Error creating job: {error.message}")
                 raise
-            return {**status, "lastScheduleTime": scheduled.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+            return {**status, "lastScheduleTime": meta.format_time(scheduled)}
         await self.events.event(cronjob, "Normal", "SuccessfulCreate", f"Created job {job['metadata']['name']}")
         references = [*(status.get("active") or []), _reference(job)]
-        return {**status, "active": references, "lastScheduleTime": scheduled.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        return {**status, "active": references, "lastScheduleTime": meta.format_time(scheduled)}
 
 
 def _reference(job: Object) -> Object:

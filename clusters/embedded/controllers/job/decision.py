@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
 from clusters.embedded.controllers.job import failurepolicy, indexes
+from kubeobjects import meta
 
 TRACKING_FINALIZER = "batch.kubernetes.io/job-tracking"
 
@@ -21,6 +21,7 @@ BACKOFF_LIMIT = ("BackoffLimitExceeded", "Job has reached the specified backoff 
 DEADLINE = ("DeadlineExceeded", "Job was active longer than specified deadline")
 FAILED_INDEXES = ("FailedIndexes", "Job has failed indexes")
 MAX_FAILED_INDEXES = ("MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number of failed indexes")
+SUCCESS_POLICY = "SuccessPolicy"
 COMPLETIONS_REACHED = ("CompletionsReached", "Reached expected number of succeeded pods")
 
 Verdict = tuple[str, str]
@@ -110,6 +111,9 @@ def count(job: Object, mine: list[Object]) -> Count:
 def _sort(job: Object, pod: Object, is_noted: bool, result: Count) -> None:
     uid, index = pod["metadata"]["uid"], indexes.index_of(pod)
     indexed = indexes.is_indexed(job)
+    if meta.is_deleting(pod) and not pods.is_terminal(pod):
+        # Also where it counts as failed already: the Job is not over before it is gone.
+        result.terminating += 1
     if pods.phase(pod) == "Succeeded":
         if not is_tracked(pod) or is_noted:
             return
@@ -133,16 +137,14 @@ def _sort(job: Object, pod: Object, is_noted: bool, result: Count) -> None:
         if action != "Ignore":
             result.uncounted_failed.append(uid)
         result.to_release.append(pod)
-    elif meta.is_deleting(pod):
-        result.terminating += 1
-    else:
+    elif not meta.is_deleting(pod):
         result.active.append(pod)
         result.ready += pods.is_ready(pod)
 
 
 def verdict(job: Object, counted: Count, now: datetime | None = None) -> tuple[str, Verdict] | None:
     """("Failed" or "Complete", (reason, message)) where the Job's fate is sealed, else None."""
-    for kind in ("FailureTarget", "SuccessCriteriaMet"):
+    for kind in ("SuccessCriteriaMet", "FailureTarget"):
         sealed = meta.condition(job, kind)
         if sealed is not None and sealed["status"] == "True":
             return ("Failed" if kind == "FailureTarget" else "Complete", (sealed["reason"], sealed.get("message", "")))
@@ -154,20 +156,37 @@ def verdict(job: Object, counted: Count, now: datetime | None = None) -> tuple[s
     per_index = spec.get("backoffLimitPerIndex")
     if per_index is not None:
         counted.failed_indexes |= {index for index, failures in counted.index_failures.items() if failures > per_index} - counted.completed
-        if spec.get("maxFailedIndexes") is not None and len(counted.failed_indexes) > spec["maxFailedIndexes"]:
-            return "Failed", MAX_FAILED_INDEXES
     limit = spec.get("backoffLimit", 6)
     if failed > limit or _restarted_too_often(spec, counted, limit):
         return "Failed", BACKOFF_LIMIT
     if _deadline_passed(job, now or datetime.now(UTC)):
         return "Failed", DEADLINE
+    if spec.get("maxFailedIndexes") is not None and len(counted.failed_indexes) > spec["maxFailedIndexes"]:
+        return "Failed", MAX_FAILED_INDEXES
     completions = spec.get("completions")
     if completions is None:
         return ("Complete", COMPLETIONS_REACHED) if succeeded and not counted.active else None
     if counted.failed_indexes and succeeded + len(counted.failed_indexes) >= completions:
         return "Failed", FAILED_INDEXES
+    rule = _success_rule(job, counted.completed)
+    if rule is not None:
+        return "Complete", (SUCCESS_POLICY, f"Matched rules at index {rule}")
     if succeeded >= completions and (completions or not counted.active):
         return "Complete", COMPLETIONS_REACHED
+    return None
+
+
+def _success_rule(job: Object, completed: set[int]) -> int | None:
+    """The number of the first rule of spec.successPolicy that the completed indexes satisfy (pkg/controller/job/success_policy.go)."""
+    if not completed or not indexes.is_indexed(job):
+        return None
+    every = set(range(job["spec"].get("completions") or 0))
+    for number, rule in enumerate((job["spec"].get("successPolicy") or {}).get("rules") or []):
+        asked, many = rule.get("succeededIndexes"), rule.get("succeededCount")
+        wanted = every if asked is None else indexes.parse(asked) & every
+        done = len(wanted & completed)
+        if (many is not None and done >= many) or (asked is not None and wanted and done == len(wanted)):
+            return number
     return None
 
 

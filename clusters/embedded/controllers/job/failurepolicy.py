@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
+from kubeobjects import meta
 
 
 def judge(policy: Object | None, pod: Object) -> tuple[str, str]:

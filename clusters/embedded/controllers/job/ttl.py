@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers.context import Context, Controller
 from clusters.embedded.errors import ApiError
+from kubeobjects import meta
 
 
 def seconds_left(job: Object, now: datetime) -> float | None:

@@ -7,21 +7,29 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
-from kubeobjects import quantity
+from kubeobjects import meta, quantity
 
 # --horizontal-pod-autoscaler-tolerance, -cpu-initialization-period and -initial-readiness-delay.
 TOLERANCE = 0.1
+# A number of replicas is an int32.
+_MOST = 2**31 - 1
 _CPU_INITIALIZATION = timedelta(minutes=5)
 _READINESS_DELAY = timedelta(seconds=30)
 
 UNREADY = "did not receive metrics for targeted pods (pods might be unready)"
 
 
+NO_PODS = "no pods returned by selector while calculating replica count"
+
+
 class MetricError(Exception):
-    """A metric that cannot be had or used; the message is the end of the condition's."""
+    """A metric that cannot be had or used; the message is the end of the condition's. `within` is what the event puts before it."""
+
+    def __init__(self, message: str, within: str = ""):
+        super().__init__(message)
+        self.within = within
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,51 @@ def wanted(
     average = total // len(groups.use)
     percent = round(total * 100 / sum(requests[name] for name in groups.use)) if utilization is not None else None
     return Measured(replicas, percent, average)
+
+
+def wanted_plain(current: int, every: list[Object], values: dict[str, int], target: int) -> Measured:
+    """Replicas that bring the average of `values` (milli-units of Pods, by name) to `target` (GetMetricReplicas). Raises MetricError."""
+    if not every:
+        raise MetricError(NO_PODS)
+    groups = _Groups({}, set(), set())
+    for pod in every:
+        name = pod["metadata"]["name"]
+        if meta.is_deleting(pod) or pods.phase(pod) == "Failed":
+            continue
+        if pods.phase(pod) == "Pending":
+            groups.unready.add(name)
+        elif name not in values:
+            groups.missing.add(name)
+        else:
+            groups.use[name] = values[name]
+    if not groups.use:
+        raise MetricError(UNREADY)
+
+    def ratio(use: dict[str, int]) -> float:
+        return sum(use.values()) // len(use) / target
+
+    targets = dict.fromkeys([*groups.use, *groups.unready, *groups.missing], target)
+    replicas = _replicas(current, groups, targets, ratio(groups.use), ratio, 1.0)
+    return Measured(replicas, None, sum(groups.use.values()) // len(groups.use))
+
+
+def wanted_by_ratio(current: int, every: list[Object], ratio: float) -> int:
+    """Replicas for a value that all Pods share, `ratio` times what it should be (getUsageRatioReplicaCount). Raises MetricError."""
+    if not current:
+        return math.ceil(ratio)
+    if abs(ratio - 1) <= TOLERANCE:
+        return current
+    if not every:
+        raise MetricError(f"unable to calculate ready pods: {NO_PODS}")
+    ready = sum(pods.phase(pod) == "Running" and pods.is_ready(pod) for pod in every)
+    return min(_MOST, math.ceil(ratio * ready))
+
+
+def wanted_per_pod(replicas: int, value: int, target: int) -> tuple[int, int]:
+    """(replicas, value of each) for a value that is to be `target` for each Pod; `replicas` is how many there are."""
+    enough = abs(value / (target * replicas) - 1) <= TOLERANCE if replicas else False
+    wanted = replicas if enough else min(_MOST, math.ceil(value / target))
+    return wanted, math.ceil(value / replicas) if replicas else value
 
 
 def _replicas(current: int, groups: _Groups, requests: dict[str, int], first: float, ratio: Any, goal: float) -> int:

@@ -9,28 +9,19 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers.context import Context, Controller, set_condition
-from clusters.embedded.controllers.podautoscaler import calculator
+from clusters.embedded.controllers.podautoscaler import calculator, metrics_apis
 from clusters.embedded.controllers.podautoscaler.calculator import Measured, MetricError
 from clusters.embedded.controllers.podautoscaler.stabilization import Memory
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import by_kind
-from kubeobjects import selectors
+from kubeobjects import meta, quantity, selectors
 
 _AUTOSCALERS = "horizontalpodautoscalers.autoscaling"
 _POD_METRICS = "pods.metrics.k8s.io"
 # --horizontal-pod-autoscaler-sync-period.
 _PERIOD = 15.0
-
-_CUSTOM = (
-    "unable to get metric {name}: unable to fetch metrics from custom metrics API: no custom metrics API (custom.metrics.k8s.io) registered"
-)
-_EXTERNAL = (
-    "unable to get external metric {namespace}/{name}/{selector}: unable to fetch metrics from external metrics API: "
-    "no external metrics API (external.metrics.k8s.io) registered"
-)
 
 
 def _condition(kind: str, is_true: bool, reason: str, message: str) -> Object:
@@ -176,14 +167,16 @@ class HorizontalPodAutoscalerController(Controller):
         metrics = autoscaler["spec"].get("metrics") or []
         best: tuple[int, str] | None = None
         current: list[Object] = []
-        failures: list[tuple[str, str, str]] = []
+        failures: list[tuple[str, str, MetricError]] = []
         for metric in metrics:
             try:
                 replicas, name, shown = await self._one(autoscaler, target, metric, size)
             except MetricError as error:
                 kind = metric["type"]
-                failures.append((f"FailedGet{kind}Metric", _title(metric), str(error)))
+                failures.append((f"FailedGet{kind}Metric", _title(metric), error))
                 await self.events.event(autoscaler, "Warning", f"FailedGet{kind}Metric", str(error))
+                # Each metric has its place in the list, also without a value.
+                current.append({"type": ""})
                 continue
             current.append(shown)
             if best is None or replicas > best[0]:
@@ -193,7 +186,7 @@ class HorizontalPodAutoscalerController(Controller):
         if failures and (best is None or best[0] < size):
             reason, title, why = failures[0]
             self._set(status, _condition("ScalingActive", False, reason, f"the HPA was unable to compute the replica count: {why}"))
-            first = f"first error is: failed to get {title} metric value: {why}"
+            first = f"first error is: failed to get {title} metric value: {why.within}{why}"
             message = f"invalid metrics ({len(failures)} invalid out of {len(metrics)}), {first}"
             await self.events.event(autoscaler, "Warning", "FailedComputeMetricsReplicas", message)
             return None
@@ -204,12 +197,12 @@ class HorizontalPodAutoscalerController(Controller):
 
     async def _one(self, autoscaler: Object, target: Object, metric: Object, size: int) -> tuple[int, str, Object]:
         kind = metric["type"]
-        if kind in ("Pods", "Object"):
-            raise MetricError(_CUSTOM.format(name=metric[kind.lower()]["metric"]["name"]))
+        if kind == "Pods":
+            return await self._pods_metric(autoscaler, target, metric["pods"], size)
+        if kind == "Object":
+            return await self._object_metric(autoscaler, target, metric["object"], size)
         if kind == "External":
-            wanted = metric["external"]["metric"]
-            selector = f"&LabelSelector{{{selectors.text_of(wanted.get('selector'))}}}" if wanted.get("selector") else "nil"
-            raise MetricError(_EXTERNAL.format(namespace=autoscaler["metadata"]["namespace"], name=wanted["name"], selector=selector))
+            return await self._external_metric(autoscaler, target, metric["external"], size)
         field = kind[0].lower() + kind[1:]
         source = metric[field]
         resource, container, goal = source["name"], source.get("container", ""), source["target"]
@@ -219,12 +212,66 @@ class HorizontalPodAutoscalerController(Controller):
             what = f"{resource} utilization" if goal.get("averageUtilization") is not None else f"{resource} usage"
             raise MetricError(f"failed to get {what}: {error}") from None
         shown: Object = {"averageValue": _shown(measured.average)}
-        name = f"{resource} {'container resource' if container else 'resource'}"
+        name = f"{resource} resource"
         if measured.utilization is not None:
             shown["averageUtilization"] = measured.utilization
-            name += " utilization (percentage of request)"
+            name = f"{resource} {'container resource' if container else 'resource'} utilization (percentage of request)"
         entry = {"name": resource, "current": shown} | ({"container": container} if container else {})
         return measured.replicas, name, {"type": kind, field: entry}
+
+    def _of_target(self, autoscaler: Object, target: Object) -> list[Object]:
+        return self._pods.list(autoscaler["metadata"]["namespace"], selectors.from_object(target["spec"].get("selector")))
+
+    async def _pods_metric(self, autoscaler: Object, target: Object, source: Object, size: int) -> tuple[int, str, Object]:
+        metric, namespace = source["metric"], autoscaler["metadata"]["namespace"]
+        matching = selectors.text_of(target["spec"].get("selector"))
+        try:
+            values = await metrics_apis.of_pods(self.client, namespace, matching, metric)
+        except MetricError as error:
+            raise MetricError(f"unable to get metric {metric['name']}: {error}") from None
+        measured = calculator.wanted_plain(
+            size, self._of_target(autoscaler, target), values, quantity.milli(source["target"]["averageValue"])
+        )
+        shown = {"metric": metric, "current": {"averageValue": _shown(measured.average)}}
+        return measured.replicas, f"pods metric {metric['name']}", {"type": "Pods", "pods": shown}
+
+    async def _object_metric(self, autoscaler: Object, target: Object, source: Object, size: int) -> tuple[int, str, Object]:
+        metric, described, namespace = source["metric"], source["describedObject"], autoscaler["metadata"]["namespace"]
+        goal, name = source["target"], source["metric"]["name"]
+        by_value = goal["type"] == "Value"
+        try:
+            value = await metrics_apis.of_object(self.client, namespace, described, metric)
+        except MetricError as error:
+            why = f"unable to get metric {name}: {error} on {described['kind']} {namespace}/{described['name']}"
+            raise MetricError(why, "" if by_value else f"failed to get {name} object metric: ") from None
+        replicas, current = self._shared(autoscaler, target, goal, value, size)
+        what = f"{described['kind']} metric {name}" if by_value else _external_name(metric)
+        return replicas, what, {"type": "Object", "object": {"metric": metric, "describedObject": described, "current": current}}
+
+    async def _external_metric(self, autoscaler: Object, target: Object, source: Object, size: int) -> tuple[int, str, Object]:
+        metric, namespace, goal = source["metric"], autoscaler["metadata"]["namespace"], source["target"]
+        name = metric["name"]
+        try:
+            value = sum(await metrics_apis.external(self.client, namespace, metric))
+        except MetricError as error:
+            within = (
+                f"failed to get {name} external metric: "
+                if goal.get("averageValue") is not None
+                else f"failed to get external metric {name}: "
+            )
+            selector = metrics_apis.go_selector(metric.get("selector"))
+            raise MetricError(f"unable to get external metric {namespace}/{name}/{selector}: {error}", within) from None
+        replicas, current = self._shared(autoscaler, target, goal, value, size)
+        return replicas, _external_name(metric), {"type": "External", "external": {"metric": metric, "current": current}}
+
+    def _shared(self, autoscaler: Object, target: Object, goal: Object, value: int, size: int) -> tuple[int, Object]:
+        """(replicas, current value) for a value that is not of a Pod."""
+        if goal.get("averageValue") is not None:
+            there = (target.get("status") or {}).get("replicas", 0)
+            replicas, each = calculator.wanted_per_pod(there, value, quantity.milli(goal["averageValue"]))
+            return replicas, {"averageValue": _shown(each)}
+        ratio = value / quantity.milli(goal["value"])
+        return calculator.wanted_by_ratio(size, self._of_target(autoscaler, target), ratio), {"value": _shown(value)}
 
     async def _resource(self, autoscaler: Object, target: Object, resource: str, container: str, goal: Object, size: int) -> Measured:
         namespace = autoscaler["metadata"]["namespace"]
@@ -247,9 +294,13 @@ def _title(metric: Object) -> str:
     if kind == "Resource":
         return f"{metric['resource']['name']} resource"
     if kind == "ContainerResource":
-        return f"{metric['containerResource']['name']} container"
-    return kind.lower()
+        return f"{metric['containerResource']['container']} container"
+    return f"{metric['external']['metric']['name']} external" if kind == "External" else kind.lower()
+
+
+def _external_name(metric: Object) -> str:
+    return f"external metric {metric['name']}({metrics_apis.go_selector(metric.get('selector'))})"
 
 
 def _shown(milli: int) -> str:
-    return str(milli // 1000) if milli % 1000 == 0 else f"{milli}m"
+    return quantity.canonical(f"{milli}m")

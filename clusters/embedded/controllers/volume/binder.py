@@ -5,10 +5,11 @@ Follows pkg/controller/volume/persistentvolume. In: claims, volumes and storage 
 
 from __future__ import annotations
 
-from clusters.embedded import meta, volume_match
+from clusters.embedded import volume_match
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
 from clusters.embedded.controllers.context import Context, Controller
+from kubeobjects import meta
 
 CLAIMS, VOLUMES, CLASSES = "persistentvolumeclaims", "persistentvolumes", "storageclasses.storage.k8s.io"
 

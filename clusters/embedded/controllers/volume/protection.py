@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers import pods
 from clusters.embedded.controllers.context import Context, Controller
 from clusters.embedded.controllers.volume.binder import CLAIMS, VOLUMES, claims_of
 from clusters.embedded.errors import ApiError
+from kubeobjects import meta
 
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"

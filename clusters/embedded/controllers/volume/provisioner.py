@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.controllers.context import Context, Controller
 from clusters.embedded.controllers.volume.binder import (
@@ -16,6 +15,7 @@ from clusters.embedded.controllers.volume.binder import (
     class_of,
 )
 from clusters.embedded.errors import ApiError
+from kubeobjects import meta
 
 LOCAL_PATH = "rancher.io/local-path"
 FOLDER = "/var/local-path-provisioner"

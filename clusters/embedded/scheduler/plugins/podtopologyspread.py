@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from clusters.embedded import meta
 from clusters.embedded.client import Object
 from clusters.embedded.scheduler.framework import (
     MAX_NODE_SCORE,
@@ -21,7 +20,7 @@ from clusters.embedded.scheduler.framework import (
     unresolvable,
     unschedulable,
 )
-from kubeobjects import node_selection, selectors
+from kubeobjects import meta, node_selection, selectors
 
 NAME = "PodTopologySpread"
 REASON = "node(s) didn't match pod topology spread constraints"

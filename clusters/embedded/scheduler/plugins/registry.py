@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusters.embedded.scheduler.framework import Plugin
 from clusters.embedded.scheduler.plugins import (
+    dynamicresources,
     imagelocality,
     interpodaffinity,
     nodeaffinity,
@@ -31,6 +32,7 @@ PLUGINS: tuple[Plugin, ...] = (
     volumezone.PLUGIN,
     podtopologyspread.PLUGIN,
     interpodaffinity.PLUGIN,
+    dynamicresources.PLUGIN,
     noderesourcesbalancedallocation.PLUGIN,
     imagelocality.PLUGIN,
 )

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from clusters.embedded import meta, volume_match
+from clusters.embedded import volume_match
 from clusters.embedded.client import Object
 from clusters.embedded.scheduler.framework import Cycle, NodeInfo, Plugin, Status, always, node_labels, unresolvable
 from clusters.embedded.scheduler.plugins import volumes
-from kubeobjects import node_selection
+from kubeobjects import meta, node_selection
 
 NAME = "VolumeBinding"
 UNBOUND_IMMEDIATE = "pod has unbound immediate PersistentVolumeClaims"
@@ -127,5 +127,10 @@ PLUGIN = Plugin(
     NAME,
     pre_filter=pre_filter,
     filter=filter,
-    events={"nodes": node_labels, "persistentvolumeclaims": always, "persistentvolumes": always, "storageclasses.storage.k8s.io": always},
+    events={
+        "nodes": node_labels,
+        "persistentvolumeclaims": volumes.is_own_claim,
+        "persistentvolumes": always,
+        "storageclasses.storage.k8s.io": always,
+    },
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusters.embedded.scheduler.framework import Cycle, NodeInfo, Plugin, Status, always, pod_gone, unschedulable
+from clusters.embedded.scheduler.framework import Cycle, NodeInfo, Plugin, Status, pod_gone, unschedulable
 from clusters.embedded.scheduler.plugins import volumes
 
 NAME = "VolumeRestrictions"
@@ -30,4 +30,4 @@ def filter(cycle: Cycle, node: NodeInfo) -> Status | None:
     return None
 
 
-PLUGIN = Plugin(NAME, pre_filter=pre_filter, filter=filter, events={"pods": pod_gone, "persistentvolumeclaims": always})
+PLUGIN = Plugin(NAME, pre_filter=pre_filter, filter=filter, events={"pods": pod_gone, "persistentvolumeclaims": volumes.is_own_claim})

@@ -21,6 +21,14 @@ def claim_names(pod: Object) -> Iterator[tuple[str, bool]]:
             yield f"{pod['metadata']['name']}-{volume['name']}", True
 
 
+def is_own_claim(pod: Object, old: Object | None, new: Object | None) -> bool:
+    """A claim of the Pod that is new or has changed: other claims do not wake it."""
+    if new is None:
+        return False
+    metadata = new["metadata"]
+    return metadata["namespace"] == pod["metadata"]["namespace"] and metadata["name"] in [name for name, _ in claim_names(pod)]
+
+
 def is_bound(claim: Object) -> bool:
     """The binder has finished with the claim, not only written down which volume it is to get."""
     return bool(claim["spec"].get("volumeName")) and BIND_COMPLETED in (claim["metadata"].get("annotations") or {})

@@ -26,4 +26,6 @@ def filter(cycle: Cycle, node: NodeInfo) -> Status | None:
     return None
 
 
-PLUGIN = Plugin("VolumeZone", filter=filter, events={"nodes": node_labels, "persistentvolumeclaims": always, "persistentvolumes": always})
+PLUGIN = Plugin(
+    "VolumeZone", filter=filter, events={"nodes": node_labels, "persistentvolumeclaims": volumes.is_own_claim, "persistentvolumes": always}
+)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from clusters.embedded import meta
 from clusters.embedded.apiserver import defaulting
+from kubeobjects import meta
 from tests.embedded.apiserver.semantics import Object, reference
 
 STORED = ["deployment-rs-service-endpoints-events", "pod-running", "pod-oomkilled", "node-gpu", "namespace", "namespace-defaults"]

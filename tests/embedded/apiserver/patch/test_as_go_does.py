@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clusters.embedded import schema
+from clusters.embedded import decoding
 from clusters.embedded.apiserver import patching
 from clusters.embedded.apiserver.patch import fieldset, managed_fields, strategic
 from clusters.embedded.apiserver.patch.apply import apply
@@ -30,7 +30,7 @@ def plain(value: Any) -> Any:
 
 def shown(obj: dict[str, Any]) -> dict[str, Any]:
     """An object without its identity and owners, in the form in which it would be stored."""
-    decoded, _ = schema.get().decode(obj, obj["apiVersion"], obj["kind"])
+    decoded, _ = decoding.decode(obj, obj["apiVersion"], obj["kind"])
     metadata = {key: value for key, value in decoded["metadata"].items() if key not in ("managedFields", "uid")}
     cleaned: dict[str, Any] = plain({**decoded, "metadata": metadata})
     return cleaned

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from clusters.embedded import meta
 from clusters.embedded.apiserver.patch import fieldset, managed_fields
 from clusters.embedded.apiserver.patch.apply import apply
 from clusters.embedded.errors import ApiError
+from kubeobjects import meta
 
 REFERENCE = Path(__file__).resolve().parents[3] / "fidelity" / "reference"
 T1, T2 = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"

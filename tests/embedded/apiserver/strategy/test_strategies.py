@@ -6,6 +6,7 @@ import ipaddress
 
 import pytest
 
+from clusters.embedded.apiserver.strategy import node_ports
 from clusters.embedded.errors import ApiError
 from tests.embedded.apiserver.semantics import Object, container, lab, pod
 
@@ -148,3 +149,10 @@ async def test_a_namespace_is_active_and_waits_for_its_content_to_go() -> None:
 
     assert (made["spec"], made["status"]) == ({"finalizers": ["kubernetes"]}, {"phase": "Active"})
     assert made["metadata"]["labels"] == {"kubernetes.io/metadata.name": "team"}
+
+
+def test_a_trial_promises_no_node_port() -> None:
+    ports = node_ports.Ports([service("other", ports=[{"nodePort": 31000}])], trial=True)
+
+    assert [ports.refuses(40), ports.refuses(31000), ports.next()] == ["", "provided port is already allocated", 41]
+    assert node_ports.Ports([], trial=True).next() == 32769

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from clusters.embedded.apiserver.server import ApiServer
 from clusters.embedded.client import Object
 from clusters.embedded.errors import ApiError, bad_request, internal
 from clusters.embedded.nodes import LogOptions
+from tests.embedded.apiserver.conftest import serving
 from tests.embedded.apiserver.test_kubectl import Ran
 
 NODE = "ai-lab-worker"
@@ -62,7 +64,9 @@ class Session:
     async def close(self) -> None:
         self.closed = True
         if self.process.returncode is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            # It may be over, and nobody has waited for it yet.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         for task in (*self._readers, self._ending):
             task.cancel()
 
@@ -116,7 +120,8 @@ class StandInKubelet:
         return await asyncio.open_connection("127.0.0.1", self.ports[port])
 
     def usage(self) -> dict[str, Any]:
-        pods = {"default/web": {"main": {"cpu": 250, "memory": 64 << 20}, "side": {"cpu": 5, "memory": 1 << 20}}}
+        measured = (("main", 250, 64 << 20), ("side", 5, 1 << 20))
+        pods = {"default/web": {name: {"cpu": cpu, "memory": memory, "cpu_milliseconds": 1500} for name, cpu, memory in measured}}
         return {"node": {"cpu": 300, "memory": 1 << 30}, "pods": pods}
 
 
@@ -131,12 +136,22 @@ class PodPorts:
 
 
 @pytest.fixture
-async def kubelet(server: ApiServer) -> AsyncIterator[StandInKubelet]:
-    found = StandInKubelet()
-    server.connections.register(NODE, found)
-    server.network = PodPorts(found)  # type: ignore[assignment]
-    yield found
-    for session in found.sessions:
+def stand_in() -> StandInKubelet:
+    return StandInKubelet()
+
+
+@pytest.fixture
+async def server(tmp_path: Path, stand_in: StandInKubelet) -> AsyncIterator[ApiServer]:
+    """A server that reaches the stand-in's ports."""
+    async with serving(tmp_path, PodPorts(stand_in)) as found:  # type: ignore[arg-type]
+        yield found
+
+
+@pytest.fixture
+async def kubelet(server: ApiServer, stand_in: StandInKubelet) -> AsyncIterator[StandInKubelet]:
+    server.services.connections.register(NODE, stand_in)
+    yield stand_in
+    for session in stand_in.sessions:
         await session.close()
 
 

@@ -51,7 +51,7 @@ def test_pods_on_the_same_port_are_reached_by_address_service_and_name(cluster: 
     servers(cluster)
     address = cluster.get("pod", "two")["status"]["podIP"]
     own = cluster.get("pod", "one")["status"]["podIP"]
-    code = "import json, sys, urllib.request as u\nfor url in sys.argv[1:]: print(u.urlopen(url, timeout=5).read().decode())"
+    code = "import json, sys, urllib.request as u\nfor url in sys.argv[1:]: print(u.urlopen(url, timeout=60).read().decode())"
     urls = (
         f"http://{address}:8080/",
         "http://localhost:8080/",

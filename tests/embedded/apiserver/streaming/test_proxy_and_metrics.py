@@ -103,6 +103,20 @@ async def test_the_kubelet_tells_what_it_knows(http: Http, client: LocalClient, 
     assert {each["podRef"]["uid"] for each in summary.body["pods"]} == {pod["metadata"]["uid"]}
     assert (await http("GET", base + "/healthz")).body == "ok"
     assert [each["metadata"]["name"] for each in (await http("GET", base + "/pods")).body["items"]] == ["web"]
+    resource = (await http("GET", base + "/metrics/resource")).body.splitlines()
+    assert resource[:2] == [
+        "# HELP container_cpu_usage_seconds_total [STABLE] Cumulative cpu time consumed by the container in core-seconds",
+        "# TYPE container_cpu_usage_seconds_total counter",
+    ]
+    assert resource[2].rpartition(" ")[0] == 'container_cpu_usage_seconds_total{container="main",namespace="default",pod="web"} 1.5'
+    assert 'pod_memory_working_set_bytes{namespace="default",pod="web"} 6.815744e+07' in [line.rpartition(" ")[0] for line in resource]
+    firsts = {
+        "": "# HELP aggregator_discovery",
+        "/cadvisor": "# HELP cadvisor_version_info",
+        "/probes": "# HELP process_start_time_seconds",
+    }
+    for path, first in firsts.items():
+        assert (await http("GET", f"{base}/metrics{path}")).body.startswith(first)
     assert (await http("GET", base + "/nosuch")).status == 404
     assert (await http("GET", "/api/v1/nodes/nobody/proxy/healthz")).status == 404
 

@@ -76,17 +76,17 @@ def job(**spec: Any) -> Object:
         (made("v1", "ResourceQuota", spec={"hard": {"gpus": "1"}}), "must be a standard resource for quota"),
         (
             made("v1", "LimitRange", spec={"limits": [{"type": "Container", "max": {"memory": "1Gi"}, "default": {"memory": "2Gi"}}]}),
-            'spec.limits[0].default[memory]: Invalid value: "2Gi": default value 2Gi is greater than max value 1Gi',
+            'spec.limits[0].default[memory]: Invalid value: "1Gi": default value 2Gi is greater than max value 1Gi',
         ),
         (
             made("policy/v1", "PodDisruptionBudget", spec={"minAvailable": 1, "maxUnavailable": 1}),
-            'spec: Invalid value: {"minAvailable":1,"maxUnavailable":1}: minAvailable and maxUnavailable cannot be both set',
+            'spec: Invalid value: {"MinAvailable":1,"Selector":null,"MaxUnavailable":1,"UnhealthyPodEvictionPolicy":null}: minAvailable',
         ),
         (
             made(
                 "autoscaling/v2", "HorizontalPodAutoscaler", spec={"maxReplicas": 0, "scaleTargetRef": {"kind": "Deployment", "name": "a"}}
             ),
-            "spec.maxReplicas: Invalid value: 0: must be greater than 0",
+            "spec.maxReplicas: Required value: must be set and greater than 0",
         ),
         (
             made("rbac.authorization.k8s.io/v1", "Role", rules=[{"apiGroups": [""], "resources": ["pods"]}]),
@@ -95,8 +95,8 @@ def job(**spec: Any) -> Object:
         (
             made(
                 "rbac.authorization.k8s.io/v1",
-                "RoleBinding",
-                roleRef={"kind": "Role", "name": "a"},
+                "ClusterRoleBinding",
+                roleRef={"kind": "ClusterRole", "name": "a"},
                 subjects=[{"kind": "ServiceAccount", "name": "a"}],
             ),
             "subjects[0].namespace: Required value",

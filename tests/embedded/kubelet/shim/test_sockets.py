@@ -25,7 +25,7 @@ FETCH = """
     import sys, urllib.request, urllib.error
     for url in sys.argv[1:]:
         try:
-            print(urllib.request.urlopen(url, timeout=10).read().decode())
+            print(urllib.request.urlopen(url, timeout=60).read().decode())
         except urllib.error.URLError as error:
             print(repr(error.reason))
 """

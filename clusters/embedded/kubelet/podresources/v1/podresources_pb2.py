@@ -4,40 +4,51 @@
 # source: podresources.proto
 # Protobuf Python Version: 7.35.1
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
-_runtime_version.ValidateProtobufRuntimeVersion(_runtime_version.Domain.PUBLIC, 7, 35, 1, "", "podresources.proto")
+_runtime_version.ValidateProtobufRuntimeVersion(
+    _runtime_version.Domain.PUBLIC,
+    7,
+    35,
+    1,
+    '',
+    'podresources.proto'
+)
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x12podresources.proto\x12\x02v1"\x19\n\x17ListPodResourcesRequest"=\n\x10\x43ontainerDevices\x12\x15\n\rresource_name\x18\x01 \x01(\t\x12\x12\n\ndevice_ids\x18\x02 \x03(\t"I\n\x12\x43ontainerResources\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32\x14.v1.ContainerDevices"[\n\x0cPodResources\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12*\n\ncontainers\x18\x03 \x03(\x0b\x32\x16.v1.ContainerResources"C\n\x18ListPodResourcesResponse\x12\'\n\rpod_resources\x18\x01 \x03(\x0b\x32\x10.v1.PodResources"\x1d\n\x1b\x41llocatableResourcesRequest"E\n\x1c\x41llocatableResourcesResponse\x12%\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x14.v1.ContainerDevicesb\x06proto3'
-)
+
+
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12podresources.proto\x12\x02v1\"\x19\n\x17ListPodResourcesRequest\"=\n\x10\x43ontainerDevices\x12\x15\n\rresource_name\x18\x01 \x01(\t\x12\x12\n\ndevice_ids\x18\x02 \x03(\t\"y\n\x12\x43ontainerResources\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32\x14.v1.ContainerDevices\x12.\n\x11\x64ynamic_resources\x18\x05 \x03(\x0b\x32\x13.v1.DynamicResource\"j\n\x0f\x44ynamicResource\x12\x12\n\nclaim_name\x18\x02 \x01(\t\x12\x17\n\x0f\x63laim_namespace\x18\x03 \x01(\t\x12*\n\x0f\x63laim_resources\x18\x04 \x03(\x0b\x32\x11.v1.ClaimResource\"\x94\x01\n\rClaimResource\x12\"\n\x0b\x63\x64i_devices\x18\x01 \x03(\x0b\x32\r.v1.CDIDevice\x12\x13\n\x0b\x64river_name\x18\x02 \x01(\t\x12\x11\n\tpool_name\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65vice_name\x18\x04 \x01(\t\x12\x15\n\x08share_id\x18\x05 \x01(\tH\x00\x88\x01\x01\x42\x0b\n\t_share_id\"\x19\n\tCDIDevice\x12\x0c\n\x04name\x18\x01 \x01(\t\"[\n\x0cPodResources\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12*\n\ncontainers\x18\x03 \x03(\x0b\x32\x16.v1.ContainerResources\"C\n\x18ListPodResourcesResponse\x12\'\n\rpod_resources\x18\x01 \x03(\x0b\x32\x10.v1.PodResources\"\x1d\n\x1b\x41llocatableResourcesRequest\"E\n\x1c\x41llocatableResourcesResponse\x12%\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x14.v1.ContainerDevicesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "podresources_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'podresources_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_LISTPODRESOURCESREQUEST"]._serialized_start = 26
-    _globals["_LISTPODRESOURCESREQUEST"]._serialized_end = 51
-    _globals["_CONTAINERDEVICES"]._serialized_start = 53
-    _globals["_CONTAINERDEVICES"]._serialized_end = 114
-    _globals["_CONTAINERRESOURCES"]._serialized_start = 116
-    _globals["_CONTAINERRESOURCES"]._serialized_end = 189
-    _globals["_PODRESOURCES"]._serialized_start = 191
-    _globals["_PODRESOURCES"]._serialized_end = 282
-    _globals["_LISTPODRESOURCESRESPONSE"]._serialized_start = 284
-    _globals["_LISTPODRESOURCESRESPONSE"]._serialized_end = 351
-    _globals["_ALLOCATABLERESOURCESREQUEST"]._serialized_start = 353
-    _globals["_ALLOCATABLERESOURCESREQUEST"]._serialized_end = 382
-    _globals["_ALLOCATABLERESOURCESRESPONSE"]._serialized_start = 384
-    _globals["_ALLOCATABLERESOURCESRESPONSE"]._serialized_end = 453
+  DESCRIPTOR._loaded_options = None
+  _globals['_LISTPODRESOURCESREQUEST']._serialized_start=26
+  _globals['_LISTPODRESOURCESREQUEST']._serialized_end=51
+  _globals['_CONTAINERDEVICES']._serialized_start=53
+  _globals['_CONTAINERDEVICES']._serialized_end=114
+  _globals['_CONTAINERRESOURCES']._serialized_start=116
+  _globals['_CONTAINERRESOURCES']._serialized_end=237
+  _globals['_DYNAMICRESOURCE']._serialized_start=239
+  _globals['_DYNAMICRESOURCE']._serialized_end=345
+  _globals['_CLAIMRESOURCE']._serialized_start=348
+  _globals['_CLAIMRESOURCE']._serialized_end=496
+  _globals['_CDIDEVICE']._serialized_start=498
+  _globals['_CDIDEVICE']._serialized_end=523
+  _globals['_PODRESOURCES']._serialized_start=525
+  _globals['_PODRESOURCES']._serialized_end=616
+  _globals['_LISTPODRESOURCESRESPONSE']._serialized_start=618
+  _globals['_LISTPODRESOURCESRESPONSE']._serialized_end=685
+  _globals['_ALLOCATABLERESOURCESREQUEST']._serialized_start=687
+  _globals['_ALLOCATABLERESOURCESREQUEST']._serialized_end=716
+  _globals['_ALLOCATABLERESOURCESRESPONSE']._serialized_start=718
+  _globals['_ALLOCATABLERESOURCESRESPONSE']._serialized_end=787
 # @@protoc_insertion_point(module_scope)

@@ -1,8 +1,9 @@
 """What the interpreter of a Pod is changed in. `install()` reads the environment that the kubelet made:
 
 - AI_LAB_NETWORK (folder), AI_LAB_POD_IP, AI_LAB_NAMESPACE: the Pod network, see `sockets`;
-- AI_LAB_MOUNTS (`{"/container/path": "/host/path"}`) and AI_LAB_ROOT (folder): the container's files, see `files`. Absent where the
-  container has a root of its own.
+- AI_LAB_MOUNTS (`{"/container/path": "/host/path"}`), AI_LAB_ROOT (folder) and AI_LAB_READ_ONLY (paths, colons between): the container's
+  files, see `files`. Absent where the container has a root of its own;
+- AI_LAB_OWN_ETC: /etc/hosts and /etc/resolv.conf are the container's, see `etc`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ def install() -> None:
     if mounts:
         from . import files, paths
 
-        table = paths.Table(paths.parse(mounts), os.environ.get("AI_LAB_ROOT", ""))
+        table = paths.Table(
+            paths.parse(mounts), os.environ.get("AI_LAB_ROOT", ""), tuple(os.environ.get("AI_LAB_READ_ONLY", "").split(":"))
+        )
         files.install(table)
     if network:
         late.on_import("socket", _sockets)

@@ -7,6 +7,7 @@ is read from there afterwards. Nothing of the machine is changed or deleted.
 
 from __future__ import annotations
 
+import errno
 import posix  # its functions are never patched
 import posixpath
 
@@ -36,10 +37,12 @@ _KERNEL = ("/dev/", "/proc/", "/sys/")
 class Table:
     """Translates paths both ways; `cwd` is the working directory as the container calls it.
 
-    `root` is the folder of what the container wrote outside its mounts, "" for none.
+    `root` is the folder of what the container wrote outside its mounts, "" for none. `read_only` are paths of the container that may
+    not be written: mounts, and "/" for all that is no mount.
     """
 
-    def __init__(self, entries: dict[str, str], root: str = "") -> None:
+    def __init__(self, entries: dict[str, str], root: str = "", read_only: tuple[str, ...] = ()) -> None:
+        self._read_only = read_only
         self.entries = {inside.rstrip("/") or "/": outside.rstrip("/") or "/" for inside, outside in entries.items()}
         self._by_first: dict[str, list[tuple[str, str]]] = {}
         for inside in sorted(self.entries, key=len, reverse=True):
@@ -67,7 +70,25 @@ class Table:
         self._below_cwd = any(inside.startswith(start) for inside in self.entries)
 
     def outside(self, path: str, writing: bool = False) -> str:
-        """Where `path` of the container lies on this machine; `path` itself where it is the machine's own."""
+        """Where `path` of the container lies on this machine; `path` itself where it is the machine's own.
+
+        Raises OSError EROFS where it is to be written and may not be.
+        """
+        if writing and self._read_only:
+            self._refuse(path)
+        return self._outside(path, writing)
+
+    def _refuse(self, path: str) -> None:
+        absolute = posixpath.normpath(posixpath.join(self.cwd, path))
+        found = next((each for each in self._by_first.get(absolute.split("/", 2)[1], self._slash) if _is_in(absolute, each[0])), None)
+        if found is not None and not (found[1] == self.root or found[1].startswith(self.root + "/")):
+            refused = found[0] in self._read_only
+        else:
+            refused = "/" in self._read_only and not absolute.startswith(_KERNEL) and (found is not None or not self.owns(absolute))
+        if refused:
+            raise OSError(errno.EROFS, posix.strerror(errno.EROFS), path)
+
+    def _outside(self, path: str, writing: bool) -> str:
         if not path.startswith("/"):
             if not path or not (self._below_cwd or ".." in path or (writing and self._foreign_cwd)):
                 return path
@@ -80,7 +101,7 @@ class Table:
 
     def _absolute(self, path: str, writing: bool) -> str:
         for inside, outside in self._by_first.get(path.split("/", 2)[1], self._slash):
-            if path == inside or path.startswith(inside + "/"):
+            if _is_in(path, inside):
                 return outside + path[len(inside) :]
         if self._slash:
             return self._slash[0][1] + path
@@ -144,12 +165,9 @@ class Table:
                 return path
         return self.outside(plain, writing)
 
-    def inside_text(self, text: str) -> str:
-        """A text in which paths of this machine are named as the container names them."""
-        for outside, inside in self._outsides:
-            if outside in text:
-                text = text.replace(outside, inside)
-        return text
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + "/")
 
 
 def _plain(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _socket
 
-from .names import Names, NoSuchName, is_address
+from .names import Names, NoAnswer, NoSuchName, is_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,14 @@ def install(module: Any, names: Names) -> None:
             return names.lookup(host)
         except NoSuchName:
             raise module.gaierror(_socket.EAI_NONAME, "Name or service not known") from None
+        except NoAnswer:
+            raise module.gaierror(_socket.EAI_AGAIN, "Temporary failure in name resolution") from None
+
+    def name_of(address: str) -> str | None:
+        try:
+            return names.reverse(address)
+        except NoAnswer:
+            return None
 
     def getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:
         found = lookup(host)
@@ -60,14 +68,14 @@ def install(module: Any, names: Names) -> None:
         found = lookup(host)
         address = found[0][0] if found else host
         if address.startswith(("10.244.", "10.96.")):
-            name = names.reverse(address)
+            name = name_of(address)
             if name is None:
                 raise module.herror(1, "Unknown host")
             return name, [], [address]
         return real_gethostbyaddr(address)
 
     def getnameinfo(address: Any, flags: int, /) -> Any:
-        name = names.reverse(address[0]) if isinstance(address[0], str) and address[0].startswith(("10.244.", "10.96.")) else None
+        name = name_of(address[0]) if isinstance(address[0], str) and address[0].startswith(("10.244.", "10.96.")) else None
         if flags & _socket.NI_NUMERICHOST or name is None:
             return real_getnameinfo(address, flags)
         return name, real_getnameinfo(address, flags | _socket.NI_NUMERICHOST)[1]

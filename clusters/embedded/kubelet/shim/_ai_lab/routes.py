@@ -1,7 +1,7 @@
 """Where a connection goes: from an address as the Pod names it to a port of this machine's 127.0.0.1.
 
-Reads `services.json` (written by kube-proxy, see `kubeproxy/`) and the listener records. Used by the shim and by the control plane.
-NetworkPolicy is not enforced.
+Reads `services.json` (written by kube-proxy, see `kubeproxy/`) and the listener records. Used by the shim, which asks NetworkPolicies
+(`policy`) once a Service's address has become its Pod's, and by the control plane, which asks nobody.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 import posix
 
 from . import records
+from .json_file import JsonFile
+from .policy import Policies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,37 +32,32 @@ def _pick(count: int) -> int:
 
 
 class Routes:
-    """`directory` is the network's folder; `own` the address of the Pod that asks, "" for the control plane."""
+    """`directory` is the network's folder; `own` the address of the Pod that asks, "" for the control plane; `policies` its NetworkPolicies."""
 
-    def __init__(self, directory: str, own: str = "") -> None:
+    def __init__(self, directory: str, own: str = "", policies: Policies | None = None) -> None:
         self.directory = directory
         self.own = own
-        self._seen: tuple[int, int, int] | None = None
-        self._table: dict[str, Any] = {}
+        self._policies = policies
+        self._file = JsonFile(f"{directory}/services.json")
 
     def table(self) -> dict[str, Any]:
         """What kube-proxy wrote last: `services`, `nodePorts`, `nodes`, `masters`, `names`, `aliases`."""
-        path = f"{self.directory}/services.json"
-        try:
-            state = posix.stat(path)
-        except OSError:
-            return self._table
-        seen = (state.st_mtime_ns, state.st_ino, state.st_size)
-        if seen != self._seen:
-            import json
+        return self._file.content() or {}
 
-            fd = posix.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                text = b""
-                while True:
-                    part = posix.read(fd, 1 << 20)
-                    if not part:
-                        break
-                    text += part
-            finally:
-                posix.close(fd)
-            self._table, self._seen = json.loads(text), seen
-        return self._table
+    def nowhere(self, protocol: str) -> int:
+        """The port of 127.0.0.1 that never answers. Raises OSError where there is none."""
+        port = self._policies.nowhere(protocol) if self._policies is not None else None
+        if port is None:
+            raise refusal(errno.ETIMEDOUT)
+        return port
+
+    def answers_dns(self, server: str) -> bool:
+        """Whether a name server can be asked."""
+        return self._policies is None or self._policies.allow_dns(server)
+
+    def _judge(self, ip: str, port: int, protocol: str, *, of_pod: bool = False) -> None:
+        if self._policies is not None:
+            self._policies.check(ip, port, protocol, of_pod=of_pod)
 
     def folder(self, ip: str) -> str:
         return f"{self.directory}/pods/{ip}"
@@ -69,10 +66,14 @@ class Routes:
         return ip.startswith("127.") or ip in ("0.0.0.0", "::1", "::")
 
     def resolve(self, ip: str, port: int, protocol: str = "tcp") -> records.Listener | None:
-        """What stands behind `ip`:`port`; None for an address outside the cluster. Raises OSError as a connect there would."""
+        """What stands behind `ip`:`port`; None for an address outside the cluster.
+
+        Raises OSError as a connect there would, and `policy.Blocked` where none would get an answer.
+        """
         if self.is_loopback(ip):
             return self.loopback(ip, port, protocol)
         if ip.startswith(POD_PREFIX) or ip == self.own:
+            self._judge(ip, port, protocol, of_pod=True)
             return self._pod(ip, port, protocol)
         table = self.table()
         if ip.startswith(SERVICE_PREFIX) or ip in (table.get("services") or {}):
@@ -83,6 +84,7 @@ class Routes:
             return self._backend(service, protocol)
         if ip in (table.get("nodes") or {}).values():
             return self._node(ip, port, protocol, table)
+        self._judge(ip, port, protocol)
         return None
 
     def loopback(self, ip: str, port: int, protocol: str) -> records.Listener:
@@ -108,6 +110,7 @@ class Routes:
         service = (table.get("nodePorts") or {}).get(f"{protocol}-{port}")
         if service is not None:
             return self._backend(service, protocol)
+        self._judge(ip, port, protocol)
         if f"{ip}:{port}" in (table.get("masters") or ()):
             return records.Listener(port, False, False)
         found = records.find(self.folder(ip), protocol, port, records.ADDRESS, records.ANY)

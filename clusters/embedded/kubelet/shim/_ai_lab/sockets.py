@@ -1,7 +1,8 @@
 """Sockets as a Pod has them: any port may be bound, addresses of Pods and Services can be reached, names of the cluster resolve.
 
 A bind becomes a bind to a free port of this machine's 127.0.0.1 and a record of it (`records`); a connect is routed (`routes`); what
-`getsockname`, `getpeername` and `accept` tell is turned back into the Pod's view. On Linux, where all of 127.0.0.0/8 is local, a Pod
+`getsockname`, `getpeername` and `accept` tell is turned back into the Pod's view. What a NetworkPolicy forbids takes as long as the program
+waits: a socket that blocks is kept waiting here, any other is connected to a port that never answers. On Linux, where all of 127.0.0.0/8 is local, a Pod
 10.244.a.b connects from 127.244.a.b, so that the other side sees who it was; elsewhere, and for the node's own probes, it sees the
 node's gateway address, as it would behind masquerading.
 """
@@ -15,7 +16,8 @@ import sys
 from _weakref import ref
 
 from . import records
-from .names import Names, NoSuchName, is_address
+from .names import Names, NoAnswer, NoSuchName, is_address
+from .policy import Blocked, Policies
 from .routes import POD_PREFIX, Routes, refusal
 
 TYPE_CHECKING = False
@@ -29,6 +31,8 @@ _SOURCE_PREFIX = "127.244."
 _LOOPBACK_PREFIX = "127.245."
 _MAPPED = "::ffff:"
 _INET = (_socket.AF_INET, _socket.AF_INET6)
+# Until the kernel gives up a connection that nobody answers, and how often a forbidden one is tried anew.
+_KERNEL_SECONDS, _AGAIN_SECONDS = 127.0, 0.5
 # Remembered targets of connections, for getpeername.
 _MOST_PEERS = 4096
 
@@ -48,11 +52,14 @@ class PodSockets:
 
     def __init__(self, routes: Routes, names: Names) -> None:
         self.routes = routes
+        self._replies = Routes(routes.directory, routes.own)
         self.names = names
         self.own = routes.own
         self._by_fd: dict[int, tuple[_Held, Any]] = {}
         self._by_real: dict[tuple[int, int], _Held] = {}
         self._peers: dict[int, tuple[int, tuple[str, int]]] = {}
+        # Whom datagrams came from: what is sent back is a reply, which no policy forbids.
+        self._heard: dict[tuple[str, int], None] = {}
         self._source = _SOURCE_PREFIX + self.own[len(POD_PREFIX) :] if _LINUX and self.own.startswith(POD_PREFIX) else ""
         octets = self.own.split(".")
         self._gateway = ".".join([*octets[:3], "1"]) if self.own.startswith(POD_PREFIX) else self.own
@@ -147,8 +154,35 @@ class PodSockets:
 
     # Connecting
 
+    def reach(self, sock: Any, address: Any) -> Any:
+        """`target`, for a connect: where a socket blocks, a forbidden one is tried again for as long, as the kernel does with its packets."""
+        patience = sock.gettimeout()
+        if patience == 0 or sock.type == _socket.SOCK_DGRAM:
+            return self.target(sock, address)
+        deadline = None
+        while True:
+            try:
+                return self._target(sock, address)
+            except Blocked:
+                import time
+
+                now = time.monotonic()
+                if deadline is None:
+                    deadline = now + (_KERNEL_SECONDS if patience is None else patience)
+                if now >= deadline:
+                    raise (refusal(errno.ETIMEDOUT) if patience is None else TimeoutError("timed out")) from None
+                time.sleep(min(_AGAIN_SECONDS, deadline - now))
+
     def target(self, sock: Any, address: Any) -> Any:
-        """The address to really connect or send to. Raises OSError as the kernel would."""
+        """The address to really connect or send to, one that never answers for what is forbidden. Raises OSError as the kernel would."""
+        try:
+            return self._target(sock, address)
+        except Blocked:
+            here = _MAPPED + "127.0.0.1" if sock.family == _socket.AF_INET6 else "127.0.0.1"
+            return (here, self.routes.nowhere("udp" if sock.type == _socket.SOCK_DGRAM else "tcp"))
+
+    def _target(self, sock: Any, address: Any) -> Any:
+        """Raises Blocked where a policy forbids it."""
         if sock.family not in _INET or not isinstance(address, tuple) or len(address) < 2 or not isinstance(address[1], int):
             return address
         host = address[0]
@@ -158,12 +192,12 @@ class PodSockets:
             return address
         bare = host[len(_MAPPED) :] if host.startswith(_MAPPED) else host
         if not is_address(bare):
-            bare = self.first_address(bare) or ""
-            if not bare:
-                return address
+            bare = self.first_address(bare) or _socket.getaddrinfo(bare, None, sock.family)[0][4][0]  # type: ignore[assignment]
         datagram = sock.type == _socket.SOCK_DGRAM
+        six = sock.family == _socket.AF_INET6
+        routes = self._replies if datagram and (bare, address[1]) in self._heard else self.routes
         try:
-            found = self.routes.resolve(bare, address[1], "udp" if datagram else "tcp")
+            found = routes.resolve(bare, address[1], "udp" if datagram else "tcp")
         except OSError:
             if datagram and self._source and bare.startswith(POD_PREFIX):
                 # A client that never bound its port: it is known by its source address.
@@ -171,7 +205,6 @@ class PodSockets:
             raise
         if found is None:
             return address
-        six = sock.family == _socket.AF_INET6
         self._name_source(sock, six, self.routes.is_loopback(bare))
         if bare == "::1" and not found.six:
             raise refusal(errno.ECONNREFUSED)
@@ -223,6 +256,15 @@ class PodSockets:
             return address
         return ((_MAPPED + host if mapped else host), *address[1:])
 
+    def sender(self, address: Any) -> Any:
+        """The same for a datagram's sender, who may be answered."""
+        seen = self.peer(address)
+        if isinstance(seen, tuple) and isinstance(seen[0], str):
+            if len(self._heard) >= _MOST_PEERS:
+                del self._heard[next(iter(self._heard))]
+            self._heard[seen[0].replace(_MAPPED, ""), seen[1]] = None
+        return seen
+
     def peername(self, sock: Any) -> Any:
         real = _real.getpeername(sock)
         if sock.family in _INET:
@@ -256,13 +298,16 @@ class PodSockets:
             found = self.names.lookup(name)
         except NoSuchName:
             raise _socket.gaierror(_socket.EAI_NONAME, "Name or service not known") from None
+        except NoAnswer:
+            raise _socket.gaierror(_socket.EAI_AGAIN, "Temporary failure in name resolution") from None
         return found[0][0] if found and found[0] else None
 
 
 def install(module: Any) -> None:
     """Patches the module `socket`."""
     own = os.environ.get("AI_LAB_POD_IP", "")
-    routes = Routes(os.environ["AI_LAB_NETWORK"], own)
+    network = os.environ["AI_LAB_NETWORK"]
+    routes = Routes(network, own, Policies(network, own))
     names = Names(routes, os.environ.get("AI_LAB_NAMESPACE", "default"), os.environ.get("HOSTNAME", ""))
     pod = PodSockets(routes, names)
     cls = module.socket
@@ -271,7 +316,7 @@ def install(module: Any) -> None:
         pod.bind(self, address)
 
     def connect(self: Any, address: Any, /) -> None:
-        real = pod.target(self, address)
+        real = pod.reach(self, address)
         try:
             _real.connect(self, real)
         finally:
@@ -279,11 +324,11 @@ def install(module: Any) -> None:
 
     def connect_ex(self: Any, address: Any, /) -> int:
         try:
-            real = pod.target(self, address)
+            real = pod.reach(self, address)
         except _socket.gaierror:
             raise
         except OSError as error:
-            return error.errno or errno.EIO
+            return error.errno or (errno.EWOULDBLOCK if isinstance(error, TimeoutError) else errno.EIO)
         result = _real.connect_ex(self, real)
         pod.connected(self, address, real)
         return result
@@ -309,11 +354,11 @@ def install(module: Any) -> None:
 
     def recvfrom(self: Any, *rest: Any) -> Any:
         data, address = _real.recvfrom(self, *rest)
-        return data, pod.peer(address)
+        return data, pod.sender(address)
 
     def recvfrom_into(self: Any, *args: Any, **kwargs: Any) -> Any:
         count, address = _real.recvfrom_into(self, *args, **kwargs)
-        return count, pod.peer(address)
+        return count, pod.sender(address)
 
     def detach(self: Any) -> int:
         pod.detached(self.fileno())

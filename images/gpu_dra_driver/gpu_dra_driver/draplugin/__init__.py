@@ -1,0 +1,1 @@
+"""The kubelet's APIs of DRA drivers: registration, claims and health of devices; definitions and generated code."""

@@ -1,0 +1,34 @@
+"""A pytest plugin: nbval learns that an output may be updated while its cell runs (Jupyter's messaging: `update_display_data`).
+
+nbval reads an output's first form and passes over what takes its place. Here the first form of an output that says that it waits is passed over, and
+what takes its place is read as the output.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from nbval.kernel import RunningKernel
+
+
+def read_updates(kernel: type[RunningKernel], patch: pytest.MonkeyPatch) -> None:
+    plain = kernel.get_message
+
+    def get_message(self: RunningKernel, stream: str, timeout: float | None = None) -> Any:
+        while True:
+            message = plain(self, stream, timeout)
+            content = message["content"]
+            if message["msg_type"] == "update_display_data":
+                return {**message, "msg_type": "display_data"}
+            if message["msg_type"] != "display_data" or not content["data"].get("text/plain", "").startswith("… "):
+                return message
+
+    patch.setattr(kernel, "get_message", get_message)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Here and not in a fixture: nbval's cells are no test functions, and have none."""
+    patch = pytest.MonkeyPatch()
+    read_updates(RunningKernel, patch)
+    config.add_cleanup(patch.undo)
