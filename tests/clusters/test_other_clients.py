@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import LiveCluster
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.cluster
 
 LABELS = {"app": "greeter"}
 PODS = {

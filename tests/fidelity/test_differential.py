@@ -21,7 +21,7 @@ MAY_DIFFER = {
     "1001-2465": _DRAWN,
 }
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,6 @@ def planted(lab_session: Session) -> Iterator[Session]:
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(240)
 def test_no_planted_secret_reaches_a_prompt(planted: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "manifests" / LAB.id
     folder.mkdir(parents=True)

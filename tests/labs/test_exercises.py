@@ -48,7 +48,7 @@ def test_the_solved_notebook_is_kept_with_every_check_passed(lab: Lab) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @every_exercise
 def test_the_start_fails_the_solution_passes_and_tempting_ways_fail_in_their_own_words(exercise: Exercise, lab_session: Session) -> None:
     chosen = [*ways(exercise, "wrong")[:3], *ways(exercise, "solution")]
@@ -64,7 +64,7 @@ def solve(session: Session, exercise: Exercise) -> Verdict:
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @every_lab
 def test_a_learner_who_starts_again_or_resets_begins_from_the_start(lab: Lab, lab_session: Session) -> None:
     first, last = lab.exercises[0], lab.exercises[-1]
@@ -94,7 +94,7 @@ def test_a_learner_who_starts_again_or_resets_begins_from_the_start(lab: Lab, la
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @every_lab
 def test_a_learner_whose_kernel_and_cluster_stop_in_the_middle_goes_on(lab: Lab, lab_session: Session) -> None:
     exercise = lab.exercises[0]

@@ -129,7 +129,6 @@ def test_the_technician_comes_to_a_sick_device_on_a_node_that_takes_no_new_pods(
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(120)
 def test_the_first_hint_follows_what_was_looked_at_and_what_is_there(lab_session: Session) -> None:
     def first(exercise: Exercise) -> str:
         lab_session.start(exercise)

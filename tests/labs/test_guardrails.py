@@ -144,7 +144,6 @@ def test_what_a_request_does_can_be_read() -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(120)
 def test_trying_every_request_leaves_no_trace(lab_session: Session, capsys: pytest.CaptureFixture[str]) -> None:
     exercise = LAB.exercise("reaching-across")
     lab_session.start(exercise)
@@ -158,7 +157,6 @@ def test_trying_every_request_leaves_no_trace(lab_session: Session, capsys: pyte
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(120)
 def test_the_next_start_takes_away_what_an_exercise_asked_for_without_a_question(
     lab_session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

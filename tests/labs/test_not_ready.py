@@ -227,7 +227,6 @@ def test_a_probe_reads_as_kubectl_describes_it() -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(120)
 def test_a_log_line_that_gives_orders_reaches_an_assistant_as_data(lab_session: Session) -> None:
     exercise = LAB.exercise("ready-yet-503")
     lab_session.start(exercise)

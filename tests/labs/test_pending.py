@@ -222,7 +222,6 @@ def test_the_recorded_answers_are_one_of_each_kind() -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(120)
 def test_a_diagnosis_is_held_against_the_cluster(lab_session: Session) -> None:
     exercise = LAB.exercise("friday-change")
     lab_session.start(exercise)
@@ -240,7 +239,6 @@ def test_a_diagnosis_is_held_against_the_cluster(lab_session: Session) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(120)
 def test_the_first_hint_depends_on_what_was_looked_at(lab_session: Session) -> None:
     exercise = LAB.exercise("moved-in")
     lab_session.start(exercise)

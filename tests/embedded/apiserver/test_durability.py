@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 _SERVER = """
 import asyncio, sys
@@ -67,7 +66,6 @@ async def write_until_gone(http: aiohttp.ClientSession, url: str, prefix: str, a
         return
 
 
-@pytest.mark.timeout(60)
 async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
     acknowledged: dict[str, str] = {}
     port, version = 0, 0
