@@ -33,14 +33,19 @@ _PAGE = f"kubectl get --raw /api/v1/namespaces/ai-platform/services/{API}:http/p
 _GPU_PAGE = "kubectl get --raw /api/v1/namespaces/kube-system/pods/POD:9400/proxy/metrics, with a Pod of the device plugin"
 # Two looks at a busy server are never quite the same.
 _NEAR = 0.2
+# With fewer requests one more failure moves the share by more than that.
+_ENOUGH = 40
 
 
 def blanks(ctx: Context, pod: Object) -> list[Blank]:
     """The sheet, as the Pod, its GPU's node and the clients are now."""
     page, gpu = pages.of(ctx, pod), _gpu_page(ctx, pod)
+    total = page.sum("model_requests_total")
+    if total < _ENOUGH:
+        raise wait("too few requests have come to tell a share", Seen(API, "model_requests_total", f"{total:.0f}, {_ENOUGH} are enough"))
     return [
         *(_signal(name, page, gpu) for name in SIGNALS),
-        _rate(ctx, page),
+        _rate(ctx),
         _error_percent(page),
         _mean(page),
         Blank(
@@ -85,19 +90,16 @@ def _told_gpu(said: str, gpu: Page) -> str:
     return f"{said}: {gpu.families[said].documentation.rstrip('.')}"
 
 
-def _rate(ctx: Context, page: Page) -> Blank:
+def _rate(ctx: Context) -> Blank:
     clients = ctx.need("deployments", TOOLS)
     variables = guards.variables(clients["spec"]["template"]["spec"]["containers"][0])
     sent = float(variables["RATE"]["value"]) * clients["spec"].get("replicas", 1)
-    total = page.sum("model_requests_total")
 
     def told(said: float) -> str:
         if said > 3 * sent:
             return "a counter is the number since the process started: a rate is how much it grows, divided by the seconds in which it does"
         return "the counter grows faster" if said < sent else "the counter grows more slowly"
 
-    if not total:
-        raise wait("no request has come yet", Seen(API, "model_requests_total", "0"))
     return sheet.number(
         "requests_per_second", lambda said: abs(said - sent) <= _NEAR * sent, "how many requests come in a second",
         f"{_PAGE} | grep model_requests_total, twice, some seconds apart", reads=_per_second, told=told,
