@@ -43,6 +43,8 @@ _KINDS = (
     "resourcequotas,limitranges,networkpolicies,persistentvolumeclaims,poddisruptionbudgets,horizontalpodautoscalers,roles,rolebindings"
 )
 _CLUSTER_RIGHTS = ("clusterroles", "clusterrolebindings")
+# Kubernetes' own roles and bindings, such as `edit`. Its API server puts them right only when it starts.
+_BUILT_IN = "kubernetes.io/bootstrapping"
 _BASE_PLUGIN = "daemonset/nvidia-device-plugin-daemonset"
 # What a step on nodes, or on what the whole cluster shares, names.
 _OUTSIDE = re.compile(r"kube-system|\bnodes?\b|\b(?:un)?cordon\b|\btaint\b|\bdrain\b")
@@ -235,6 +237,7 @@ def clean(api: Api, progress: Progress, say: Say, ask: Ask, keep: tuple[str, ...
     _restore_nodes(api, first)
     try:
         _remove_leftovers(api, first, say, ask, asked_for, only=_ADMISSION)
+        _restore_rights(api, first, say)
         _empty(api, say, keep)
         _remove_plugins(api, first)
         _remove_priorities(api, first)
@@ -289,6 +292,7 @@ def _first_look(api: Api, progress: Progress) -> Object:
             "objects": {kind: list(objects) for kind, objects in snapshot.take(api).items()},
             "plugins": [_where(*each) for each in _plugins(api)],
             "priorities": [each["metadata"]["name"] for each in api.list("priorityclasses")],
+            "rights": _built_in_rights(api),
         }
         progress.remember_pristine(cluster, found)
     return found
@@ -318,6 +322,41 @@ def _restore_nodes(api: Api, first: Object) -> None:
             api.kubeconfig,
             stdin=json.dumps(patch),
         )
+
+
+def _rights(api: Api) -> dict[str, Object]:
+    """All roles and bindings of the cluster, without what the API server writes into them, by `kind/name`."""
+    found = {}
+    for kind in _CLUSTER_RIGHTS:
+        for each in (api.raw(f"/apis/rbac.authorization.k8s.io/v1/{kind}") or {}).get("items", []):
+            made = each["metadata"]
+            kept = {key: value for key in ("aggregationRule", "rules", "roleRef", "subjects") if (value := each.get(key))}
+            if "aggregationRule" in kept:
+                # A controller adds the rules up.
+                kept.pop("rules", None)
+            metadata = {"name": made["name"], **{key: made[key] for key in ("labels", "annotations") if made.get(key)}}
+            found[f"{kind}/{made['name']}"] = {"metadata": metadata, **kept}
+    return found
+
+
+def _built_in_rights(api: Api) -> dict[str, Object]:
+    """Those that Kubernetes brings along."""
+    return {key: each for key, each in _rights(api).items() if _BUILT_IN in each["metadata"].get("labels", {})}
+
+
+def _restore_rights(api: Api, first: Object, say: Say) -> None:
+    """Gives Kubernetes' own roles and bindings what they had at the first look: whoever deleted `edit` has every later exercise refused."""
+    wanted = first.get("rights", {})
+    have = _rights(api) if wanted else {}
+    for key in (key for key in wanted if have.get(key) != wanted[key]):
+        say(f"restoring {key}")
+        kind = "ClusterRole" if key.startswith("clusterroles/") else "ClusterRoleBinding"
+        body = json.dumps({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, **wanted[key]})
+        # A binding's roleRef is immutable: one that was created anew with another role has to go.
+        if key in have and have[key].get("roleRef") != wanted[key].get("roleRef"):
+            shell(f"kubectl delete {key}", api.kubeconfig)
+            del have[key]
+        shell(f"kubectl {'replace' if key in have else 'create'} --field-manager=ai-lab -f -", api.kubeconfig, stdin=body)
 
 
 def _plugins(api: Api) -> list[tuple[str, str, str]]:

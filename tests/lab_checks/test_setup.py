@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
+from kubeobjects import Object
 from lab_checks.engine import leftovers
 from lab_checks.engine import setup as lesson
 from lab_checks.engine.api import Api
@@ -48,6 +49,47 @@ def test_a_deleted_node_is_named_with_how_to_have_it_back() -> None:
     rules = {"labels": {}, "taints": [], "unschedulable": False, "faults": {}}
     with pytest.raises(lesson.LessonError, match=r"node ai-lab-worker3 was deleted.*ai-lab down, then ai-lab up"):
         lesson._restore_nodes(cast(Api, world), {"nodes": {"ai-lab-worker": rules, "ai-lab-worker3": rules}})
+
+
+class Rights(World):
+    """Answers for the cluster's roles and bindings."""
+
+    def __init__(self, *objects: Object):
+        self.rights = objects
+
+    def raw(self, path: str, *, accept: str = "") -> Object | None:
+        kind = {"clusterroles": "ClusterRole", "clusterrolebindings": "ClusterRoleBinding"}[path.rpartition("/")[2]]
+        return {"items": [each for each in self.rights if each["kind"] == kind]}
+
+    @property
+    def kubeconfig(self) -> Path:
+        return Path("kubeconfig")
+
+
+def test_roles_that_kubernetes_brings_along_are_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def role(name: str, **more: Any) -> Object:
+        own = {"labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}} if name != "teams" else {}
+        return {"kind": "ClusterRole", "metadata": {"name": name, "uid": "1", **own}, **more}
+
+    def binding(to: str) -> Object:
+        made = {"name": "system:basic-user", "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}}
+        return {"kind": "ClusterRoleBinding", "metadata": made, "roleRef": {"name": to}}
+
+    edit = role("edit", aggregationRule={"clusterRoleSelectors": []}, rules=[{"verbs": ["get"]}])
+    before = Rights(edit, role("view", rules=[{"verbs": ["get"]}]), role("teams", rules=[]), binding("basic"))
+    first = {"rights": lesson._built_in_rights(cast(Api, before))}
+    assert sorted(first["rights"]) == ["clusterrolebindings/system:basic-user", "clusterroles/edit", "clusterroles/view"]
+    done: list[str] = []
+    monkeypatch.setattr(lesson, "shell", lambda line, kubeconfig, stdin="": done.append(line))
+    # The rules of an aggregated role are a controller's, and no change.
+    same = Rights(role("edit", aggregationRule={"clusterRoleSelectors": []}), role("view", rules=[{"verbs": ["get"]}]), binding("basic"))
+    lesson._restore_rights(cast(Api, same), first, lambda line: None)
+    assert done == []
+    said: list[str] = []
+    lesson._restore_rights(cast(Api, Rights(role("view", rules=[{"verbs": ["*"]}]), binding("other"))), first, said.append)
+    assert said == ["restoring clusterroles/edit", "restoring clusterroles/view", "restoring clusterrolebindings/system:basic-user"]
+    create, replace = (f"kubectl {verb} --field-manager=ai-lab -f -" for verb in ("create", "replace"))
+    assert done == [create, replace, "kubectl delete clusterrolebindings/system:basic-user", create]
 
 
 def test_a_namespace_that_an_exercise_shares_is_left_alone_where_it_is_not_the_courses(tmp_path: Path) -> None:
