@@ -15,6 +15,8 @@ AGREED = (
     ("ai-platform", "requests.nvidia.com/gpu", 1),
     ("research", "count/jobs.batch", 4),
 )
+# What the requests of the exercise try: no Service that opens the namespace to the outside.
+_CLOSED = ("services.nodeports", "services.loadbalancers")
 
 
 def counted(ctx: Context, *namespaces: str) -> None:
@@ -40,3 +42,19 @@ def most(ctx: Context, namespace: str, resource: str) -> int | None:
         if resource in quota["spec"].get("hard", {}) and not quota["spec"].get("scopes") and not quota["spec"].get("scopeSelector")
     ]
     return int(min(numbers)) if numbers else None
+
+
+def nothing_else(ctx: Context, *namespaces: str) -> None:
+    """Ends the check as failed at a quota that counts what was not agreed, however loose its number is today."""
+    for namespace in namespaces:
+        agreed = {*_CLOSED, *(resource for team, resource, _ in AGREED if team == namespace)}
+        for quota in ctx.api.list("resourcequotas", namespace):
+            if besides := sorted(set(quota["spec"].get("hard", {})) - agreed):
+                raise words.fail(
+                    ctx,
+                    "also-counted",
+                    see(quota, f"hard[{besides[0]}]", quota["spec"]["hard"][besides[0]]),
+                    name=quota["metadata"]["name"],
+                    namespace_of=namespace,
+                    resource=besides[0],
+                )

@@ -25,9 +25,10 @@ def reaching_across(ctx: Context) -> Verdict:
     """No right of either team reaches into another namespace, by whatever binding; looking, where it was agreed, stays."""
     _begun(ctx)
     access.tried(ctx)
+    agreed = {AI_PLATFORM: access.meant("look", namespaces=(RESEARCH,)), RESEARCH: []}
     for team in TEAMS:
         everyone = list(access.who_acts(ctx, team))
-        access.nothing_beyond(ctx, everyone, access.meant("look", "shared"), besides=[team])
+        access.nothing_beyond(ctx, everyone, [*agreed[team], *access.meant("shared")], besides=[team])
     return passed("each team changes its own namespace only", access.seen(ctx.exercise.id))
 
 
@@ -44,6 +45,7 @@ def three_gpus(ctx: Context) -> Verdict:
                 ctx, "bound-differs", Seen(f"resourcequotas of {team}", f"hard[{resource}]", str(number)), namespace_of=team, number=number,
                 resource=resource, right=right,
             )  # fmt: skip
+    bounds.nothing_else(ctx, *TEAMS)
     return passed(
         "both teams have what was agreed, and the next request beyond it is refused",
         *(Seen(f"quota of {team}", resource, str(right)) for team, resource, right in bounds.AGREED),
@@ -56,6 +58,7 @@ def says_nothing(ctx: Context) -> Verdict:
     """Defaults for who says nothing, a most for all; and the Pod that was there before has them too."""
     _begun(ctx)
     access.tried(ctx)
+    unchanged.required(ctx)
     scratch = ctx.api.get("deployments", "scratch", RESEARCH)
     pods = ctx.pods_of(scratch) if scratch else []
     unlimited = [pod for pod in pods if "memory" not in pod["spec"]["containers"][0].get("resources", {}).get("limits", {})]
