@@ -92,7 +92,11 @@ def assistant_account(ctx: Context) -> Verdict:
     _begun(ctx)
     access.tried(ctx)
     mine = [*access.meant("look", namespaces=(AI_PLATFORM,)), *access.meant("shared")]
-    access.nothing_beyond(ctx, [access.table().people["assistant"]], mine)
+    assistant = access.table().people["assistant"]
+    access.nothing_beyond(ctx, [assistant], mine)
+    # A binding to all accounts of the namespace gives the same to the API, which strangers send requests to.
+    others = [each for each in access.who_acts(ctx, AI_PLATFORM) if not each.group and each.user != assistant.user]
+    access.nothing_beyond(ctx, [*others, access.table().people["stranger"]], [])
     return passed("the assistant may look, and change nothing", access.seen(ctx.exercise.id))
 
 

@@ -76,7 +76,7 @@ def blank(use: Use) -> Blank:
             return f"{use.server} holds no GPU"
         if said[0] != use.fullest:
             return f"its {said[0]} is at {use.percent[said[0]]:.0f} %, and something else is fuller"
-        return f"the {said[0]} it is, and not at {said[1]:.0f} %"
+        return f"it is the {said[0]}, and not at {said[1]:.0f} % of what there is"
 
     return Blank(
         use.server, read, right, f"what is the fullest of {', '.join(RESOURCES)}, and how full in percent, such as \"cpu 40 %\"",
@@ -93,7 +93,9 @@ def read(said: object) -> tuple[str, float] | None:
         return None
     percent = answers.percent(number[0])
     words = re.sub(r"[^a-z-]+", " ", text.replace(number[0], " ").lower()).split()
-    said_of = " ".join(_CALLED.get(each, each) for each in words if each not in ("is", "at", "the", "of", "percent", "its", "full"))
+    said_of = " ".join(
+        _CALLED.get(each, each) for each in words if each not in ("is", "at", "the", "of", "percent", "its", "full", "busy", "used")
+    )
     resource = answers.choice(said_of, RESOURCES)
     return (resource, percent) if resource and percent is not None else None
 

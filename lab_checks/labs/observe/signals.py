@@ -5,6 +5,8 @@ The signals are those of https://sre.google/sre-book/monitoring-distributed-syst
 
 from __future__ import annotations
 
+import re
+
 from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
@@ -31,6 +33,7 @@ _ASKS = {
 }
 _PAGE = f"kubectl get --raw /api/v1/namespaces/ai-platform/services/{API}:http/proxy/metrics"
 _GPU_PAGE = "kubectl get --raw /api/v1/namespaces/kube-system/pods/POD:9400/proxy/metrics, with a Pod of the device plugin"
+_FAILED_REQUESTS = re.compile(r"""model_requests_total\{.*code=~?["']\^?5""")
 # Two looks at a busy server are never quite the same.
 _NEAR = 0.2
 # With fewer requests one more failure moves the share by more than that.
@@ -71,6 +74,12 @@ def _family(said: object) -> str | None:
     return family(name) if name else None
 
 
+def _failing(said: object) -> str | None:
+    """As `_family`; the requests by a code of the server's side count what model_errors_total counts."""
+    name = answers.word(said)
+    return "model_errors" if name and _FAILED_REQUESTS.match(name) else _family(said)
+
+
 def _signal(name: str, page: Page, gpu: Page) -> Blank:
     def told(said: str) -> str:
         if said not in page.families and said not in gpu.families:
@@ -79,7 +88,7 @@ def _signal(name: str, page: Page, gpu: Page) -> Blank:
         return f"{said} tells the {other}" if other else f"{said} tells none of the four"
 
     return Blank(
-        name, _family, lambda said: said in SIGNALS[name] and (said in page.families or said in gpu.families), _ASKS[name],
+        name, _failing if name == "errors" else _family, lambda said: said in SIGNALS[name] and (said in page.families or said in gpu.families), _ASKS[name],
         f"{_PAGE} | grep '^# HELP'", told, form="the name of one metric is asked for",
     )  # fmt: skip
 

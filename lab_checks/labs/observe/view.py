@@ -15,5 +15,6 @@ def hour(promql: str, title: str = "", unit: str = "") -> measured.Plot:
     """Draws an expression over the recorded hour, from 02:00 to 03:00. Raises ValueError for one that cannot be read or evaluated."""
     start, end, lines = recorded.evaluated(promql)
     moved = _TWO_O_CLOCK.timestamp() - start
-    shown = {name: [(moment + moved, value) for moment, value in points] for name, points in lines.items()}
+    # A line without labels is called by what was asked for.
+    shown = {promql if name == "{}" else name: [(moment + moved, value) for moment, value in points] for name, points in lines.items()}
     return measured.Plot(title or promql, unit, shown, start + moved, end + moved)
