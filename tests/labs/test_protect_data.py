@@ -115,6 +115,59 @@ def test_who_is_not_here_yet_is_judged_by_labels_alone() -> None:
     assert not network.lets_in(POLICIES["addresses"], coming, model, 8080)
 
 
+def test_ports_and_blocks_are_those_that_rules_name() -> None:
+    assert network.ports(POLICIES["two add up"]) == [(8000, "TCP"), (8100, "TCP")]
+    assert network.ports(POLICIES["a way out"]) == []
+    assert network.blocks(POLICIES["addresses"], "Ingress") == ["10.244.0.0/16"]
+    assert network.blocks(POLICIES["addresses"], "Egress") == []
+
+
+NEEDED = policy(
+    "{podSelector: {matchLabels: {app: log-collector}}, policyTypes: [Egress], egress: ["
+    "{to: [{podSelector: {matchLabels: {app: ai-log-summary-api}}}], ports: [{port: 8080}]},"
+    "{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: kube-dns}}}],"
+    " ports: [{port: 53, protocol: UDP}]}]}"
+)
+SILENT = policy("{podSelector: {matchLabels: {app: ai-log-summary-api}}, policyTypes: [Egress]}", name="silent")
+
+
+def one_more(rule: str, app: str = "log-collector") -> list[Object]:
+    return [
+        NEEDED,
+        SILENT,
+        policy(f"{{podSelector: {{matchLabels: {{app: {app}}}}}, policyTypes: [Egress], egress: [{rule}]}}", name="more"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policies", "says"),
+    [
+        ([NEEDED, SILENT], ""),
+        (one_more("{ports: [{port: 80}]}"), "reaches an address outside the cluster, port 80"),
+        (one_more("{to: [{ipBlock: {cidr: 10.96.0.1/32}}], ports: [{port: 443}]}"), "reaches the addresses 10.96.0.1/32, port 443"),
+        (
+            one_more("{to: [{namespaceSelector: {matchLabels: {team: on-call}}}], ports: [{port: 25}]}"),
+            "reaches other Pods of on-call, port 25",
+        ),
+        (
+            one_more("{to: [{ipBlock: {cidr: 10.96.0.1/32}}], ports: [{port: 443}]}", "ai-log-summary-api"),
+            "the policy more has an egress rule",
+        ),
+    ],
+)
+def test_every_port_that_a_policy_names_is_tried(policies: list[Object], says: str) -> None:
+    ctx = Context(
+        cast(Any, world.Lists(networkpolicies=policies, namespaces=NAMESPACES)), LAB.exercise("way-out"), {}, {}, lambda: Deeds(True, ())
+    )
+    try:
+        protect_policies.way_out(ctx, {**MODEL, "kind": "Pod"}, {**COLLECTOR, "kind": "Pod"})
+        said = ""
+    except Stop as stopped:
+        said = stopped.verdict.headline
+    assert says in said
+    assert bool(said) == bool(says)
+
+
 # Callers
 
 
@@ -206,6 +259,8 @@ def archived(data: dict[str, str], **annotations: str) -> str:
         ({**KEPT, DAYS[1]: f"{HEAD}\n"}, {}, f"request lines of {DAYS[1]} are gone"),
         ({**KEPT, DAYS[1]: f'{HEAD} text="***"\n{POST}\n'}, {}, ""),
         ({**KEPT, DAYS[1]: f'{HEAD} text="login of *** failed"\n{POST}\n'}, {}, f"a prompt still stands in {DAYS[1]}"),
+        ({**KEPT, DAYS[1]: f"{HEAD} text={'bG9naW4gb2Yg' * 5}\n{POST}\n"}, {}, f"{DAYS[1]} of the archive holds more"),
+        ({**KEPT, "kept.txt": "bG9naW4gb2Yg" * 5}, {}, "kept.txt of the archive holds more"),
         (KEPT, {"kubectl.kubernetes.io/last-applied-configuration": "password=pw"}, "a prompt still stands in kubectl.kubernetes.io"),
     ],
 )
@@ -240,6 +295,21 @@ def test_who_reaches_a_secret_is_read_from_the_rules_of_the_start() -> None:
 )
 def test_a_verb_that_is_more_than_reading_is_found(rule: Object, writes: list[str]) -> None:
     assert list(rights.writes([rule])) == writes
+
+
+@pytest.mark.parametrize(
+    ("resources", "inside"),
+    [
+        (["pods", "pods/log", "events"], ""),
+        (["pods/attach"], "pods/attach"),
+        (["pods/log", "pods/portforward"], "pods/portforward"),
+        (["services/proxy"], "services/proxy"),
+        (["*/proxy"], "pods/proxy"),
+        (["*"], "pods/exec"),
+    ],
+)
+def test_a_get_that_leads_into_a_pod_is_found(resources: list[str], inside: str) -> None:
+    assert rights.reaches_into_pods([{"apiGroups": [""], "resources": resources, "verbs": ["get"]}]) == inside
 
 
 def test_everything_is_among_what_a_star_allows() -> None:

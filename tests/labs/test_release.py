@@ -321,7 +321,7 @@ def test_a_budget_may_select_by_expressions_as_long_as_it_counts_the_pods() -> N
         ([{"maxUnavailable": 2}], "both Pods may be evicted at once"),
         ([{"maxUnavailable": "51%"}], "both Pods may be evicted at once"),
         ([{}], "both Pods may be evicted at once"),
-        ([{"minAvailable": 1, "selector": {}}], "protects nobody"),
+        ([{"minAvailable": 1, "selector": {}}], "counts every Pod of the namespace"),
         ([{"minAvailable": 1, "selector": {"matchLabels": {"app": "other"}}}], "protects nobody"),
         ([{"minAvailable": 1, "selector": {"matchLabels": {history.VERSION: "v1"}}}], "one version alone"),
         ([{"minAvailable": 1}, {"minAvailable": 1}], "several PodDisruptionBudgets"),

@@ -47,7 +47,7 @@ def of_pod(pod: Object, namespaces: Sequence[Object]) -> End:
 
 
 # The cluster's resolver, as kubeadm labels it.
-RESOLVER = End({"k8s-app": "kube-dns"}, {NAME_LABEL: "kube-system"}, ports={"dns": 53, "dns-tcp": 53})
+RESOLVER = End({"k8s-app": "kube-dns"}, {NAME_LABEL: "kube-system"}, ports={"dns": 53, "dns-tcp": 53, "metrics": 9153})
 
 
 def isolating(policies: Sequence[Object], end: End, direction: str) -> list[Object]:
@@ -75,6 +75,27 @@ def lets_out(policies: Sequence[Object], caller: End, called: End, port: int, pr
     """Whether the caller may open the connection, by its own policies."""
     found = isolating(policies, caller, "Egress")
     return not found or any(_allows(each, "egress", "to", called, called, port, protocol) for each in found)
+
+
+def ports(policies: Sequence[Object]) -> list[tuple[int, str]]:
+    """(port, protocol) of each number that a rule of these policies names; of a range, both ends."""
+    found = {
+        (int(number), each.get("protocol") or "TCP")
+        for each in _parts(policies, "ports")
+        for number in (each.get("port"), each.get("endPort"))
+        if isinstance(number, int)
+    }
+    return sorted(found)
+
+
+def blocks(policies: Sequence[Object], direction: str) -> list[str]:
+    """Each ipBlock's CIDR in the rules of one direction (Ingress or Egress)."""
+    return [each["ipBlock"]["cidr"] for each in _parts(policies, "from" if direction == "Ingress" else "to") if each.get("ipBlock")]
+
+
+def _parts(policies: Sequence[Object], field_name: str) -> list[Object]:
+    rules = [rule for each in policies for way in ("ingress", "egress") for rule in each["spec"].get(way) or []]
+    return [each for rule in rules for each in rule.get(field_name) or []]
 
 
 def _allows(policy: Object, rules: str, peers: str, other: End, called: End, port: int, protocol: str) -> bool:

@@ -50,7 +50,9 @@ def reads_and_no_more(ctx: Context, given: list[Object]) -> None:
     """The assistant's account reads Pods, logs and events, no Secrets, and changes nothing."""
     if found := list(rights.writes(given)):
         raise words.fail(ctx, "assistant-may-act", Seen(f"account {ACCOUNT}", "may", shown(found[:4])), credit=0.6)
-    if rights.reads_secrets(given) or rights.runs_commands(given):
+    if inside := rights.reaches_into_pods(given):
+        raise words.fail(ctx, "assistant-in-pods", Seen(f"account {ACCOUNT}", "may get", inside), credit=0.6, resource=inside)
+    if rights.reads_secrets(given):
         raise words.fail(ctx, "assistant-reads-secrets", Seen(f"account {ACCOUNT}", "rules", shown(given)[:160]), credit=0.6)
     for group, resource in _NEEDED:
         if not rights.may(given, {"get", "list"}, group, resource):

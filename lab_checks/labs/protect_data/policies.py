@@ -39,16 +39,22 @@ def way_in(ctx: Context, api: Object) -> None:
         raise words.fail(ctx, "tools-locked-out", Seen("namespace/on-call", "labels", shown(tools.namespace)), *told, credit=0.3)
     if not network.lets_in(policies, tomorrow, model, PORT):
         raise words.fail(ctx, "by-address", *told, credit=0.3)
+    named_ports = [port for port, protocol in network.ports(network.isolating(policies, model, "Ingress")) if protocol == "TCP"]
     for who, stranger in _strangers(ctx, namespaces):
-        if network.lets_in(policies, stranger, model, PORT):
+        if any(network.lets_in(policies, stranger, model, port) for port in (PORT, *named_ports)):
             raise words.fail(ctx, "stranger-let-in", Seen(who, "labels", shown(stranger.labels)), *told, credit=0.4, who=who)
-    if network.lets_in(policies, tools, model, PORT + 1):
+    if any(network.lets_in(policies, tools, model, port) for port in (PORT + 1, *named_ports) if port != PORT):
         raise words.fail(ctx, "every-port", *told, credit=0.6)
     newcomer = network.in_namespace(NAMESPACE, {"app": "new-model"}, namespaces)
     if not network.isolating(policies, newcomer, "Ingress"):
         raise words.fail(ctx, "next-pod-open", *told, credit=0.6)
     if network.lets_in(policies, network.in_namespace("research", {}, namespaces), newcomer, PORT):
         raise words.fail(ctx, "next-pod-open", *told, credit=0.6)
+    callers_of_model = [("the tools", tools), *_strangers(ctx, namespaces)]
+    open_ports = {PORT, *(port for port, _ in network.ports(network.isolating(policies, newcomer, "Ingress")))}
+    for who, caller in callers_of_model:
+        if any(network.lets_in(policies, caller, newcomer, port) for port in open_ports):
+            raise words.fail(ctx, "next-pod-reached", *told, credit=0.6, who=who)
 
 
 def _strangers(ctx: Context, namespaces: list[Object]) -> list[tuple[str, End]]:
@@ -90,6 +96,9 @@ def way_out(ctx: Context, api: Object, collector: Object) -> None:
     ):
         if network.lets_out(policies, source, target, port, protocol):
             raise words.fail(ctx, "collector-reaches-more", *told, credit=0.5, who=who, port=port)
+    for who, target, port, protocol in _named(network.isolating(policies, source, "Egress"), model, namespaces):
+        if network.lets_out(policies, source, target, port, protocol):
+            raise words.fail(ctx, "collector-reaches-more", *told, credit=0.5, who=who, port=port)
     if not network.isolating(policies, model, "Egress"):
         raise words.fail(ctx, "model-not-isolated", see(api, "metadata.labels", api["metadata"].get("labels")), *told, credit=0.6)
     for who, target, port, protocol in (
@@ -100,3 +109,29 @@ def way_out(ctx: Context, api: Object, collector: Object) -> None:
     ):
         if network.lets_out(policies, model, target, port, protocol):
             raise words.fail(ctx, "model-reaches", *told, credit=0.6, who=who, port=port)
+    for each in network.isolating(policies, model, "Egress"):
+        if each["spec"].get("egress"):
+            raise words.fail(
+                ctx, "model-has-a-rule", see(each, "spec.egress", each["spec"]["egress"]), credit=0.6, name=each["metadata"]["name"]
+            )
+
+
+def _named(policies: list[Object], model: End, namespaces: list[Object]) -> list[tuple[str, End, int, str]]:
+    """(who, where, port, protocol) of everything that the collector need not reach, at each port that its policies name."""
+    anybody = [
+        ("an address outside the cluster", End({}, {}, _OUTSIDE)),
+        *((f"the addresses {cidr}", End({}, {}, cidr.partition("/")[0])) for cidr in network.blocks(policies, "Egress")),
+        *(
+            (f"other Pods of {each['metadata']['name']}", network.in_namespace(each["metadata"]["name"], {"app": "new"}, namespaces))
+            for each in namespaces
+        ),
+        ("other ports of the resolver", network.RESOLVER),
+        ("other ports of the model", model),
+    ]
+    needed = {
+        ("other ports of the resolver", 53, "UDP"),
+        ("other ports of the resolver", 53, "TCP"),
+        ("other ports of the model", PORT, "TCP"),
+    }
+    found = [(who, target, *port) for who, target in anybody for port in network.ports(policies)]
+    return [each for each in found if (each[0], each[2], each[3]) not in needed]

@@ -52,6 +52,12 @@ def runs_commands(given: list[Object]) -> bool:
     return may(given, {"create", "get"}, "", "pods/exec") or may(given, {"patch", "update"}, "", "pods/ephemeralcontainers")
 
 
+def reaches_into_pods(given: list[Object]) -> str:
+    """The first subresource by which even a GET does something inside of a Pod, or sends something to it; empty for none."""
+    paths = ("pods/exec", "pods/attach", "pods/portforward", "pods/proxy", "services/proxy")
+    return next((each for each in paths if may(given, {"create", "get"}, "", each)), "")
+
+
 def runs_pods(given: list[Object]) -> bool:
     return any(may(given, {"create", "patch", "update"}, group, resource) for group, resource in _RUN_PODS)
 

@@ -17,6 +17,8 @@ from lab_checks.labs.protect_data.policies import PORT, TOOLS
 # Letters and digits of a token: 20 of 64 kinds are 120 bits.
 _LEAST_LENGTH = 20
 _LEAST_KINDS = 8
+# So many characters in a row of the old token are a part of it, and no accident.
+_RUN = 8
 _VALID = re.compile(r'^model_api_token_valid\{token="(\w+)"\} 1', re.M)
 
 
@@ -60,11 +62,15 @@ def rotated(ctx: Context) -> tuple[str, str]:
         raise words.fail(ctx, "tools-token-unknown", *seen, credit=0.2)
     if old in given:
         raise words.idle(ctx, "old-still-valid", *seen, credit=0.6)
-    if len(own) < _LEAST_LENGTH or len(set(own)) < _LEAST_KINDS or old[:8] in own:
+    if len(own) < _LEAST_LENGTH or len(set(own)) < _LEAST_KINDS or _shares_a_run(old, own):
         raise words.fail(ctx, "weak-token", *seen, Seen("token", "length", str(len(own))), length=_LEAST_LENGTH)
     if len(set(given)) > 1:
         raise words.fail(ctx, "one-too-many", *seen, credit=0.6)
     return old, own
+
+
+def _shares_a_run(old: str, new: str) -> bool:
+    return any(old[first : first + _RUN] in new for first in range(len(old) - _RUN + 1))
 
 
 def nobody_was_refused(ctx: Context) -> Seen:

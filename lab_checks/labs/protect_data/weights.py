@@ -41,6 +41,9 @@ def pinned(ctx: Context, deployment: Object) -> None:
         raise words.idle(ctx, "nothing-pinned", seen_url, seen_digest)
     if not digest:
         raise words.fail(ctx, "not-checked", seen_digest, credit=0.3)
+    reference = ((guards.variables(server)["MODEL_SHA256"].get("valueFrom") or {}).get("configMapKeyRef")) or {}
+    if reference.get("optional"):
+        raise words.fail(ctx, "checked-if-there", see(deployment, "containers[model-server].env[MODEL_SHA256]", reference), credit=0.3)
     if digest != wanted:
         raise words.fail(ctx, "another-digest", seen_digest, Seen("configmap/model-card", "sha256", wanted), credit=0.2)
     if not url.endswith(f"/{card(ctx)['file']}"):

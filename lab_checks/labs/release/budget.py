@@ -40,6 +40,10 @@ def fits(ctx: Context, deployment: Object) -> Object:
     selector = budget["spec"].get("selector") or {}
     chosen = see(budget, "spec.selector", selector)
     wanted = selector.get("matchLabels") or {}
+    if not wanted and not selector.get("matchExpressions"):
+        raise words.fail(
+            ctx, "budget-for-all", chosen, see(budget, "status.expectedPods", (budget.get("status") or {}).get("expectedPods", 0))
+        )
     if selector.get("matchExpressions"):
         expected = observe.whole(str((budget.get("status") or {}).get("expectedPods", 0)))
         if expected != replicas:
@@ -79,7 +83,8 @@ def drained(ctx: Context) -> None:
             ctx, "not-drained", see(there[0], "spec.nodeName", there[0]["spec"].get("nodeName")), credit=0.3
         )
     # A rollout makes new Pods as well: what was evicted stands in the audit log, where there is one.
-    if ctx.deeds.known and not any(deed.namespace == ctx.namespace for deed in ctx.deeds.changes("pods/eviction")):
+    stood = {name for name, row in ctx.baseline["pods"][ctx.namespace].items() if row["uid"] in _at_start(ctx)}
+    if ctx.deeds.known and not any(deed.namespace == ctx.namespace and deed.name in stood for deed in ctx.deeds.changes("pods/eviction")):
         raise words.fail(ctx, "never-drained", Seen(f"node/{NODE}", "evictions", "none"))
 
 

@@ -18,6 +18,8 @@ NAME = f"{API}-canary"
 FAILURES = "429"
 # Requests from which on a share and a number of failures say something; a share of failures that is too much; points by which an answer may be off.
 ENOUGH, TOO_MANY, OFF = 40, 0.05, 15
+# Percent of the requests: one Pod of three gets a third of them, give or take; a trial with most of them is a release.
+MOST = 60
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def tried(ctx: Context, stable: Object, rows: list[Second]) -> Trial:
     found = trial(rows, changed)
     if not found.well + found.badly:
         raise words.idle(ctx, "canary-met-nobody", *found.seen)
+    if found.share > MOST:
+        raise words.fail(ctx, "all-at-the-candidate", *found.seen, share=round(found.share))
     if found.well + found.badly < ENOUGH:
         candidate = ctx.get("deployments", NAME) or {"spec": {"replicas": 0}}
         told = words.wait if candidate["spec"].get("replicas", 1) else words.fail
