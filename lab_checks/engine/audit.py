@@ -81,10 +81,25 @@ def _moment(event: Object) -> float:
         return 0.0
 
 
+def _dry_run(event: Object) -> bool:
+    """Whether a request stores nothing: said in its address, and by deletions and evictions in their DeleteOptions.
+
+    Other bodies are a learner's objects, in which a field of this name means nothing.
+    """
+    if "dryRun=" in event.get("requestURI", ""):
+        return True
+    body, reference = event.get("requestObject"), event.get("objectRef") or {}
+    if not isinstance(body, dict):
+        return False
+    if event.get("verb") in ("delete", "deletecollection"):
+        return bool(body.get("dryRun"))
+    return reference.get("subresource") == "eviction" and bool((body.get("deleteOptions") or {}).get("dryRun"))
+
+
 def _deed(event: Object) -> Deed | None:
     reference = event.get("objectRef") or {}
     user = event.get("user", {}).get("username", "")
-    if not reference or user.startswith(_COMPONENTS) or "dryRun=" in event.get("requestURI", ""):
+    if not reference or user.startswith(_COMPONENTS) or _dry_run(event):
         return None
     resource = reference.get("resource", "")
     if reference.get("subresource"):

@@ -62,6 +62,26 @@ def test_a_learner_is_told_by_who_was_connected_and_not_by_what_the_client_calls
     assert len(deeds.changes("deployments")) == 1
 
 
+@pytest.mark.parametrize(
+    ("verb", "part", "body", "counts"),
+    [
+        ("delete", "", {"kind": "DeleteOptions", "dryRun": ["All"]}, False),
+        ("delete", "", {"kind": "DeleteOptions"}, True),
+        ("create", "eviction", {"kind": "Eviction", "deleteOptions": {"dryRun": ["All"]}}, False),
+        ("create", "eviction", {"kind": "Eviction"}, True),
+        # A field of a learner's own patch hides nothing.
+        ("patch", "", {"dryRun": ["All"], "deleteOptions": {"dryRun": ["All"]}}, True),
+    ],
+)
+def test_a_dry_run_that_only_the_body_tells_of_is_one_for_deletions_and_evictions(
+    verb: str, part: str, body: dict[str, Any], counts: bool
+) -> None:
+    asked = event(verb, "pods", 11)
+    asked["objectRef"]["subresource"] = part
+    asked["requestObject"] = body
+    assert bool(audit.read([asked], since=10).changes()) is counts
+
+
 def test_a_dry_run_changes_nothing() -> None:
     assert audit.read([event("patch", "deployments", 11, uri="/apis/apps/v1/deployments/x?dryRun=All")], since=10).deeds == ()
 

@@ -12,6 +12,7 @@ import pytest
 
 from kubeobjects import Object
 from lab_checks.engine import course, manifests, paths
+from lab_checks.engine.audit import Deed, Deeds
 from lab_checks.engine.verdict import Outcome, Stop
 from lab_checks.face import pictures
 from lab_checks.judging.said import seconds
@@ -235,6 +236,16 @@ def test_a_candidate_is_good_where_hardly_a_request_failed(badly: int, good: boo
     assert canary.Trial(50 - badly, badly, 150).good is good
 
 
+def test_a_trial_with_most_of_the_requests_is_told() -> None:
+    ctx = context("one-of-three", api=Lists(replicasets=[]))
+    alone = rows(*(line(second, v2=4) for second in range(1, 20)))
+    with pytest.raises(Stop) as stop:
+        canary.tried(ctx, deployment("one-of-three"), alone)
+    assert "the candidate got 100 % of the requests" in said(stop)
+    beside = rows(*(line(second, v1=6, v2=3) for second in range(1, 20)))
+    assert canary.tried(ctx, deployment("one-of-three"), beside).share == pytest.approx(100 / 3)
+
+
 def decide(stable: Object, trial: canary.Trial) -> None:
     names = ("ai-log-summary-api", canary.NAME)
     before = {name: deployment("one-of-three", name) for name in names}
@@ -330,6 +341,20 @@ def test_a_budget_may_select_by_expressions_as_long_as_it_counts_the_pods() -> N
 def test_a_budget_that_does_not_fit_is_told_why(specs: list[Object], words: str) -> None:
     with pytest.raises(Stop) as stop:
         judge_budget(*specs)
+    assert words in said(stop)
+
+
+@pytest.mark.parametrize(("evicted", "words"), [(["api-1"], ""), (["api-9"], "no Pod was evicted"), ([], "no Pod was evicted")])
+def test_an_eviction_of_a_pod_that_came_later_is_no_drain(evicted: list[str], words: str) -> None:
+    node = {"metadata": {"name": budget.NODE}, "spec": {}}
+    stood = {"api-1": {"uid": "u1", "node": budget.NODE, "owner": "ai-log-summary-api-1"}}
+    deeds = Deeds(True, tuple(Deed(1.0, "create", "pods/eviction", "ai-platform", name, "kubectl", 201) for name in evicted))
+    ctx = context("maintenance", pods=[], nodes=[node], baseline={"pods": {"ai-platform": stood}}, deeds=deeds)
+    if not words:
+        budget.drained(ctx)
+        return
+    with pytest.raises(Stop) as stop:
+        budget.drained(ctx)
     assert words in said(stop)
 
 
