@@ -32,11 +32,12 @@ _PATHS = {
     "validatingadmissionpolicybindings": "/apis/admissionregistration.k8s.io/v1",
     "poddisruptionbudgets": "/apis/policy/v1",
     "priorityclasses": "/apis/scheduling.k8s.io/v1", "runtimeclasses": "/apis/node.k8s.io/v1",
+    "persistentvolumes": "/api/v1", "storageclasses": "/apis/storage.k8s.io/v1",
 }  # fmt: skip
 _CLUSTER_SCOPED = frozenset(
     {
         "nodes", "namespaces", "priorityclasses", "runtimeclasses", "clusterroles", "clusterrolebindings", "validatingadmissionpolicies",
-        "validatingadmissionpolicybindings",
+        "validatingadmissionpolicybindings", "persistentvolumes", "storageclasses",
     }
 )  # fmt: skip
 

@@ -275,8 +275,18 @@ def _empty(api: Api, say: Say, keep: tuple[str, ...]) -> None:
         if left or api.list("pods", name):
             say(f"clearing namespace {name}")
             shell(f"kubectl -n {name} delete pods --all --grace-period=1 --wait=true --timeout=60s --ignore-not-found", api.kubeconfig)
+        _claims_are_gone(api, name)
         if name != NAMESPACE and name not in keep:
             shell(f"kubectl delete namespace {name} --wait=false --ignore-not-found", api.kubeconfig)
+
+
+def _claims_are_gone(api: Api, namespace: str) -> None:
+    """Waits for the namespace's claims: one stays until no Pod uses it, and the next start may ask for another of its name. Raises LessonError."""
+    deadline = time.monotonic() + _WAIT
+    while left := api.list("persistentvolumeclaims", namespace):
+        if time.monotonic() > deadline:
+            raise LessonError(f"a claim is still going; look at: kubectl -n {namespace} describe pvc {left[0]['metadata']['name']}")
+        time.sleep(_LOOK_EVERY)
 
 
 def _first_look(api: Api, progress: Progress) -> Object:

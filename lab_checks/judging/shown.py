@@ -21,8 +21,12 @@ from lab_checks.judging import evidence, quotes
 from lab_checks.judging.quotes import Told
 
 # Kinds of the namespace that a description or a table may be quoted of.
-_HERE = ("deployments", "replicasets", "services", "endpoints", "endpointslices", "configmaps", "resourcequotas")
-_DESCRIBED = ("nodes", "deployments,replicasets,pods,services,endpointslices,resourcequotas -n {namespace}", "daemonsets -n kube-system")
+_HERE = ("deployments", "replicasets", "services", "endpoints", "endpointslices", "configmaps", "resourcequotas", "persistentvolumeclaims")
+_DESCRIBED = (
+    "nodes",
+    "deployments,replicasets,pods,services,endpointslices,resourcequotas,persistentvolumeclaims -n {namespace}",
+    "daemonsets -n kube-system",
+)
 _NAMED = re.compile(r"^Name:\s+(\S+)", re.M)
 # What kubectl answers where there is nothing.
 _NOTHING = re.compile(r"No resources found(?: in (?P<namespace>\S+) namespace)?\.?", re.I)

@@ -201,11 +201,11 @@ class PodVolumes:
             raise VolumeError(f"failed to fetch token: {error.message}") from None
         return answer["status"]["token"], time.time() + seconds * _TOKEN_RENEWAL
 
-    def _host_path(self, path: str, kind: str) -> Path:
+    def _host_path(self, path: str, kind: str, mode: int = 0o755) -> Path:
         """The file or folder of the node, checked or made as the type says; without a type a missing folder is made by the runtime."""
         target = self._folder.host_path(path)
         if kind in ("", "DirectoryOrCreate") and not target.exists():
-            self._folder.make(target, 0o755)
+            self._folder.make(target, mode)
         elif kind == "FileOrCreate" and not target.exists():
             self._folder.make_file(target)
         checks = {
@@ -244,7 +244,8 @@ class PodVolumes:
         except ApiError as error:
             raise MountFailure(_PVC_NOT_FOUND.format(name=volume, namespace=namespace, claim=claim, error=error.message)) from None
         if source := spec.get("hostPath"):
-            return self._host_path(source["path"], source.get("type") or "DirectoryOrCreate")
+            # As the setup script of the local-path provisioner makes it: for every user.
+            return self._host_path(source["path"], source.get("type") or "DirectoryOrCreate", 0o777)
         if source := spec.get("local"):
             return self._local_path(source["path"])
         kind = next((each for each in spec if each in unserved.PLUGINS), "")
@@ -266,7 +267,8 @@ class PodVolumes:
                 if self.memory is not None and mount["name"] in memory_sizes(self._pod, self._allocatable):
                     self._make_in_memory(host, below)
                 host = _sub_path(host, below, mount["name"], container["name"])
-            read_only = bool(mount.get("readOnly")) or written_by_kubelet or "image" in kinds[mount["name"]]
+            claimed = kinds[mount["name"]].get("persistentVolumeClaim") or {}
+            read_only = bool(mount.get("readOnly") or claimed.get("readOnly")) or written_by_kubelet or "image" in kinds[mount["name"]]
             found.append(VolumeMount(Mount(beneath.clean(mount["mountPath"]), host, read_only), fixed=bool(below) and written_by_kubelet))
         return found
 

@@ -35,14 +35,15 @@ class VolumeBinder:
         """Returns when every claim is bound. Raises ApiError, and VolumeBindingError at once where a claim or the Pod goes, else after ten minutes."""
         for claim, volume in binding.static:
             await self._client.patch("persistentvolumes", volume["metadata"]["name"], {"spec": {"claimRef": _reference(claim)}})
+        told: dict[str, Object] = {}
         for claim in binding.provision:
             metadata = claim["metadata"]
             body = {"metadata": {"annotations": {volumes.SELECTED_NODE: node}}}
-            await self._client.patch("persistentvolumeclaims", metadata["name"], body, metadata["namespace"])
-        claims = [meta.key(claim) for claim, _ in binding.static] + [meta.key(claim) for claim in binding.provision]
+            told[meta.key(claim)] = await self._client.patch("persistentvolumeclaims", metadata["name"], body, metadata["namespace"])
+        claims = [meta.key(claim) for claim, _ in binding.static] + list(told)
         try:
             async with asyncio.timeout(_TIMEOUT):
-                while not all(self._is_bound(key) for key in claims):
+                while not all(self._is_bound(key, told.get(key)) for key in claims):
                     if self._pods.by_key(meta.key(pod)) is None:
                         raise VolumeBindingError(f'binding volumes: pod does not exist any more: pod "{pod["metadata"]["name"]}" not found')
                     self._changed.clear()
@@ -50,10 +51,23 @@ class VolumeBinder:
         except TimeoutError:
             raise VolumeBindingError("binding volumes: context deadline exceeded") from None
 
-    def _is_bound(self, key: str) -> bool:
+    def _is_bound(self, key: str, told: Object | None) -> bool:
+        """`told` is the claim as it was told its node, None for one that got a volume that was there."""
         claim = self._claims.by_key(key)
         if claim is None:
             raise VolumeBindingError(f'binding volumes: failed to check provisioning pvc: persistentvolumeclaims "{key}" not found')
+        if told is None:
+            return volumes.is_bound(claim)
+        mine, seen = told["metadata"], claim["metadata"]
+        if mine["uid"] == seen["uid"] and int(seen["resourceVersion"]) < int(mine["resourceVersion"]):
+            # What the watch brought last is from before the node was written.
+            return False
+        wanted, have = ((each.get("annotations") or {}).get(volumes.SELECTED_NODE) for each in (mine, seen))
+        # Another claim of the same name, or one that its provisioner gave back: the Pod has to be placed anew (checkBindings).
+        if have is None:
+            raise VolumeBindingError(f'binding volumes: selectedNode annotation reset for PVC "{seen["name"]}"')
+        if have != wanted:
+            raise VolumeBindingError(f'binding volumes: provisioning failed for PVC "{seen["name"]}"')
         return volumes.is_bound(claim)
 
 
