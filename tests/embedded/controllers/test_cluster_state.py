@@ -128,6 +128,26 @@ async def test_a_claim_of_a_class_that_is_not_there(cluster: HollowCluster) -> N
     assert said == ["0/4 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"]
 
 
+async def test_a_pod_that_waits_for_a_refused_claim_is_placed_once_another_of_its_name_is_there(cluster: HollowCluster) -> None:
+    await cluster.create("persistentvolumeclaims", claim(modes=("ReadWriteMany",)))
+    await cluster.create("pods", user_of("reader"))
+    assert await cluster.eventually(lambda: cluster.events("ProvisioningFailed")) == [
+        'failed to provision volume with StorageClass "standard": NodePath only supports ReadWriteOnce and ReadWriteOncePod (1.22+) access modes'
+    ]
+    # The scheduler has chosen a node and waits for the volume.
+    await cluster.client.delete("persistentvolumeclaims", "weights", cluster.namespace)
+
+    async def made_anew() -> bool:
+        if await cluster.list("persistentvolumeclaims"):
+            return False
+        await cluster.create("persistentvolumeclaims", claim())
+        return True
+
+    await cluster.eventually(made_anew)
+    await claim_in(cluster, "Bound")
+    assert await cluster.eventually(lambda: cluster.events("Scheduled")) == ["Successfully assigned lab/reader to ai-lab-worker"]
+
+
 async def test_a_volume_made_by_hand_is_bound_and_kept(cluster: HollowCluster) -> None:
     spec = {
         "accessModes": ["ReadWriteOnce"],

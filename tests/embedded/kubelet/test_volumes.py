@@ -158,6 +158,12 @@ async def test_a_claim_is_the_folder_of_its_volume(node: Node) -> None:
     await _mounted(node, "writes", {"persistentVolumeClaim": {"claimName": "weights"}}, "sh", "-c", "echo kept > /config/a")
     await node.until_phase("writes", "Succeeded")
     assert (node.root / "data/pv-1/a").read_text() == "kept\n"
+    assert (node.root / "data/pv-1").stat().st_mode & 0o777 == 0o777
+    # Read-only by the volume: for every container, whatever its mounts say.
+    source = {"persistentVolumeClaim": {"claimName": "weights", "readOnly": True}}
+    await _mounted(node, "reads", source, "sh", "-c", "cat /config/a; echo changed > /config/a")
+    await node.until_phase("reads", "Failed")
+    assert (node.root / "data/pv-1/a").read_text() == "kept\n"
 
 
 async def test_files_of_a_container_are_gone_with_it(node: Node) -> None:
