@@ -62,11 +62,10 @@ class VolumeBinder:
         if mine["uid"] == seen["uid"] and int(seen["resourceVersion"]) < int(mine["resourceVersion"]):
             # What the watch brought last is from before the node was written.
             return False
-        wanted, have = ((each.get("annotations") or {}).get(volumes.SELECTED_NODE) for each in (mine, seen))
         # Another claim of the same name, or one that its provisioner gave back: the Pod has to be placed anew (checkBindings).
-        if have is None:
+        if not seen.get("annotations"):
             raise VolumeBindingError(f'binding volumes: selectedNode annotation reset for PVC "{seen["name"]}"')
-        if have != wanted:
+        if seen["annotations"].get(volumes.SELECTED_NODE) != mine["annotations"][volumes.SELECTED_NODE]:
             raise VolumeBindingError(f'binding volumes: provisioning failed for PVC "{seen["name"]}"')
         return volumes.is_bound(claim)
 
