@@ -97,6 +97,13 @@ def _bind_on(cycle: Cycle, claims: list[Object], node: NodeInfo) -> Binding | No
     """A free volume for each claim, the smallest that fits, or its class's provisioner; None where neither will do."""
     static, provision, taken = [], [], set()
     for claim in claims:
+        chosen = (claim["metadata"].get("annotations") or {}).get(volumes.SELECTED_NODE)
+        if chosen is not None:
+            # Another Pod's node was told to the provisioner already: the volume will be there and nowhere else.
+            if chosen != node.name:
+                return None
+            provision.append(claim)
+            continue
         free = [each for each in cycle.snapshot.storage.volumes() if each["metadata"]["name"] not in taken]
         volume = volume_match.match(claim, free, node.node)
         if volume is not None:
