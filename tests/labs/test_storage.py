@@ -206,9 +206,11 @@ def refusal(message: str, uid: str = "uid-1") -> Object:
 
 def test_a_refused_claim_is_told_by_its_event_and_an_older_one_of_its_name_is_not() -> None:
     ctx = context("three-readers")
-    ctx.events = [refusal("no such class", uid="uid-0")]
+    ctx.events = [refusal("failed to provision volume", uid="uid-0")]
     claims.not_refused(ctx, claim())
-    ctx.events = [refusal("NodePath only supports one access modes")]
+    ctx.events = [refusal('storageclass.storage.k8s.io "fast-nvme" not found')]
+    claims.not_refused(ctx, claim())
+    ctx.events = [refusal("failed to provision volume: NodePath only supports one access modes")]
     claims.not_refused(ctx, claim("Bound"))
     with pytest.raises(Stop) as stop:
         claims.not_refused(ctx, claim())

@@ -113,6 +113,8 @@ def claim_waits(ctx: Context) -> Verdict:
     unchanged.required(ctx)
     deployment = ctx.deployment(API)
     claim = claims.kept(ctx, deployment)
+    if unchanged.nothing_done(ctx):
+        raise words.idle(ctx, "claim-as-it-was", see(claim, "status.phase", claims.phase(claim)), name=claim["metadata"]["name"])
     pod = guards.running_and_ready(ctx, deployment)[0]
     loaded = startup.serves(ctx, pod, startup.card(ctx, "model-card-v2"))
     claims.nothing_waits(ctx)
@@ -199,8 +201,9 @@ def three_readers(ctx: Context) -> Verdict:
     name = claims.name_of(deployment)
     claim = ctx.get("persistentvolumeclaims", name)
     if unchanged.nothing_done(ctx):
-        raise words.idle(ctx, "claim-as-it-was", *([see(claim, "status.phase", claims.phase(claim))] if claim else []))
-    if claim is not None:
+        raise words.idle(ctx, "claim-as-it-was", *([see(claim, "status.phase", claims.phase(claim))] if claim else []), name=name)
+    # Said only to somebody who has said it already.
+    if claim is not None and (ctx.answers.get("diagnosis") or {}).get("accepted"):
         claims.not_refused(ctx, claim)
     if not claims.read_only(deployment):
         mounts = guards.server_container(deployment).get("volumeMounts")

@@ -44,11 +44,12 @@ def kept(ctx: Context, deployment: Object) -> Object:
 
 
 def not_refused(ctx: Context, claim: Object) -> None:
-    """No provisioner has refused the claim, and its class is there; ends the check with the event that says otherwise."""
+    """No provisioner has refused the claim; ends the check with the event that says otherwise."""
     if phase(claim) != "Pending":
         return
     mine = [each for each in ctx.events if each["involvedObject"].get("uid") == claim["metadata"]["uid"]]
-    refused = [each for each in mine if each["reason"] == "ProvisioningFailed"]
+    # Of a class that is not there the binder speaks, and no provisioner.
+    refused = [each for each in mine if each["reason"] == "ProvisioningFailed" and "failed to provision" in each.get("message", "")]
     if refused:
         modes = see(claim, "spec.accessModes", claim["spec"].get("accessModes"))
         raise words.fail(ctx, "claim-refused", see(claim, "event", refused[-1]["message"]), modes, name=claim["metadata"]["name"])
