@@ -16,6 +16,8 @@ API, PORT, FETCH = "ai-log-summary-api", 8080, "fetch-weights"
 _NOTED = ("10-storage/each-time-anew",)
 # Seconds by which a time may be off: both ends of it are written in whole seconds.
 OFF = 2.0
+# Seconds that a difference of two such times may be too large.
+_ROUNDED = 1.0
 
 
 def seconds(pod: Object) -> float:
@@ -34,8 +36,8 @@ def seen(pod: Object) -> Seen:
 
 
 def half_at_most(first: float, second: float) -> bool:
-    """Whether the second start took half of the first or less, by times of which each may be off by a part of a second."""
-    return second <= first / 2
+    """Whether the second start took half of the first or less, by times that are written in whole seconds."""
+    return second <= first / 2 + _ROUNDED
 
 
 @at_start
