@@ -38,7 +38,7 @@ def kept(ctx: Context, deployment: Object) -> Object:
     name = name_of(deployment)
     claim = ctx.get("persistentvolumeclaims", name)
     if claim is None:
-        raise words.wait(ctx, "no-such-claim", seen, name=name)
+        raise words.idle(ctx, "no-such-claim", seen, name=name)
     not_refused(ctx, claim)
     return claim
 
