@@ -166,7 +166,15 @@ def short_folder() -> Any:
 
 
 @pytest.fixture
-async def rig(start: Start, short_folder: Path, free_port: int) -> AsyncIterator[Rig]:
+def configuration() -> str:
+    """The plugin's configuration file; a test that has one takes this one's place."""
+    return ""
+
+
+@pytest.fixture
+async def rig(start: Start, short_folder: Path, free_port: int, configuration: str) -> AsyncIterator[Rig]:
+    if configuration:
+        (short_folder / "config.yaml").write_text(configuration)
     labels = {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB", "nvidia.com/gpu.count": "2"}
     api = FakeApiServer({"metadata": {"name": "gpu-node-1", "labels": labels}})
     await api.start()
@@ -181,6 +189,7 @@ async def rig(start: Start, short_folder: Path, free_port: int) -> AsyncIterator
         POD_RESOURCES_SOCKET=str(short_folder / "pod-resources.sock"),
         GPU_ROOT=str(short_folder / "gpu"),
         METRICS_PORT=str(free_port),
+        **({"CONFIG_FILE": str(short_folder / "config.yaml")} if configuration else {}),
     )
     rig = Rig(api, kubelet, process, short_folder / "gpu", free_port)
     yield rig
@@ -377,3 +386,32 @@ async def test_it_stays_small(rig: Rig) -> None:
     status = Path(f"/proc/{rig.process.pid}/status").read_text()
     resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
     assert resident < 32 * 1024
+
+
+SHARED = """
+version: v1
+sharing:
+  timeSlicing:
+    renameByDefault: true
+    failRequestsGreaterThanOne: true
+    resources: [{name: nvidia.com/gpu, replicas: 3}]
+"""
+
+
+@pytest.mark.parametrize("configuration", [SHARED])
+async def test_a_shared_device_is_allocated_once_for_each_container(rig: Rig) -> None:
+    assert await rig.kubelet.expect() == ("nvidia.com/gpu.shared", "nvidia-gpu.shared.sock")
+    assert await rig.kubelet.next_list() == [True] * 6
+    first = rig.ids()[0]
+    for replica in range(3):
+        env, _, _ = allocation(await rig.client.allocate([f"{first}::{replica}"]))
+        assert env["NVIDIA_VISIBLE_DEVICES"] == first
+    with pytest.raises(PluginError, match="maximum request size for shared resources is 1; found 2"):
+        await rig.client.allocate([f"{first}::0", f"{first}::1"])
+
+
+@pytest.mark.parametrize("configuration", ["version: v7"])
+async def test_a_configuration_of_another_version_ends_the_plugin(rig: Rig) -> None:
+    log, _ = await asyncio.to_thread(rig.process.communicate, timeout=60)
+    assert rig.process.returncode == 1
+    assert "Cannot load the configuration: unknown version: v7" in log

@@ -22,6 +22,7 @@ from gpu_device_plugin.inventory import Device, Driver
 from gpu_device_plugin.nvidia_smi import archive
 
 CONTAINER_ROOT = "/run/ai-lab-gpu"
+_NONE: Mapping[str, int] = {}
 
 
 class Description:
@@ -37,13 +38,20 @@ class Description:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         self._replace(self.root / "bin/nvidia-smi", archive.build(), 0o755)
 
-    def write(self, node: str, driver: Driver, devices: list[Device], holders: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-        """Brings the document up to date and answers it. `holders`: UUID to namespace, pod and container."""
+    def write(
+        self, node: str, driver: Driver, devices: list[Device], holders: Mapping[str, Mapping[str, str]], limits: Mapping[str, int] = _NONE
+    ) -> dict[str, Any]:
+        """Brings the document up to date and answers it.
+
+        `holders`: UUID to namespace, pod and container. `limits`: UUID to the memory (MiB) that each program on the device may take at most.
+        """
         document = {
             "node": node,
             "driver": dataclasses.asdict(driver),
             "devices": [
-                dataclasses.asdict(device) | {"healthy": device.healthy, "lost": device.lost, "holder": holders.get(device.uuid)}
+                dataclasses.asdict(device)
+                | {"healthy": device.healthy, "lost": device.lost, "holder": holders.get(device.uuid)}
+                | ({"client_memory": limits[device.uuid]} if device.uuid in limits else {})
                 for device in devices
             ],
         }

@@ -58,7 +58,10 @@ def _labels(document: dict[str, Any], device: dict[str, Any]) -> str:
         "modelName": device["product"],
         "Hostname": document["node"],
         "DCGM_FI_DRIVER_VERSION": document["driver"]["version"],
-    } | {name: holder[name] for name in ("container", "namespace", "pod") if name in holder}
+    }
+    if part := device.get("mig_device"):
+        labels |= {"GPU_I_PROFILE": part["profile"], "GPU_I_ID": part["gi"]}
+    labels |= {name: holder[name] for name in ("container", "namespace", "pod") if name in holder}
     return ",".join(f'{name}="{_escaped(str(value))}"' for name, value in labels.items())
 
 

@@ -6,10 +6,11 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from gpu_device_plugin import faults, inventory
+from gpu_device_plugin import faults, inventory, mig, sharing
 from gpu_device_plugin.description import Description
 from gpu_device_plugin.faults import Faults
 from gpu_device_plugin.inventory import Device
+from gpu_device_plugin.sharing import Config, Offer
 
 if TYPE_CHECKING:
     from gpu_device_plugin.holders import Holder
@@ -20,10 +21,16 @@ Object = dict[str, Any]
 
 
 class NodeDevices:
-    """The devices of this node as they are now. `changed` is set, and replaced, whenever the list changes."""
+    """The devices of this node as they are now. `changed` is set, and replaced, whenever the list changes.
 
-    def __init__(self, node: str, description: Description):
+    `devices` are the cards; `offers` is what the device plugin tells the kubelet of: cards, parts of cards, and replicas, each by its resource.
+    """
+
+    def __init__(self, node: str, description: Description, config: Config | None = None):
         self.node = node
+        self.config = config or Config()
+        self.offers: dict[str, list[Offer]] = {}
+        self._mig: str | None = None
         self.faults = Faults()
         self.devices: list[Device] = []
         self.changed = asyncio.Event()
@@ -49,12 +56,27 @@ class NodeDevices:
         ):
             log.warning("The node's labels changed; its devices did not (they are counted when the plugin starts)")
         devices = inventory.devices(self.node, self._labels, found)
+        if self._mig is None:
+            self._mig = (metadata.get("labels") or {}).get(mig.LABEL, "")
         before, self.devices, self.faults = self.devices, devices, found
+        self._offer()
         self._report(before)
         self._write()
         if devices != before:
             self.changed.set()
             self.changed = asyncio.Event()
+
+    def _offer(self) -> None:
+        """Cuts the cards as the node's label said when the plugin started, and names what comes of it."""
+        layouts: dict[str, list[Device]] = {}
+        for device in self.devices if self.config.mig_strategy != "none" else ():
+            try:
+                layouts[device.uuid] = [part.made("") for part in mig.layout(device, self._mig or "")]
+            except mig.UnknownLayout as problem:
+                log.error("%s; the card stays whole", problem)
+        if self.config.mig_strategy != "none":
+            self._partitions = [part for parts in layouts.values() for part in parts]
+        self.offers = sharing.offers([each for device in self.devices for each in layouts.get(device.uuid) or [device]], self.config)
 
     def _report(self, before: list[Device]) -> None:
         """Log lines in the words of NVIDIA's plugin, for what has changed."""
@@ -87,7 +109,9 @@ class NodeDevices:
                 self._write()
 
     def _write(self) -> None:
-        self.document = self.description.write(self.node, self.driver, [*self.devices, *self._partitions], self._holders)
+        devices = [*self.devices, *self._partitions]
+        limits = {each.uuid: limit for each in devices if (limit := sharing.memory_limit(each, self.config))}
+        self.document = self.description.write(self.node, self.driver, devices, self._holders, limits)
 
     @property
     def driver(self) -> inventory.Driver:

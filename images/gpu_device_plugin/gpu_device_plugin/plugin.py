@@ -9,7 +9,7 @@ from typing import Any
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
-from gpu_device_plugin import inventory
+from gpu_device_plugin import inventory, sharing
 from gpu_device_plugin.deviceplugin.v1beta1_grpc import DevicePluginBase
 from gpu_device_plugin.deviceplugin.v1beta1_pb2 import (
     AllocateResponse,
@@ -38,6 +38,10 @@ class DevicePlugin(DevicePluginBase):
     def stop(self) -> None:
         self._stopped.set()
 
+    @property
+    def _offers(self) -> list[sharing.Offer]:
+        return self._state.offers.get(self._resource, [])
+
     async def GetDevicePluginOptions(self, stream: Any) -> None:
         await stream.recv_message()
         await stream.send_message(DevicePluginOptions(get_preferred_allocation_available=True))
@@ -51,7 +55,7 @@ class DevicePlugin(DevicePluginBase):
                 await stream.send_message(
                     ListAndWatchResponse(
                         devices=[
-                            PluginDevice(ID=each.uuid, health="Healthy" if each.healthy else "Unhealthy") for each in self._state.devices
+                            PluginDevice(ID=each.id, health="Healthy" if each.device.healthy else "Unhealthy") for each in self._offers
                         ]
                     )
                 )
@@ -62,7 +66,7 @@ class DevicePlugin(DevicePluginBase):
 
     async def GetPreferredAllocation(self, stream: Any) -> None:
         request = await stream.recv_message()
-        order = [device.uuid for device in self._state.devices]
+        order = [each.id for each in self._offers]
         await stream.send_message(
             PreferredAllocationResponse(
                 container_responses=[
@@ -93,6 +97,7 @@ class DevicePlugin(DevicePluginBase):
                 Status.UNKNOWN, f"invalid allocation request for '{self._resource}': unknown device: {unknown.args[0]}"
             ) from None
         for ids in wanted:
+            self._check(ids)
             log.info("Allocated %s to a container", ", ".join(ids))
         await stream.send_message(AllocateResponse(container_responses=responses))
 
@@ -100,11 +105,22 @@ class DevicePlugin(DevicePluginBase):
         await stream.recv_message()
         await stream.send_message(PreStartContainerResponse())
 
+    def _check(self, ids: list[str]) -> None:
+        """Two replicas are no more than one: they may be of the same device. Raises GRPCError with the plugin's own words."""
+        config = self._state.config
+        strict = config.one_at_most or config.strategy == sharing.MPS
+        if strict and len(ids) > 1 and any(map(sharing.is_replica, ids)):
+            refused = f"invalid request: maximum request size for shared resources is 1; found {len(ids)}"
+            raise GRPCError(Status.UNKNOWN, f'invalid allocation request for "{self._resource}": {refused}')
+
     def _container(self, ids: list[str]) -> ContainerAllocateResponse:
         """What a container gets with these devices. Raises KeyError with an ID that is not a device of this node."""
-        by_uuid = {device.uuid: device for device in self._state.devices}
-        chosen = sorted((by_uuid[each] for each in ids), key=lambda device: device.index)
+        offered = {each.id: each.device for each in self._offers}
+        # Two replicas of a device are that device, once.
+        chosen = sorted({offered[each].uuid: offered[each] for each in ids}.values(), key=lambda device: device.index)
         response = ContainerAllocateResponse(envs=self._state.variables(chosen))
+        if self._state.config.strategy == sharing.MPS:
+            response.envs["CUDA_MPS_PIPE_DIRECTORY"] = f"/mps/{self._resource}/pipe"
         if self._state.faults.not_injected:
             return response
         uuids = [device.uuid for device in chosen]

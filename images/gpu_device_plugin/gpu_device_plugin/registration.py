@@ -35,9 +35,10 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
 
 
 class Registrar:
-    """Keeps the plugin registered. `folder` is the kubelet's device plugin folder, `endpoint` the name of the plugin's socket there."""
+    """Keeps the plugin registered for one resource. `folder` is the kubelet's device plugin folder, in which the plugin has its socket."""
 
-    def __init__(self, state: NodeDevices, folder: Path, endpoint: str, resource: str):
+    def __init__(self, state: NodeDevices, folder: Path, resource: str):
+        endpoint = f"nvidia-{resource.partition('/')[2]}.sock"
         self._state = state
         self._kubelet = folder / "kubelet.sock"
         self._socket = folder / endpoint
@@ -47,10 +48,8 @@ class Registrar:
         self._server: Server | None = None
 
     async def run(self) -> None:
-        """Waits for devices, then serves and registers until it is cancelled."""
+        """Serves and registers until it is cancelled."""
         try:
-            while not self._state.devices:
-                await self._state.changed.wait()
             while True:
                 known = _identity(self._kubelet)
                 if known is None or not await self._register():

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from gpu_device_plugin.inventory import Device
+from gpu_device_plugin.mig import Part, name, parts
 from gpu_device_plugin.node_devices import NodeDevices
 
-from gpu_dra_driver.devices import DRIVER, Part, name, parts
+from gpu_dra_driver.devices import DRIVER
 
 log = logging.getLogger(__name__)
 

@@ -7,86 +7,19 @@ scheduler gives away what still fits beside what is taken.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
-import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpu_device_plugin.inventory import Device, Driver, MigDevice
+from gpu_device_plugin.inventory import Device, Driver
+from gpu_device_plugin.mig import COUNTED, SLICES, Part, name, parts
 
 DRIVER = "gpu.nvidia.com"
 Object = dict[str, Any]
 
 _DATA: Object = json.loads(Path(__file__).with_name("products.json").read_text())
-_PARTS = uuid.UUID("0d8e4a54-6c52-5f0e-9a6b-6d69672d7075")
-_SLICES = 8
-_COUNTED = ("multiprocessors", "copyEngines", "decoders", "encoders", "jpegEngines", "ofaEngines")
 _UNITS = ("", "Ki", "Mi", "Gi", "Ti")
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a card that MIG could make: `profile` at memory slice `start`."""
-
-    parent: Device
-    profile: str
-    id: int
-    start: int
-    size: int
-    memory: int
-    counts: tuple[tuple[str, int], ...]
-
-    @property
-    def name(self) -> str:
-        return f"{name(self.parent)}-mig-{self.profile.replace('.', '')}-{self.id}-{self.start}"
-
-    def made(self, claim: str) -> Device:
-        """The device that the claim with that UID gets: a part has an identity only as long as it exists."""
-        counts = dict(self.counts)
-        return dataclasses.replace(
-            self.parent,
-            uuid=f"MIG-{uuid.uuid5(_PARTS, f'{self.parent.uuid}/{self.name}/{claim}')}",
-            product=f"{self.parent.product} MIG {self.profile}",
-            memory=self.memory,
-            mig_device=MigDevice(
-                profile=self.profile,
-                parent=self.parent.uuid,
-                # As the driver numbers the instances of an empty card.
-                gi={1: 7 + self.start, 2: 3 + self.start // 2, 4: 1 + self.start // 4}.get(self.size, 0),
-                slices=self.size,
-                multiprocessors=counts["multiprocessors"],
-                copy_engines=counts["copyEngines"],
-                encoders=counts["encoders"],
-                decoders=counts["decoders"],
-                ofa_engines=counts["ofaEngines"],
-                jpeg_engines=counts["jpegEngines"],
-            ),
-        )
-
-
-def name(device: Device) -> str:
-    return f"gpu-{device.index}"
-
-
-def parts(device: Device) -> list[Part]:
-    """All parts that the card could be cut into; none where it cannot be cut."""
-    profiles = _DATA["mig"].get(_product(device).get("mig"), []) if device.mig else []
-    return [
-        Part(
-            device,
-            each["profile"],
-            each["id"],
-            start,
-            each["size"],
-            each["memory"],
-            tuple((count, each.get(count, 0)) for count in _COUNTED),
-        )
-        for each in profiles
-        for start in each["starts"]
-    ]
 
 
 def slices(devices: list[Device], driver: Driver, *, dynamic_mig: bool) -> list[Object]:
@@ -95,7 +28,7 @@ def slices(devices: list[Device], driver: Driver, *, dynamic_mig: bool) -> list[
     if not any(cut.values()):
         return [{"devices": [_whole(device, driver, []) for device in devices]}] if devices else []
     counters = [
-        {"name": _counter_set(device), "counters": _counters(_most(device, own), 0, _SLICES)}
+        {"name": _counter_set(device), "counters": _counters(_most(device, own), 0, SLICES)}
         for device in devices
         if (own := cut[device.uuid])
     ]
@@ -135,7 +68,7 @@ def _whole(device: Device, driver: Driver, own: list[Part]) -> Object:
     }
     found: Object = {"name": name(device), "attributes": attributes, "capacity": _capacity(_most(device, own))}
     if own:
-        consumed = _counters(_most(device, own), 0, _SLICES)
+        consumed = _counters(_most(device, own), 0, SLICES)
         found["consumesCounters"] = [{"counterSet": _counter_set(device), "counters": consumed}]
     return _tainted(found, device)
 
@@ -161,7 +94,7 @@ def _most(device: Device, own: list[Part]) -> dict[str, str]:
     """What the whole card has: its memory, and of each other kind what its largest part has."""
     return {
         "memory": _bytes(device.memory),
-        **({count: str(max(dict(each.counts)[count] for each in own)) for count in _COUNTED} if own else {}),
+        **({count: str(max(dict(each.counts)[count] for each in own)) for count in COUNTED} if own else {}),
     }
 
 

@@ -9,12 +9,13 @@ import time
 from typing import Any
 
 from gpu_device_plugin.api_server import ApiServer
+from gpu_device_plugin.mig import name, parts
 from gpu_device_plugin.node_devices import NodeDevices
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from gpu_dra_driver.claims import ClaimError, Claims, Prepared, shown
-from gpu_dra_driver.devices import DRIVER, health_message, name, parts
+from gpu_dra_driver.devices import DRIVER, health_message
 from gpu_dra_driver.draplugin.dra_grpc import DRAPluginBase
 from gpu_dra_driver.draplugin.dra_pb2 import Device, NodePrepareResourcesResponse, NodeUnprepareResourcesResponse
 from gpu_dra_driver.draplugin.health_grpc import DRAResourceHealthBase

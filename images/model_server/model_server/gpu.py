@@ -65,6 +65,8 @@ class Gpu:
         self.uuid: str = devices[0]["uuid"]
         self.name: str = devices[0]["product"]
         self.memory: int = devices[0]["memory"]
+        # What MPS lets each of its clients take; without it, all of the device.
+        self._most: int = devices[0].get("client_memory") or self.memory
         self.driver: str = driver["version"]
         self._usage = _Usage(root / "usage" / self.uuid)
         self.check()
@@ -79,7 +81,7 @@ class Gpu:
 
     def allocate(self, mebibytes: int) -> None:
         """Takes memory of the device. Raises OutOfMemoryError where less is free."""
-        free = self.memory - self._usage.others() - self._usage.memory
+        free = min(self.memory - self._usage.others(), self._most) - self._usage.memory
         if mebibytes > free:
             raise OutOfMemoryError(
                 f"CUDA out of memory. Tried to allocate {_size(mebibytes)}. GPU 0 has a total capacity of {_size(self.memory)} "
