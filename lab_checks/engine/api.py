@@ -31,6 +31,8 @@ _PATHS = {
     "validatingadmissionpolicies": "/apis/admissionregistration.k8s.io/v1",
     "validatingadmissionpolicybindings": "/apis/admissionregistration.k8s.io/v1",
     "poddisruptionbudgets": "/apis/policy/v1",
+    "resourceclaims": "/apis/resource.k8s.io/v1", "resourceclaimtemplates": "/apis/resource.k8s.io/v1",
+    "resourceslices": "/apis/resource.k8s.io/v1", "deviceclasses": "/apis/resource.k8s.io/v1",
     "priorityclasses": "/apis/scheduling.k8s.io/v1", "runtimeclasses": "/apis/node.k8s.io/v1",
     "persistentvolumes": "/api/v1", "storageclasses": "/apis/storage.k8s.io/v1",
 }  # fmt: skip
@@ -38,6 +40,7 @@ _CLUSTER_SCOPED = frozenset(
     {
         "nodes", "namespaces", "priorityclasses", "runtimeclasses", "clusterroles", "clusterrolebindings", "validatingadmissionpolicies",
         "validatingadmissionpolicybindings", "persistentvolumes", "storageclasses",
+        "validatingadmissionpolicybindings", "resourceslices", "deviceclasses",
     }
 )  # fmt: skip
 

@@ -21,7 +21,12 @@ from lab_checks.judging import evidence, quotes
 from lab_checks.judging.quotes import Told
 
 # Kinds of the namespace that a description or a table may be quoted of.
-_HERE = ("deployments", "replicasets", "services", "endpoints", "endpointslices", "configmaps", "resourcequotas", "persistentvolumeclaims")
+_HERE = (
+    "deployments", "replicasets", "services", "endpoints", "endpointslices", "configmaps", "resourcequotas", "persistentvolumeclaims",
+    "resourceclaims", "resourceclaimtemplates",
+)  # fmt: skip
+# Kinds of no namespace, beside the nodes.
+_EVERYWHERE = ("resourceslices", "deviceclasses")
 _DESCRIBED = (
     "nodes",
     "deployments,replicasets,pods,services,endpointslices,resourcequotas,persistentvolumeclaims -n {namespace}",
@@ -134,6 +139,7 @@ def _is_since(event: Object, since: str) -> bool:
 def _objects(ctx: Context) -> list[Object]:
     events = [each for each in ctx.api.list("events") if _is_since(each, ctx.baseline.get("since", ""))]
     found = [*ctx.nodes, *ctx.all_pods, *events, *ctx.api.list("daemonsets", "kube-system")]
+    found += [each for kind in _EVERYWHERE for each in ctx.api.list(kind)]
     return found + [each for kind in _HERE for each in ctx.api.list(kind, ctx.namespace)]
 
 

@@ -26,16 +26,20 @@ _NONE: Mapping[str, int] = {}
 
 
 class Description:
-    """Writes the folder; `root` is its path, the same on the node and in the plugin's container."""
+    """Writes the folder; `root` is its path, the same on the node and in the plugin's container.
 
-    def __init__(self, root: Path):
+    `usage` is another place for the reports: whoever else gives away the same cards has them there too, as a card has one memory.
+    """
+
+    def __init__(self, root: Path, usage: Path | None = None):
         self.root = root
+        self.usage = usage or root / "usage"
         self._written = ""
 
     def prepare(self) -> None:
         """Makes the folders and lays nvidia-smi down. Raises OSError."""
-        for folder in ("description", "usage", "bin"):
-            (self.root / folder).mkdir(parents=True, exist_ok=True)
+        for folder in (self.root / "description", self.usage, self.root / "bin"):
+            folder.mkdir(parents=True, exist_ok=True)
         self._replace(self.root / "bin/nvidia-smi", archive.build(), 0o755)
 
     def write(
@@ -58,7 +62,7 @@ class Description:
         text = json.dumps(document, indent=1)
         if text != self._written:
             for device in devices:
-                folder = self.root / "usage" / device.uuid
+                folder = self.usage / device.uuid
                 folder.mkdir(exist_ok=True)
                 # Containers run as whoever their image says, and each writes its own report.
                 folder.chmod(0o1777)
@@ -78,5 +82,5 @@ class Description:
         return [
             ("/usr/bin/nvidia-smi", str(self.root / "bin/nvidia-smi"), True),
             (f"{CONTAINER_ROOT}/description", str(self.root / "description"), True),
-            *((f"{CONTAINER_ROOT}/usage/{uuid}", str(self.root / "usage" / uuid), False) for uuid in uuids),
+            *((f"{CONTAINER_ROOT}/usage/{uuid}", str(self.usage / uuid), False) for uuid in uuids),
         ]
