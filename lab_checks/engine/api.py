@@ -39,8 +39,7 @@ _PATHS = {
 _CLUSTER_SCOPED = frozenset(
     {
         "nodes", "namespaces", "priorityclasses", "runtimeclasses", "clusterroles", "clusterrolebindings", "validatingadmissionpolicies",
-        "validatingadmissionpolicybindings", "persistentvolumes", "storageclasses",
-        "validatingadmissionpolicybindings", "resourceslices", "deviceclasses",
+        "validatingadmissionpolicybindings", "persistentvolumes", "storageclasses", "resourceslices", "deviceclasses",
     }
 )  # fmt: skip
 
