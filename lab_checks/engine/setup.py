@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubeobjects import Object
-from lab_checks.engine import baseline, course, leftovers, manifests, monitoring, observe, paths, rollout, snapshot
+from lab_checks.engine import baseline, claimed, course, leftovers, manifests, monitoring, observe, paths, rollout, snapshot
 from lab_checks.engine.api import Api, ApiUnreachable, CommandFailed, shell
 from lab_checks.engine.context import NAMESPACE
 from lab_checks.engine.course import Exercise, UnknownName
@@ -238,6 +238,7 @@ def clean(api: Api, progress: Progress, say: Say, ask: Ask, keep: tuple[str, ...
     try:
         _remove_leftovers(api, first, say, ask, asked_for, only=_ADMISSION)
         _restore_rights(api, first, say)
+        claimed.bring_driver(api, LABEL)
         _empty(api, say, keep)
         _remove_plugins(api, first)
         _remove_priorities(api, first)

@@ -17,6 +17,7 @@ from lab_checks.labs.sharing.devices import API, PART, SCORING, SHARED
 
 LAB = "14-sharing-a-gpu"
 CHECKER, TRAINING, TRIAL = "drift-check", "training", "claim-trial"
+DRIVER = "nvidia-dra-driver-gpu-kubelet-plugin"
 # What the scoring job's model takes by itself, in MiB.
 _LEAST = 2048
 _WANTED = amount("20Gi")
@@ -313,3 +314,54 @@ def card_twice(ctx: Context) -> Verdict:
         raise words.fail(ctx, "same-card", *inside)
     sheet.judge(ctx, [blank], done=0.8)
     return passed("each server has a card of its own, and one program gives them away", *inside)
+
+
+@exercise(f"{LAB}/way-back")
+def way_back(ctx: Context) -> Verdict:
+    """From a claim to the device plugin: the claim is given back, the driver goes, the plugin comes."""
+    unchanged.required(ctx)
+    api = ctx.deployment(API)
+    by_plugin, by_claim = found.asked_for(api["spec"]["template"]["spec"]).get(GPU, 0), claims.entries(api)
+    driver, plugins = (
+        ctx.api.get("daemonsets", DRIVER, "kube-system"),
+        [each for each in ctx.api.list("daemonsets") if observe.is_plugin(each)],
+    )
+    serves = driver is not None and driver.get("status", {}).get("desiredNumberScheduled", 0) > 0
+    _no_pod_left_hanging(ctx, serves)
+    if by_plugin and by_claim:
+        raise words.fail(ctx, "asks-twice", _limits(api), see(api, "resourceClaims", by_claim), credit=0.3)
+    if by_claim:
+        raise words.idle(ctx, "still-by-claim", see(api, "resourceClaims", by_claim))
+    if not by_plugin:
+        raise words.fail(ctx, "no-device", _limits(api))
+    if plugins and (serves or _came_too_early(ctx)):
+        seen = [see(each, "metadata.creationTimestamp", each["metadata"]["creationTimestamp"]) for each in plugins]
+        raise words.fail(ctx, "both-at-once", *seen, credit=0.4)
+    if serves:
+        raise words.idle(ctx, "driver-still-there", see(driver or {}, "status.desiredNumberScheduled", "more than 0"), credit=0.4)
+    if not plugins:
+        raise words.idle(ctx, "no-plugin-yet", _limits(api), credit=0.6)
+    guards.plugin_serves(ctx)
+    pods = found.up(ctx, api)
+    guards.holds_gpus(ctx, pods[0])
+    card = found.its_card(ctx, pods[0])
+    return passed(
+        "the API is back on the plugin's card, and nobody gave a card away twice", _limits(api), see(pods[0], "uuid, by its log", card.uuid)
+    )
+
+
+def _no_pod_left_hanging(ctx: Context, serves: bool) -> None:
+    """Ends the check where a Pod with a claim is on its way out and nobody is left to take the device back."""
+    for pod in ctx.pods:
+        if "deletionTimestamp" in pod["metadata"] and pod["spec"].get("resourceClaims") and not serves:
+            raise words.fail(
+                ctx, "driver-went-first", see(pod, "metadata.deletionTimestamp", pod["metadata"]["deletionTimestamp"]), credit=0.2
+            )
+
+
+def _came_too_early(ctx: Context) -> bool:
+    """Whether a device plugin was made before the driver was told to go, by the audit log."""
+    writes = ctx.deeds.changes("daemonsets")
+    came = [deed.at for deed in writes if deed.name != DRIVER and deed.verb in ("create", "patch")]
+    went = [deed.at for deed in writes if deed.name == DRIVER]
+    return bool(came and went) and min(came) < max(went)

@@ -72,3 +72,11 @@ def who_gives(ctx: Context) -> str:
         counts = {each.name: each.allocatable for each in ctx.gpu_facts if each.allocatable}
         return f"The API has a claim. Which nodes still offer {GPU} ({observe.shown(counts)}), and who tells them to?"
     return "Which UUID does each of the two servers tell in its log, and who gave it to them?"
+
+
+@first_hint(f"{_LAB}/way-back")
+def who_is_needed(ctx: Context) -> str:
+    found = ctx.api.list("resourceclaims", ctx.namespace)
+    if found:
+        return f"{len(found)} claims still have devices. Who has to be there when a Pod gives its device back?"
+    return "No claim is left. Who still offers cards on the nodes, and who should?"
