@@ -259,10 +259,6 @@ def clean(api: Api, progress: Progress, say: Say, ask: Ask, keep: tuple[str, ...
 
 def _empty(api: Api, say: Say, keep: tuple[str, ...]) -> None:
     """Empties the course's namespaces, deletes those that `keep` does not name, and what the course made at cluster scope: it carries the same label."""
-    # Asked for first: most exercises have made nothing there, and a delete that finds nothing takes as long as one that does.
-    ours_only = [("labelSelector", f"{LABEL}=true")]
-    if any((api.raw(f"/apis/rbac.authorization.k8s.io/v1/{kind}", ours_only) or {}).get("items") for kind in _CLUSTER_RIGHTS):
-        shell(f"kubectl delete {','.join(_CLUSTER_RIGHTS)} -l {LABEL}=true --ignore-not-found", api.kubeconfig)
     ours = [each["metadata"]["name"] for each in api.list("namespaces", labels=f"{LABEL}=true")]
     namespaces = sorted({*ours, NAMESPACE})
     for name in namespaces:
@@ -279,6 +275,11 @@ def _empty(api: Api, say: Say, keep: tuple[str, ...]) -> None:
         _claims_are_gone(api, name)
         if name != NAMESPACE and name not in keep:
             shell(f"kubectl delete namespace {name} --wait=false --ignore-not-found", api.kubeconfig)
+    # After the Pods: a driver that they need to end has its rights from here. Asked for first: most exercises have made nothing there, and a delete
+    # that finds nothing takes as long as one that does.
+    ours_only = [("labelSelector", f"{LABEL}=true")]
+    if any((api.raw(f"/apis/rbac.authorization.k8s.io/v1/{kind}", ours_only) or {}).get("items") for kind in _CLUSTER_RIGHTS):
+        shell(f"kubectl delete {','.join(_CLUSTER_RIGHTS)} -l {LABEL}=true --ignore-not-found", api.kubeconfig)
 
 
 def _claims_are_gone(api: Api, namespace: str) -> None:
