@@ -42,6 +42,8 @@ _CLUSTER_SCOPED = frozenset(
         "validatingadmissionpolicybindings", "persistentvolumes", "storageclasses", "resourceslices", "deviceclasses",
     }
 )  # fmt: skip
+# What the API server says where it could not ask an admission webhook.
+WEBHOOK_DOWN = "failed calling webhook"
 
 
 class ApiUnreachable(Exception):
@@ -196,7 +198,8 @@ class Api:
             found = json.loads(reply.data or b"{}")
         except ValueError:
             raise ApiUnreachable(f"{method} {path}: what answered is no API server", reply.status) from None
-        if reply.status in (429, 500, 502, 503, 504):
+        # A webhook that does not answer is a refusal too, and the API server's own words say so.
+        if reply.status in (429, 500, 502, 503, 504) and WEBHOOK_DOWN not in str(found.get("message")):
             raise ApiUnreachable(f"{method} {path}: {reply.status} {reply.reason}", reply.status)
         # A Warning header is `299 - "the text"` (RFC 7234, 5.5).
         warnings = [each.partition('"')[2].rpartition('"')[0].replace('\\"', '"') for each in reply.response.headers.getlist("Warning")]

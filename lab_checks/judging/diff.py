@@ -58,6 +58,9 @@ _BOOKKEEPING = frozenset(
     }
 )
 
+# Labels by which a Job knows its Pods: the API server writes the Job's uid there.
+_GENERATED = frozenset({"batch.kubernetes.io/controller-uid", "controller-uid"})
+
 
 @dataclass(frozen=True)
 class Change:
@@ -131,7 +134,7 @@ def _differences(path: Path, before: Any, now: Any, part: Path = ()) -> Iterator
 def _maps(path: Path, before: Object, now: Object, part: Path) -> Iterator[Change]:
     named = bool(path) and path[-1] in _NAMED and not any(isinstance(each, dict | list) for each in (*before.values(), *now.values()))
     for key in [*before, *(key for key in now if key not in before)]:
-        if named and path[-1] == "annotations" and key in _BOOKKEEPING:
+        if named and key in {"annotations": _BOOKKEEPING, "labels": _GENERATED, "matchLabels": _GENERATED}.get(path[-1], ()):
             continue
         step = f"[{key}]" if named and not key.startswith("[") else key
         yield from _differences((*path, step), before.get(key), now.get(key), part)

@@ -41,7 +41,7 @@ _SERVED = {
 }  # fmt: skip
 _SENT = {"create": "POST", "patch": "PATCH", "delete": "DELETE", "get": "GET", "list": "GET"}
 _DOES = re.compile(
-    r"(?P<verb>\S+) (?P<resource>[\w*-]+)(?:/(?P<sub>\w+))?(?:\.(?P<group>[\w.]+))?(?: (?!in )(?P<name>\S+))?(?: in (?P<namespace>\S+))?"
+    r"(?P<verb>\S+) (?P<resource>[\w*-]+)(?:/(?P<sub>\w+))?(?:\.(?P<group>[\w.-]+))?(?: (?!in )(?P<name>\S+))?(?: in (?P<namespace>\S+))?"
 )
 # Seconds after a learner's last change in which a wrong answer may be the cluster's, which has not heard of it yet.
 _HEARD = 2.0
@@ -123,7 +123,9 @@ def send(api: Api, request: Request) -> Answer:
     method = _SENT.get(parts["verb"])
     if method is None or (parts["sub"] and parts["sub"] != "scale"):
         return review(api, who, **parts)
-    path = _SERVED[parts["group"]] + (f"/namespaces/{parts['namespace']}" if parts["namespace"] else "") + f"/{parts['resource']}"
+    # A custom resource is served by its group's first version.
+    served = _SERVED.get(parts["group"], f"/apis/{parts['group']}/v1")
+    path = served + (f"/namespaces/{parts['namespace']}" if parts["namespace"] else "") + f"/{parts['resource']}"
     if parts["name"]:
         path += f"/{parts['name']}" + (f"/{parts['sub']}" if parts["sub"] else "")
     query = [] if method == "GET" else [("dryRun", "All"), *([] if method == "DELETE" else [("fieldValidation", "Strict")])]

@@ -24,8 +24,31 @@ async def evict(registry: Registry, caller: Caller, namespace: str | None, name:
         budget = _budget_of(registry, pod)
         if budget is not None and not (_may_go_unready(budget, pod)):
             await _take_one(registry, caller, budget, name)
+    if not caller.dry_run:
+        await _mark(registry, caller, namespace, name)
     await registry.delete(caller, by_name()["pods"], namespace, name, options)
     return _SUCCESS
+
+
+async def _mark(registry: Registry, caller: Caller, namespace: str | None, name: str) -> None:
+    """Notes in the Pod's status that it did not fail by itself: a Job's failure policy asks for it (addConditionAndDeletePod)."""
+
+    def mark(current: Object) -> Object:
+        status = current.get("status") or {}
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "EvictionByEvictionAPI",
+            "message": "Eviction API: evicting",
+            "lastProbeTime": None,
+            "lastTransitionTime": meta.now(),
+            "observedGeneration": current["metadata"].get("generation", 1),
+        }
+        others = [each for each in status.get("conditions") or [] if each.get("type") != condition["type"]]
+        current["status"] = {**status, "conditions": [*others, condition]}
+        return current
+
+    await registry.update(caller, by_name()["pods"], namespace, name, mark, subresource="status", patched=True)
 
 
 def _needs_no_budget(pod: Object) -> bool:

@@ -1,0 +1,69 @@
+"""Lab 15-many-pods: a training that serving interrupted: where its checkpoints are, and whether it went on where it was."""
+
+from __future__ import annotations
+
+from kubeobjects import Object
+from lab_checks.engine import observe
+from lab_checks.engine.context import Context
+from lab_checks.engine.observe import see
+from lab_checks.judging import words
+from lab_checks.labs.many_pods import trainings
+from lab_checks.labs.many_pods.trainings import Said
+
+SERVING = "ai-log-summary-api"
+_FOLDER = "/checkpoints"
+
+
+def keeps_checkpoints(ctx: Context, job: Object) -> Object:
+    """The claim in which the Job's checkpoints outlive its Pods."""
+    spec = job["spec"]["template"]["spec"]
+    mounts = {each["mountPath"].rstrip("/"): each for each in observe.container(spec, "trainer").get("volumeMounts") or []}
+    mount = mounts.get(_FOLDER, {})
+    volume: Object = next((each for each in spec.get("volumes") or [] if each["name"] == mount.get("name")), {})
+    seen = see(job, f"the volume at {_FOLDER}", {key: value for key, value in volume.items() if key != "name"})
+    if "hostPath" in volume:
+        raise words.fail(ctx, "folder-of-the-node", seen)
+    name = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+    if not name:
+        raise words.idle(ctx, "dies-with-its-pod", seen)
+    claim = ctx.get("persistentvolumeclaims", name)
+    if claim is None:
+        raise words.fail(ctx, "no-such-claim", seen, name=name)
+    return claim
+
+
+def had_its_peak(ctx: Context, deployment: Object) -> None:
+    """Serving was scaled to two Pods, and back to none."""
+    uid = deployment["metadata"]["uid"]
+    told = [each["message"] for each in ctx.events if each["reason"] == "ScalingReplicaSet" and each["involvedObject"].get("uid") == uid]
+    if not any("Scaled up" in each for each in told):
+        raise words.idle(ctx, "no-peak-yet", see(deployment, "spec.replicas", deployment["spec"].get("replicas", 1)), credit=0.3)
+    if deployment["spec"].get("replicas", 1):
+        raise words.idle(ctx, "peak-goes-on", see(deployment, "spec.replicas", deployment["spec"]["replicas"]), credit=0.5)
+
+
+def went_on(ctx: Context, job: Object, told: Said) -> None:
+    """The runs of the training follow each other: no step is missing, and none was trained twice."""
+    seen = see(job, "runs in the log of Pod 0", ", ".join(f"{first}-{last}" for first, last in told.runs))
+    if told.resumed is None:
+        raise words.fail(ctx, "started-over", seen, credit=0.4)
+    if len(told.runs) < 2:
+        raise words.fail(ctx, "never-interrupted", seen, credit=0.4)
+    for (_, last), (first, _) in zip(told.runs, told.runs[1:], strict=False):
+        if first != last + 1:
+            raise words.fail(ctx, "trained-twice", seen, last=last, first=first, credit=0.5)
+
+
+def interrupted(ctx: Context, job: Object) -> Said:
+    """What Pod 0 says of the training, complete after an interruption."""
+    told = trainings.said(ctx, job)
+    if trainings.end(job) != "Complete" and told.resumed is None and told.steps and told.steps[0] == 1 and _is_a_successor(ctx, job):
+        raise words.fail(ctx, "started-over", see(job, "first step of the newest Pod 0", told.steps[0]), credit=0.4)
+    return trainings.trained(ctx, job, credit=0.6)
+
+
+def _is_a_successor(ctx: Context, job: Object) -> bool:
+    """Whether the Job's Pod 0 of now is not its first one: the Job was preempted at least once."""
+    return any(
+        each["reason"] == "Preempted" and each["involvedObject"]["name"].startswith(f"{job['metadata']['name']}-0-") for each in ctx.events
+    )
