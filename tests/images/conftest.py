@@ -13,7 +13,16 @@ from typing import Protocol
 import pytest
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
-for each in ("gpu_device_plugin", "gpu_dra_driver", "model_server", "load_generator", "metrics_adapter", "metrics_scraper"):
+for each in (
+    "gpu_device_plugin",
+    "gpu_dra_driver",
+    "model_server",
+    "job_queue_operator",
+    "load_generator",
+    "metrics_adapter",
+    "metrics_scraper",
+    "training_job",
+):
     sys.path.insert(0, str(IMAGES / each))
 
 

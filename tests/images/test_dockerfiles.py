@@ -22,6 +22,7 @@ def test_there_are_the_images_that_the_labs_name() -> None:
     assert NAMES == [
         "registry.example.com/gpu-device-plugin:v1",
         "registry.example.com/gpu-dra-driver:v1",
+        "registry.example.com/job-queue-operator:v1",
         "registry.example.com/load-generator:v1",
         "registry.example.com/metrics-adapter:v1",
         "registry.example.com/metrics-scraper:v1",
@@ -29,6 +30,7 @@ def test_there_are_the_images_that_the_labs_name() -> None:
         "registry.example.com/ai-log-summary-api:v1-cuda11.4",
         "registry.example.com/ai-log-summary-api:v2",
         "registry.example.com/ai-log-summary-api:v3",
+        "registry.example.com/training-job:v1",
     ]
 
 
@@ -40,7 +42,8 @@ def test_an_image_starts_its_module_from_its_own_files(name: str) -> None:
     assert (python, flag) == ("python3", "-m")
     assert (f"/app/{module}/__main__.py" in {inside for inside, _ in image.files}) is True
     assert all(source.exists() for _, source in image.files)
-    assert image.python == "packages"
+    # Whoever pins packages has them, and whoever does not has the standard library.
+    assert image.python == ("packages" if any(inside == "/app/requirements.lock" for inside, _ in image.files) else "bare")
     assert image.env["PYTHONUNBUFFERED"] == "1"
 
 

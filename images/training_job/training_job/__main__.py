@@ -31,7 +31,7 @@ def lead(chosen: Settings) -> int:
     leader = Leader(chosen, say)
     try:
         leader.resume()
-        with peers.listen() as server:
+        with peers.listen(chosen.port) as server:
             leader.run(server)
     except Told:
         leader.save()

@@ -10,7 +10,6 @@ from typing import Any
 
 Message = dict[str, Any]
 Say = Callable[[str], None]
-PORT = 7777
 _AGAIN = 0.5
 # Seconds without a word after which a peer counts as lost.
 _SILENT = 30.0
@@ -60,7 +59,7 @@ def names(job: str, size: int, service: str, namespace: str) -> list[str]:
 def unknown(name: str) -> str:
     """What the resolver says of a name that it does not know; empty for one that it does."""
     try:
-        socket.getaddrinfo(name, PORT, type=socket.SOCK_STREAM)
+        socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except socket.gaierror as problem:
         return str(problem.strerror or problem)
     return ""
@@ -107,12 +106,12 @@ def gather(server: socket.socket, everybody: list[str], say: Say) -> list[Line]:
     return [met[index] for index in sorted(met)]
 
 
-def join(index: int, everybody: list[str], say: Say) -> Line:
+def join(index: int, everybody: list[str], port: int, say: Say) -> Line:
     """A worker's side: its connection to Pod 0, as soon as that one answers."""
     waiting = Waiting(say)
     while True:
         try:
-            line = Line(socket.create_connection((everybody[0], PORT), timeout=_SILENT), everybody[0])
+            line = Line(socket.create_connection((everybody[0], port), timeout=_SILENT), everybody[0])
             line.send({"index": index})
             return line
         except (OSError, Lost):
@@ -120,10 +119,10 @@ def join(index: int, everybody: list[str], say: Say) -> Line:
             time.sleep(_AGAIN)
 
 
-def listen() -> socket.socket:
+def listen(port: int) -> socket.socket:
     """Raises OSError."""
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    server.bind(("", PORT))
+    server.bind(("", port))
     server.listen(16)
     return server

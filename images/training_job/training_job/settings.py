@@ -26,6 +26,7 @@ class Settings:
     every: int
     rate: float
     devices: str
+    port: int
 
     @property
     def checkpoint(self) -> Path:
@@ -67,4 +68,5 @@ def read(environment: Mapping[str, str]) -> Settings:
         every=int(number("CHECKPOINT_EVERY", "10", 1)),
         rate=rate,
         devices=devices,
+        port=int(number("PORT", "7777", 1)),
     )

@@ -78,7 +78,7 @@ def work(settings: Settings, say: Say) -> None:
     examples = model.part(settings.index, settings.size)
     everybody = peers.names(settings.job, settings.size, settings.service, settings.namespace)
     while True:
-        line = peers.join(settings.index, everybody, say)
+        line = peers.join(settings.index, everybody, settings.port, say)
         met = False
         try:
             while True:

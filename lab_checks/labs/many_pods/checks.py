@@ -47,7 +47,7 @@ def half_placed(ctx: Context) -> Verdict:
             _pods("holds", placed, "the Pods that hold a GPU and train nothing, as JOB-INDEX", "it has no GPU: it waits for a node"),
             _pods("waits", waiting, "the Pods that wait for a node, as JOB-INDEX", "it has a node, and a GPU"),
             sheet.number(
-                "steps", 0, "training steps that these GPUs have done so far", "kubectl -n ai-platform logs -l app=training --prefix",
+                "trained", 0, "training steps that these GPUs have done so far", "kubectl -n ai-platform logs -l app=training --prefix",
                 called=("steps",),
             ),
         ],
