@@ -7,14 +7,20 @@ import contextlib
 import logging
 import os
 import sys
+from typing import Any
 
-import kopf
+# kopf loads the official client wherever it is installed. That takes seconds, and nothing here uses it.
+sys.modules["kubernetes"] = None  # type: ignore[assignment]
 
-from job_queue_operator import certificate
-from job_queue_operator.cluster import Cluster, ClusterError
-from job_queue_operator.operator import NotServed, Operator, registry, served
+import kopf  # noqa: E402
+
+from job_queue_operator import certificate  # noqa: E402
+from job_queue_operator.cluster import Cluster, ClusterError  # noqa: E402
+from job_queue_operator.operator import NotServed, Operator, registry, served  # noqa: E402
 
 log = logging.getLogger("job_queue_operator")
+# Without it kopf asks who the user is, and in a container nobody is.
+IDENTITY: Any = "job-queue-operator"
 
 
 async def run() -> int:
@@ -30,7 +36,7 @@ async def run() -> int:
     operator = Operator(cluster, pair, service)
     handlers = registry(operator, *pair.written(), int(os.environ.get("PORT", "9443")))
     # kopf itself listens for SIGTERM.
-    framework = asyncio.create_task(kopf.operator(registry=handlers, standalone=True, clusterwide=True, stop_flag=stop))
+    framework = asyncio.create_task(kopf.operator(registry=handlers, standalone=True, clusterwide=True, identity=IDENTITY, stop_flag=stop))
     deciding = asyncio.create_task(operator.run())
     operator.wake.set()
     await asyncio.wait([framework, deciding], return_when=asyncio.FIRST_COMPLETED)
@@ -47,6 +53,9 @@ async def run() -> int:
 
 def main() -> int:
     logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # What a refusal is about the operator says itself; to kopf it is an error.
+    logging.getLogger("kopf.objects").setLevel(logging.CRITICAL)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     return asyncio.run(run())
 
 

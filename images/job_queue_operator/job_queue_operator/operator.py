@@ -151,6 +151,7 @@ def registry(operator: Operator, chain: Path, key: Path, port: int) -> kopf.Oper
         job = dict(body)
         job["metadata"] = {**job["metadata"], "namespace": namespace or job["metadata"].get("namespace", "default")}
         if refused := await operator.refusal(job):
+            log.info("%s/%s: refused: %s", job["metadata"]["namespace"], job["metadata"].get("name", ""), refused)
             raise kopf.AdmissionError(refused, code=403)
 
     return found

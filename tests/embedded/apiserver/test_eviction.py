@@ -121,3 +121,17 @@ async def test_an_eviction_on_another_condition_is_refused(client: LocalClient) 
     await running_pod(client, "a")
     with pytest.raises(ApiError, match="does not match the UID in record"):
         await evict(client, "a", deleteOptions={"preconditions": {"uid": "another"}})
+
+
+async def test_an_evicted_pod_says_that_it_did_not_fail_by_itself(client: LocalClient) -> None:
+    spec = {"nodeName": "worker", "containers": [{"name": "main", "image": "python:3.12-slim"}]}
+    await client.create("pods", {"metadata": {"name": "one", "namespace": "default"}, "spec": spec})
+    await client.patch("pods", "one", {"status": {"phase": "Running"}}, "default", subresource="status")
+    await evict(client, "one")
+    # It is on a node: it goes when its kubelet has ended it.
+    found = await client.get("pods", "one", "default")
+    assert "deletionTimestamp" in found["metadata"]
+    conditions = [each for each in found["status"]["conditions"] if each["type"] == "DisruptionTarget"]
+    assert [(each["status"], each["reason"], each["message"]) for each in conditions] == [
+        ("True", "EvictionByEvictionAPI", "Eviction API: evicting")
+    ]
