@@ -16,6 +16,10 @@ from cryptography.x509.oid import NameOID
 from job_queue_operator.cluster import Cluster, ClusterError, Object
 
 _YEARS = 10
+_USAGE = x509.KeyUsage(
+    digital_signature=True, key_cert_sign=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
+    key_agreement=False, crl_sign=False, encipher_only=False, decipher_only=False,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ def make(service: str, namespace: str) -> Pair:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{service}.{namespace}.svc"[:64])])
     now = datetime.datetime.now(datetime.UTC)
     names = [x509.DNSName(f"{service}.{namespace}.svc{end}") for end in ("", ".cluster.local")]
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     built = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -50,6 +55,10 @@ def make(service: str, namespace: str) -> Pair:
         .not_valid_after(now + datetime.timedelta(days=365 * _YEARS))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        # What strict verifiers ask of an authority (Python's, from 3.13 on).
+        .add_extension(_USAGE, critical=True)
+        .add_extension(identifier, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

@@ -26,9 +26,10 @@ def fails_at_once(ctx: Context) -> Object:
     job = ctx.need("jobs", BAD)
     why = observe.condition(job, "Failed")
     failed = [pod for pod in trainings.pods(ctx, job) if pod.get("status", {}).get("phase") == "Failed"]
-    seen = (see(job, "spec.podFailurePolicy.rules", rules(job)), see(job, "failed Pods", len(failed)))
+    tries = see(job, "failed Pods", len(failed))
     if not rules(job):
-        raise words.idle(ctx, "no-policy", *seen)
+        raise words.idle(ctx, "no-policy", tries)
+    seen = (see(job, "spec.podFailurePolicy.rules", rules(job)), tries)
     if why.get("status") == "True":
         if why.get("reason") != "PodFailurePolicy":
             raise words.fail(ctx, "failed-by-count", see(job, "Failed", f"{why.get('reason')}: {why.get('message')}"))
@@ -42,7 +43,7 @@ def survives(ctx: Context) -> Object:
     """The good Job was disrupted and is complete: the Pod that was evicted did not count."""
     job = ctx.need("jobs", GOOD)
     if not rules(job):
-        raise words.idle(ctx, "no-policy-for-the-good-one", see(job, "spec.podFailurePolicy.rules", []), credit=0.4)
+        raise words.idle(ctx, "no-policy-for-the-good-one", see(job, "spec.backoffLimit", job["spec"].get("backoffLimit")), credit=0.4)
     why = observe.condition(job, "Failed")
     if why.get("status") == "True":
         seen = see(job, "Failed", f"{why.get('reason')}: {why.get('message')}")
