@@ -88,9 +88,9 @@ class Operator:
 
     async def _tell(self, queue: Object, found: decision.Decision, jobs: list[Object]) -> None:
         free = queue["spec"]["gpus"] - found.gpus_in_use
-        room = f"{free} of {queue['spec']['gpus']} are free in queue {queue['metadata']['name']}"
+        room = f"queue {queue['metadata']['name']} has {free} of {queue['spec']['gpus']} free"
         for job in (each for each in jobs if each["metadata"]["name"] in found.waiting):
-            message = f"needs {decision.needs(job)} GPUs with all its Pods, and {room}: none of them starts"
+            message = f"needs {decision.needs(job)} GPUs with all its Pods; {room}: none of them starts"
             if self._told.get(job["metadata"]["uid"]) != message:
                 self._told[job["metadata"]["uid"]] = message
                 log.info("%s/%s: %s", job["metadata"]["namespace"], job["metadata"]["name"], message)

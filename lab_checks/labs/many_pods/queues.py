@@ -55,7 +55,7 @@ def queue(ctx: Context) -> Object:
     there = int(sum(amount(node["status"].get("allocatable", {}).get(GPU)) for node in ctx.nodes))
     if found[0]["spec"]["gpus"] > there:
         raise words.fail(ctx, "promises-too-much", see(found[0], "spec.gpus", found[0]["spec"]["gpus"]), there=there)
-    return dict(found[0])
+    return {**found[0], "kind": "JobQueue"}
 
 
 def webhook(ctx: Context) -> Object:
