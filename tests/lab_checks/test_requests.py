@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from lab_checks.engine.api import Answer, Api
+from lab_checks.engine.api import Answer, Api, ApiUnreachable, NoApi
 from lab_checks.engine.verdict import Outcome, Stop
 from lab_checks.judging import requests
 from lab_checks.judging.requests import ALLOWED, Person, Request
@@ -43,6 +45,7 @@ def sent(request: Request, answer: Answer) -> tuple[Answer, tuple[str, str, dict
         ("patch deployments/scale.apps api in ai-platform", "PATCH", "/apis/apps/v1/namespaces/ai-platform/deployments/api/scale"),
         ("delete nodes worker", "DELETE", "/api/v1/nodes/worker"),
         ("create priorityclasses.scheduling.k8s.io", "POST", "/apis/scheduling.k8s.io/v1/priorityclasses"),
+        ("create jobqueues.queues.ai-lab.dev in ai-platform", "POST", "/apis/queues.ai-lab.dev/v1/namespaces/ai-platform/jobqueues"),
     ],
 )
 def test_a_write_is_a_dry_run_under_the_name_of_who_asks(does: str, method: str, path: str) -> None:
@@ -108,3 +111,24 @@ def test_a_row_that_names_nobody_is_refused(tmp_path: Path) -> None:
     path.write_text("people: {}\nrefusals: {}\nrequests: {one: [{who: rosa, asks: a, does: get pods, comes: allowed}]}\n")
     with pytest.raises(ValueError, match="rosa"):
         requests.table(path)
+
+
+@pytest.mark.parametrize(
+    ("message", "refused"),
+    [
+        ('Internal error occurred: failed calling webhook "check": connection refused', True),
+        ("Internal error occurred: the database is locked", False),
+    ],
+)
+def test_a_webhook_that_does_not_answer_refuses_and_a_server_that_fails_does_not(message: str, refused: bool) -> None:
+    class Failing(NoApi):
+        def _send(self, *_: Any, **__: Any) -> Any:
+            headers = SimpleNamespace(getlist=lambda _name: [])
+            response = SimpleNamespace(headers=headers)
+            return SimpleNamespace(status=500, reason="Internal Server Error", data=json.dumps({"message": message}), response=response)
+
+    if refused:
+        assert Failing().attempt("POST", "/apis/batch/v1/jobs").message == message
+    else:
+        with pytest.raises(ApiUnreachable, match="500"):
+            Failing().attempt("POST", "/apis/batch/v1/jobs")
