@@ -41,6 +41,13 @@ def running_and_ready(ctx: Context, deployment: Object) -> list[Object]:
     name = deployment["metadata"]["name"]
     pods = ctx.pods_of(deployment)
     wanted = deployment["spec"].get("replicas", 1)
+    if not wanted:
+        raise fail(
+            f"deployment {name} was scaled to 0: nothing of it runs",
+            see(deployment, "spec.replicas", 0),
+            expected="a Pod that runs",
+            next=f"kubectl -n {ctx.namespace} scale deployment/{name} --replicas=1",
+        )
     # A container reads ConfigMaps and Secrets when it starts: what ended before the learner put one right is past.
     changed = max((deed.at for deed in ctx.deeds.changes("configmaps", "secrets")), default=0.0)
     for pod in pods:

@@ -159,7 +159,7 @@ def refused(ctx: Context) -> Verdict:
 
 @exercise(f"{LAB}/under-restricted")
 def under_restricted(ctx: Context) -> Verdict:
-    """The namespace enforces the level, and the model server runs in a Pod that was created under it."""
+    """The namespace enforces the level, and the model server runs in a Pod that it lets in."""
     _begun(ctx)
     deployment = ctx.deployment(API)
     restricted.enforced(ctx)

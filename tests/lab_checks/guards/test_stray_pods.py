@@ -73,3 +73,9 @@ def test_a_container_put_into_a_running_pod_has_to_end(state: Object, says: str)
     pod["status"]["ephemeralContainerStatuses"] = [{"name": "spy", "state": state}]
     heard = said(guards.running_and_ready, context(*look(api, pod)), api)
     assert (says in heard) if says else not heard
+
+
+def test_a_deployment_scaled_to_zero_does_not_run() -> None:
+    api = deployment()
+    api["spec"]["replicas"] = 0
+    assert "api was scaled to 0" in said(guards.running_and_ready, context(*look(api)), api)
