@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from kubeobjects import Object, resourceclaims
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
@@ -191,7 +189,7 @@ def by_memory(ctx: Context) -> Verdict:
     if memory is None:
         raise words.fail(ctx, "no-memory-asked", seen, credit=0.3)
     if memory != _WANTED:
-        raise words.fail(ctx, "other-amount", seen, credit=0.4, amount=f"{memory / Decimal(1024**3):g} GiB")
+        raise words.fail(ctx, "other-amount", seen, credit=0.4, amount=f"{float(memory) / 1024**3:g} GiB")
     if not resourceclaims.allocation(claim):
         # What it waits for stands in the Pod's condition.
         guards.running_and_ready(ctx, deployment)
