@@ -161,8 +161,9 @@ async def test_a_claim_is_the_folder_of_its_volume(node: Node) -> None:
     assert (node.root / "data/pv-1").stat().st_mode & 0o777 == 0o777
     # Read-only by the volume: for every container, whatever its mounts say.
     source = {"persistentVolumeClaim": {"claimName": "weights", "readOnly": True}}
-    await _mounted(node, "reads", source, "sh", "-c", "cat /config/a; echo changed > /config/a")
+    await _mounted(node, "reads", source, "python3", "-c", "print(open('/config/a').read()); open('/config/a', 'w')")
     await node.until_phase("reads", "Failed")
+    assert "Read-only file system" in await node.logs("reads")
     assert (node.root / "data/pv-1/a").read_text() == "kept\n"
 
 
