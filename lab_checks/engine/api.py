@@ -30,9 +30,9 @@ _PATHS = {
     "clusterroles": "/apis/rbac.authorization.k8s.io/v1", "clusterrolebindings": "/apis/rbac.authorization.k8s.io/v1",
     "validatingadmissionpolicies": "/apis/admissionregistration.k8s.io/v1",
     "validatingadmissionpolicybindings": "/apis/admissionregistration.k8s.io/v1",
-    "poddisruptionbudgets": "/apis/policy/v1",
     "resourceclaims": "/apis/resource.k8s.io/v1", "resourceclaimtemplates": "/apis/resource.k8s.io/v1",
     "resourceslices": "/apis/resource.k8s.io/v1", "deviceclasses": "/apis/resource.k8s.io/v1",
+    "poddisruptionbudgets": "/apis/policy/v1", "horizontalpodautoscalers": "/apis/autoscaling/v2",
     "priorityclasses": "/apis/scheduling.k8s.io/v1", "runtimeclasses": "/apis/node.k8s.io/v1",
     "persistentvolumes": "/api/v1", "storageclasses": "/apis/storage.k8s.io/v1",
 }  # fmt: skip
