@@ -22,13 +22,15 @@ def test_every_start_renders_to_whole_objects_with_a_namespace(exercise: course.
     start = start_of(exercise)
     folders = [start.folder, *(step.apply for step in start.steps if step.apply)]
     with manifests.rendering(folders) as rendered:
-        found = [each for folder in folders for each in yaml.safe_load_all(rendered(folder)) if each]
+        applied = [[each for each in yaml.safe_load_all(rendered(folder)) if each] for folder in folders]
+    found = [each for together in applied for each in together]
     # One starts from steps alone, one from an empty namespace.
     assert found or exercise.id in ("install-the-plugin", "half-a-gpu")
     # What the whole cluster shares carries the course's label, by which the next start takes it away.
     assert all(each["apiVersion"] and (each["metadata"].get("namespace") or LABEL in each["metadata"]["labels"]) for each in found)
-    names = [(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in found]
-    assert len(set(names)) == len(names)
+    for together in applied:
+        names = [(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in together]
+        assert len(set(names)) == len(names)
 
 
 def test_the_server_is_written_down_once_and_patched_where_a_start_needs_another_one() -> None:
