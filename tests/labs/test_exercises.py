@@ -50,12 +50,13 @@ def test_the_solved_notebook_is_kept_with_every_check_passed(lab: Lab) -> None:
 @pytest.mark.cluster
 @pytest.mark.timeout(900)
 @every_exercise
-def test_the_start_fails_the_solution_passes_and_tempting_ways_fail_in_their_own_words(exercise: Exercise, lab_session: Session) -> None:
-    chosen = [*ways(exercise, "wrong")[:3], *ways(exercise, "solution")]
+def test_the_start_fails_the_solution_passes_and_a_tempting_way_fails_in_its_own_words(exercise: Exercise, lab_session: Session) -> None:
+    # `ai-lab dev check` replays all ways; fifteen labs of them would take hours here.
+    chosen = [*ways(exercise, "wrong")[:1], *ways(exercise, "solution")]
     told: list[str] = []
     proofs = attempts.prove(lab_session, exercise, chosen, lambda proof: told.append(proof.name))
     assert [f"{proof.name}: {proof.problem}" for proof in proofs if proof.problem] == []
-    assert len(told) == 5
+    assert len(told) == 3
 
 
 def solve(session: Session, exercise: Exercise) -> Verdict:
