@@ -1,7 +1,7 @@
 """Every exercise of every lab, by the same rules: its start fails, its solution passes, tempting ways fail in their own words.
 
 What is written down in `attempts/` is replayed on a live cluster. All of it is `ai-lab dev check`; here each exercise shows its solution and its
-first three wrong ways, and each lab that it survives what learners do: again, reset, another kernel, another day.
+first wrong way, and each lab that it survives what learners do: again, reset, another kernel, another day.
 """
 
 from __future__ import annotations
