@@ -135,7 +135,8 @@ def all_too_late(ctx: Context) -> Verdict:
     pods = guards.running_and_ready(ctx, deployment)
     for pod in pods:
         guards.holds_gpus(ctx, pod)
-    rows = clients.now(ctx, pods)
+    every = clients.since_ready(ctx, pods)
+    rows, (least, most_good) = every[-clients.WINDOW :], clients.good_at_times(every)
     failed, have = clients.failures(rows), clients.good_a_second(rows)
     seen = (Seen(f"deployment/{clients.CLIENT}", "good answers a second", f"{have:.1f}"), Seen("", "failures", observe.shown(failed)))
     if late := failed.get("timeout", 0):
@@ -147,17 +148,17 @@ def all_too_late(ctx: Context) -> Verdict:
         raise words.wait(ctx, "fewer-pods", *seen, gpus=autoscaler.gpus(ctx))
     rate = clients.rate(ctx.need("deployments", clients.CLIENT))
     refused = 100 * failed.get("429", 0) / max(1, sum(failed.values()) + sum(row.ok for row in rows))
-    needed = math.ceil(rate * len(pods) / have)
+    fewest, most_needed = (math.ceil(rate * len(pods) / each) for each in (most_good, max(least, 0.1)))
     sheet.judge(
         ctx,
         [
             sheet.number(
-                "served_per_second", lambda given: abs(given - have) <= ROUGHLY * have, "good answers a second with all GPUs",
+                "served_per_second", lambda given: (1 - ROUGHLY) * least <= given <= (1 + ROUGHLY) * most_good, "good answers a second with all GPUs",
                 "kubectl -n ai-platform logs deployment/on-call-tooling --tail=10", reads=answers.seconds,
                 told=lambda given: "that is what the clients send" if abs(given - rate) < 0.5 else "the clients' log counts another number",
             ),
             sheet.number(
-                "gpus_needed", lambda given: abs(given - needed) <= 1 and given > len(pods), "GPUs that the whole load would need",
+                "gpus_needed", lambda given: max(len(pods), fewest - 2) < given < most_needed + 2, "GPUs that the whole load would need",
                 "what the clients send, divided by what one GPU answers", things=sheet.GPUS,
                 told=lambda given: "with those a part of the load is refused now" if given <= len(pods) else "divide what comes by what one GPU does",
             ),

@@ -24,13 +24,24 @@ def all_rows(ctx: Context, name: str = CLIENT) -> list[Second]:
     return said.seconds(ctx.api.log(newest, timestamps=True))
 
 
-def now(ctx: Context, pods: list[Object], name: str = CLIENT) -> list[Second]:
-    """The newest seconds in which all of `pods` were Ready; not yet before there are enough of them."""
+def since_ready(ctx: Context, pods: list[Object], name: str = CLIENT) -> list[Second]:
+    """The seconds in which all of `pods` were Ready; not yet before there are enough of them."""
     since = max(observe.moment(observe.condition(pod, "Ready")["lastTransitionTime"]) for pod in pods) + SETTLES
-    found = [row for row in all_rows(ctx, name) if row.until > since][-WINDOW:]
+    found = [row for row in all_rows(ctx, name) if row.until > since]
     if len(found) < WINDOW:
         raise words.wait(ctx, "not-seen-yet", Seen(f"deployment/{name}", "seconds counted", f"{len(found)} of {WINDOW}"), of=name)
     return found
+
+
+def now(ctx: Context, pods: list[Object], name: str = CLIENT) -> list[Second]:
+    """The newest of the seconds in which all of `pods` were Ready; not yet before there are enough of them."""
+    return since_ready(ctx, pods, name)[-WINDOW:]
+
+
+def good_at_times(rows: list[Second]) -> tuple[float, float]:
+    """(least, most) good answers a second over each few seconds among the rows: what somebody may have read off at one time or another."""
+    found = [good_a_second(rows[at : at + WINDOW]) for at in range(len(rows) - WINDOW + 1)]
+    return min(found), max(found)
 
 
 def good_a_second(rows: list[Second]) -> float:
