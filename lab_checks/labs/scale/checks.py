@@ -176,11 +176,12 @@ def asleep(ctx: Context) -> Verdict:
     unchanged.required(ctx)
     deployment = ctx.deployment(API)
     night.was_at_zero(ctx, deployment)
-    pods = guards.running_and_ready(ctx, deployment)
-    if not pods:
+    replicas = deployment["spec"].get("replicas", 1)
+    if not replicas:
         raise words.idle(ctx, "still-asleep", see(deployment, "spec.replicas", 0), credit=0.2)
-    if len(pods) > 1:
-        raise words.fail(ctx, "more-than-one", see(deployment, "spec.replicas", len(pods)))
+    if replicas > 1:
+        raise words.fail(ctx, "more-than-one", see(deployment, "spec.replicas", replicas))
+    pods = guards.running_and_ready(ctx, deployment)
     gap = night.gap(ctx, pods[0])
     load = guards.load_seconds(guards.server_container(deployment))
     hourly = prices.hourly(ctx, "Tesla-T4")
