@@ -100,8 +100,9 @@ async def test_last_words_come_from_the_file_or_from_the_log(node: Node) -> None
 
 async def test_sigterm_ends_a_program_that_handles_it(node: Node) -> None:
     program = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *a: sys.exit(5))\nprint('up', flush=True)\ntime.sleep(60)"
-    await node.run("polite", "python3", "-c", program, restartPolicy="Never", terminationGracePeriodSeconds=20, activeDeadlineSeconds=1)
-    pod = await node.until_phase("polite", "Failed", seconds=10)
+    # Five seconds: a slow machine has to have come as far as the handler by then.
+    await node.run("polite", "python3", "-c", program, restartPolicy="Never", terminationGracePeriodSeconds=20, activeDeadlineSeconds=5)
+    pod = await node.until_phase("polite", "Failed", seconds=90)
     assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 5
 
 
