@@ -39,8 +39,8 @@ def four_starts(ctx: Context) -> Verdict:
     anywhere = [way for way in WAYS if not claims.fetcher(ctx.need("deployments", f"weights-{way}"))]
     known = [f"weights-{way}" for way in WAYS]
     took = {
-        "image": (starts["image"][1], "the second start of weights-image"),
-        "init": (starts["init"][1], "the second start of weights-init"),
+        "image_second": (starts["image"][1], "the second start of weights-image"),
+        "init_second": (starts["init"][1], "the second start of weights-init"),
         "claim_first": (starts["claim"][0], "the first start of weights-claim"),
         "claim_second": (starts["claim"][1], "the second start of weights-claim"),
     }
