@@ -68,6 +68,18 @@ def load(folder: Path, lab: Lab) -> list[Attempt]:
     return found
 
 
+def missing(lab: Lab, attempts: list[Attempt]) -> list[str]:
+    """What is not written down of a lab's exercises: each has a solution and at least three wrong ways."""
+    found = []
+    for exercise in lab.exercises:
+        kinds = [each.kind for each in attempts if each.exercise == exercise.id]
+        if kinds.count("wrong") < 3:
+            found.append(f"{exercise.key}: {kinds.count('wrong')} wrong attempts are written down, 3 are the least")
+        if "solution" not in kinds:
+            found.append(f"{exercise.key}: no solution is written down")
+    return found
+
+
 def replay(session: Session, exercise: Exercise, attempt: Attempt) -> None:
     """Does what an attempt does. Raises CommandFailed for a command that the attempt itself gets wrong."""
     for step in attempt.steps:
@@ -151,10 +163,6 @@ def prove(session: Session, exercise: Exercise, attempts: list[Attempt], tell: C
         else:
             problem = ""
         note(attempt.name, verdict, problem)
-    if len(wrong) < 3:
-        note("wrong attempts", verdict, f"{len(wrong)} wrong attempts are written down, 3 are the least")
-    if not any(each.kind == "solution" for each in attempts):
-        note("the solution", verdict, "no solution is written down")
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from lab_checks.authoring import notebooks, spoilers
+from lab_checks.authoring import attempts, notebooks, spoilers
 from lab_checks.engine import course, paths, registry
 
 _LINK = re.compile(r"\[[^\]]*\]\((?!https?://|#|mailto:)([^)\s#]+)(?:#[^)]*)?\)")
@@ -24,6 +24,7 @@ def problems(root: Path | None = None) -> list[str]:
         found += stray(base, lab)
         found += _notebook(base, lab)
         found += spoiled(base, lab)
+        found += attempts.missing(lab, attempts.load(base / attempts.FOLDER, lab))
     checked = {each.key for each in course.load().exercises}
     found += [f"a check is registered for {key}, which the course does not have" for key in registry.registered() if key not in checked]
     # Of no lab: what a new cluster is given, and the DRA driver, which replaces a part of that.

@@ -41,6 +41,16 @@ def test_an_exercise_has_a_solution_another_right_way_and_three_wrong_ones_with_
     assert len({way.name for way in wrong}) == len(wrong)
 
 
+def test_what_is_not_written_down_of_an_exercise_is_told() -> None:
+    lab = LABS[0]
+    exercise = lab.exercises[0]
+    left = [way for way in WAYS[lab.id] if way.exercise != exercise.id or way.kind == "right"]
+    assert attempts.missing(lab, left) == [
+        f"{exercise.key}: 0 wrong attempts are written down, 3 are the least",
+        f"{exercise.key}: no solution is written down",
+    ]
+
+
 @every_lab
 def test_the_solved_notebook_is_kept_with_every_check_passed(lab: Lab) -> None:
     text = (ROOT / "solutions" / f"{lab.id}.ipynb").read_text()
