@@ -14,6 +14,9 @@ from lab_checks.authoring.commands import interview_figures
 from lab_checks.engine import paths
 from lab_checks.interview import questions, rubric
 
+# Some thousand answers are scored once for all tests here: minutes, where other tests run beside it.
+pytestmark = pytest.mark.timeout(1800)
+
 # What is reached on the answers that nobody tuned on, less a little: by an author who knew the points, and by one who did not.
 RIGHT = 0.75
 WRONG = 0.11
