@@ -74,6 +74,9 @@ def _two_starts(ctx: Context, name: str) -> list[Object]:
         raise words.wait(ctx, "not-started", seen, name=name)
     if len(ready) != 2 or len(pods) != 2:
         raise words.idle(ctx, "not-started", seen, name=name)
+    # A node that was stopped since has started both containers again: when they were first Ready is no longer told.
+    if any(observe.restarted_by_itself(pod, "model-server", 0) for pod in ready):
+        raise words.wait(ctx, "stopped-since", *map(startup.seen, ready), name=name)
     was_ready = observe.moment(observe.condition(ready[0], "Ready")["lastTransitionTime"])
     if observe.moment(ready[1]["metadata"]["creationTimestamp"]) < was_ready:
         raise words.fail(ctx, "both-at-once", *map(startup.seen, ready), name=name)
