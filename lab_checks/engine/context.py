@@ -145,6 +145,11 @@ class Context:
             line = event["message"] if event else ""
         return line, observe.reasons(line)
 
+    def first_refusal(self, pods: list[Object]) -> str:
+        """The first sentence of what the scheduler says of the first of these Pods that waits for a node; empty where none does."""
+        lines = (self.why_pending(pod)[0] for pod in pods if observe.is_pending_for_a_node(pod))
+        return next((line.split(". ")[0] for line in lines if line), "")
+
     # Metrics
 
     @cached_property

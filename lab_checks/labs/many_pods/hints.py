@@ -21,10 +21,8 @@ def which_name(ctx: Context) -> str:
 
 @first_hint(f"{_LAB}/half-placed")
 def who_holds(ctx: Context) -> str:
-    for pod in ctx.pods:
-        line, _reasons = ctx.why_pending(pod)
-        if observe.is_pending_for_a_node(pod) and line:
-            return f"A Pod waits: {line.split('. ')[0]}. Who holds the GPUs that it could have, and for whom are those waiting?"
+    if refusal := ctx.first_refusal(ctx.pods):
+        return f"A Pod waits: {refusal}. Who holds the GPUs that it could have, and for whom are those waiting?"
     return "Both Jobs need two GPUs at once. Which field of a Job makes it give all of its GPUs back, and take them again later?"
 
 

@@ -76,10 +76,8 @@ def who_ended_it(ctx: Context) -> str:
 @first_hint(f"{_LAB}/one-gpu-left")
 def who_waits_for_whom(ctx: Context) -> str:
     deployment = ctx.need("deployments", API)
-    for pod in ctx.pods_of(deployment):
-        line, _reasons = ctx.why_pending(pod)
-        if observe.is_pending_for_a_node(pod) and line:
-            return f"A Pod waits: {line.split('. ')[0]}. Who holds the GPU that it waits for, and what is that one waiting for?"
+    if refusal := ctx.first_refusal(ctx.pods_of(deployment)):
+        return f"A Pod waits: {refusal}. Who holds the GPU that it waits for, and what is that one waiting for?"
     if not live.lets_go_first(deployment):
         return "A rollout makes new Pods and ends old ones. In which order, and how many may there be in between? What does `.spec.strategy` say?"
     return "How many GPUs of the product that this server selects does the cluster have, and who else holds one?"

@@ -37,10 +37,8 @@ def what_do_clients_get(ctx: Context) -> str:
 
 @first_hint(f"{_LAB}/stands-still")
 def who_waits_for_whom(ctx: Context) -> str:
-    for pod in ctx.pods:
-        line, _reasons = ctx.why_pending(pod)
-        if observe.is_pending_for_a_node(pod) and line:
-            return f"A Pod waits: {line.split('. ')[0]}. Who holds the GPUs that it could have, and what are those waiting for?"
+    if refusal := ctx.first_refusal(ctx.pods):
+        return f"A Pod waits: {refusal}. Who holds the GPUs that it could have, and what are those waiting for?"
     return "In which order does this Deployment make new Pods and end old ones, and where does that stand?"
 
 

@@ -53,10 +53,8 @@ def what_did_the_first_user_get(ctx: Context) -> str:
 
 @first_hint(f"{_LAB}/free-and-refused")
 def what_is_full(ctx: Context) -> str:
-    for pod in ctx.pods:
-        line, _reasons = ctx.why_pending(pod)
-        if observe.is_pending_for_a_node(pod) and line:
-            return f"The scheduler says: {line.split('. ')[0]}. Which node has a free GPU, and what is full on it? Who asked for that?"
+    if refusal := ctx.first_refusal(ctx.pods):
+        return f"The scheduler says: {refusal}. Which node has a free GPU, and what is full on it? Who asked for that?"
     return "Every Pod has a node. Could the indexer come back to the GPU node tomorrow?"
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from kubeobjects import Object, resourceclaims
+from lab_checks.engine.claimed import DRIVER
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import amount, see
 from lab_checks.engine.verdict import Seen
 from lab_checks.judging import words
 from lab_checks.labs.sharing.devices import its_card
 
-DRIVER = "gpu.nvidia.com"
 _QUANTITY = re.compile(r"""quantity\(\s*(['"])([^'"]+)\1\s*\)""")
 
 

@@ -15,7 +15,7 @@ _LAB = "14-sharing-a-gpu"
 def _pending(ctx: Context, name: str = API) -> str:
     """The scheduler's line on a Pod of the Deployment that has no node; empty where all have one."""
     pods = ctx.pods_of(ctx.need("deployments", name))
-    return next((ctx.why_pending(pod)[0].split(". ")[0] for pod in pods if observe.is_pending_for_a_node(pod)), "")
+    return ctx.first_refusal(pods)
 
 
 @first_hint(f"{_LAB}/no-such-gpu")
