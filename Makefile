@@ -48,14 +48,14 @@ test-unit: $(VENV)/.installed-dev ## tests that need no cluster
 	$(PYTEST) -m 'not cluster and not notebook and not browser and not kind' -n 2
 
 test-cluster: $(VENV)/.installed-dev ## tests on a live embedded cluster, with real kubectl
-	$(PYTEST) -m 'cluster and not notebook and not browser' -n 2 --dist loadgroup
+	$(PYTEST) -m 'cluster and not notebook and not browser' -n 3 --dist loadgroup
 
 test-notebooks: $(VENV)/.installed-dev ## solutions compared by nbval, learners' notebooks run by papermill
-	$(PYTEST) -m notebook -n 2 --dist loadgroup
+	$(PYTEST) tests/notebooks -n 3 --dist loadgroup
 
 test-browser: $(VENV)/.installed-dev ## JupyterLab in headless Chromium
 	@sh tests/browser/get-chromium.sh $(BIN)
-	$(PYTEST) -m browser
+	$(PYTEST) tests/browser
 
 test-kind: $(VENV)/.installed-dev ## images as real containers, and the real kind on our configuration, where there are Docker and kind
 	$(PYTEST) -m kind -v tests/kind

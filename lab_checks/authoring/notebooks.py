@@ -92,18 +92,30 @@ def execute(notebook: Any, folder: Path, timeout: int = 300) -> Any:
     for number, cell in enumerate(cell for cell in notebook.cells if cell.cell_type == "code"):
         cell.execution_count = number + 1
         cell.metadata.pop("execution", None)
-        cell.outputs = [_tidied(output) for output in cell.outputs]
+        cell.outputs = tidied(cell.outputs)
     # Widgets are kept as their text; their state belongs to a kernel that is gone.
     notebook.metadata = _metadata()
     return notebook
 
 
-def _tidied(output: Any) -> Any:
-    if output.output_type in ("display_data", "execute_result"):
-        output.data.pop("application/vnd.jupyter.widget-view+json", None)
-    if output.output_type == "execute_result":
-        output.execution_count = None
-    return output
+def without_progress(text: str) -> str:
+    """What a cell printed, without the lines that say what it was doing (`… clearing namespace ai-platform`): they differ from run to run."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("… "))
+
+
+def tidied(outputs: list[Any]) -> list[Any]:
+    """The outputs of a cell as they are kept: without what belongs to one run only. An output of which nothing is left goes."""
+    kept = []
+    for output in outputs:
+        if output.output_type in ("display_data", "execute_result"):
+            output.data.pop("application/vnd.jupyter.widget-view+json", None)
+        if output.output_type == "execute_result":
+            output.execution_count = None
+        if output.output_type == "stream":
+            output.text = without_progress(output.text)
+        if output.output_type != "stream" or output.text:
+            kept.append(output)
+    return kept
 
 
 def out_of_step(root: Path | None = None) -> list[str]:

@@ -1,7 +1,8 @@
 """A pytest plugin: nbval learns that an output may be updated while its cell runs (Jupyter's messaging: `update_display_data`).
 
 nbval reads an output's first form and passes over what takes its place. Here the first form of an output that says that it waits is passed over, and
-what takes its place is read as the output.
+what takes its place is read as the output. Lines of progress are passed over too: whether a start has something to clear away, and says so, depends
+on what ran before.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 from nbval.kernel import RunningKernel
+
+from lab_checks.authoring.notebooks import without_progress
 
 
 def read_updates(kernel: type[RunningKernel], patch: pytest.MonkeyPatch) -> None:
@@ -21,7 +24,11 @@ def read_updates(kernel: type[RunningKernel], patch: pytest.MonkeyPatch) -> None
             content = message["content"]
             if message["msg_type"] == "update_display_data":
                 return {**message, "msg_type": "display_data"}
-            if message["msg_type"] != "display_data" or not content["data"].get("text/plain", "").startswith("… "):
+            if message["msg_type"] == "stream":
+                content["text"] = without_progress(content["text"])
+                if content["text"]:
+                    return message
+            elif message["msg_type"] != "display_data" or not content["data"].get("text/plain", "").startswith("… "):
                 return message
 
     patch.setattr(kernel, "get_message", get_message)
