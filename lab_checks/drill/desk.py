@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeobjects import meta
-from lab_checks.drill import judge, lay, record
+from lab_checks.drill import judging, laying, record
 from lab_checks.drill.generator import LAB, VERSION, Drill, generate
 from lab_checks.drill.score import Score
 from lab_checks.engine import setup
@@ -43,9 +43,9 @@ class Desk:
         session.progress.ensure_writable()
         with session.cluster_stays():
             since = meta.now()
-            before = setup.create(api, drill.key, lay.start_of(drill), session.progress, session.say, session.ask)
+            before = setup.create(api, drill.key, laying.start_of(drill), session.progress, session.say, session.ask)
             before["since"] = since
-            before |= judge.note(session.fresh(drill.exercise(), before), drill)
+            before |= judging.note(session.fresh(drill.exercise(), before), drill)
             return session.progress.start(drill.key, VERSION, api.cluster_id(), before)
 
     def current(self) -> Drill:
@@ -71,7 +71,7 @@ class Desk:
 
     def answer(self, drill: Drill, service: str, cause: str, evidence: str) -> Verdict:
         """Judges a diagnosis and keeps it."""
-        found = judge.diagnose(self.context(drill), drill, service, cause, evidence)
+        found = judging.diagnose(self.context(drill), drill, service, cause, evidence)
         if drill.service(service) is not None:
             answers = self.attempt(drill).answers.get("diagnoses") or {}
             row = {"cause": cause, "evidence": evidence, "accepted": found.passed, "at": time.time()}
@@ -89,7 +89,7 @@ class Desk:
 
     def _looked(self, drill: Drill) -> tuple[Context, Score]:
         ctx = self.context(drill)
-        return ctx, judge.judge(ctx, drill, ctx.answers.get("diagnoses") or {}, str(ctx.answers.get("update") or ""))
+        return ctx, judging.judge(ctx, drill, ctx.answers.get("diagnoses") or {}, str(ctx.answers.get("update") or ""))
 
     def check(self, drill: Drill, patience: float = PATIENCE, waiting: Say | None = None) -> Score:
         """The score, after up to `patience` seconds for a platform that is still moving; the verdict is kept, and so is the report."""

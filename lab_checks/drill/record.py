@@ -13,7 +13,7 @@ from typing import Any
 
 from lab_checks.drill import clients
 from lab_checks.drill.generator import VERSION, Drill
-from lab_checks.drill.judge import Diagnoses, began, restored_at
+from lab_checks.drill.judging import Diagnoses, began, restored_at
 from lab_checks.drill.score import Score
 from lab_checks.drill.views import writes
 from lab_checks.engine.audit import Deed, Deeds
@@ -181,8 +181,15 @@ def post_mortem(found: Report) -> str:
     """A post-mortem in Markdown: what the audit log and the clients know is filled in, the rest is left to be written."""
     impact, diagnoses = found["impact"], found["diagnoses"]
     rows = [f"| {_clock(each['at'])} | {each['kind']} | {_cell(each['what'])}{_times(each)} |" for each in found["timeline"]]
-    changes = [f"- {_clock(each['at'])} {each['what']}" + (f": `{each['sent']}`" if each.get("sent") else "") for each in found["timeline"] if each["kind"] == "change"]
-    causes = [f"- **{name}**: {row['cause']}\n\n" + "\n".join(f"      {line}" for line in row["evidence"].splitlines()) for name, row in diagnoses.items()]
+    changes = [
+        f"- {_clock(each['at'])} {each['what']}" + (f": `{each['sent']}`" if each.get("sent") else "")
+        for each in found["timeline"]
+        if each["kind"] == "change"
+    ]
+    causes = [
+        f"- **{name}**: {row['cause']}\n\n" + "\n".join(f"      {line}" for line in row["evidence"].splitlines())
+        for name, row in diagnoses.items()
+    ]
     return _TEMPLATE.format(
         seed=found["seed"],
         services=", ".join(f"{each['name']} ({each['namespace']})" for each in found["services"]),
