@@ -38,7 +38,6 @@ from lab_checks.face.terminal import (
 
 if TYPE_CHECKING:
     from lab_checks.drill.desk import Desk
-    from lab_checks.drill.generator import Drill
 
 app = typer.Typer(
     help="Incident drills: a platform under load, broken by a seed, and you are on call.",
