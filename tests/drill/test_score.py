@@ -289,5 +289,5 @@ def test_what_a_message_lacks_is_named(text: str, lacks: str) -> None:
 
 def test_a_message_that_nobody_reads_is_told() -> None:
     assert update.missing(f"{MESSAGE} {'so sorry ' * 100}", [LAID.service.name], IMPACT) == [
-        "a message that is read: at most 160 words, not 220"
+        "a message that is read: at most 160 words, not 218"
     ]
