@@ -19,7 +19,7 @@ from lab_checks.engine.verdict import Outcome, Verdict
 
 # Seconds that a check waits for a platform that is still moving.
 PATIENCE = 45.0
-_LOOK_EVERY = 0.5
+_LOOK_EVERY = 1.0
 
 
 class NoDrill(Exception):
@@ -94,15 +94,14 @@ class Desk:
     def check(self, drill: Drill, patience: float = PATIENCE, waiting: Say | None = None) -> Score:
         """The score, after up to `patience` seconds for a platform that is still moving; the verdict is kept, and so is the report."""
         deadline, told = time.monotonic() + patience, False
-        while True:
-            ctx, found = self._looked(drill)
-            moving = found.open is not None and found.open.outcome is Outcome.NOT_YET and not found.idle
-            if not moving or time.monotonic() > deadline:
+        while (still := judging.still_open(self.context(drill), drill)) is not None and still.outcome is Outcome.NOT_YET:
+            if time.monotonic() > deadline:
                 break
-            if not told and found.open is not None:
-                (waiting or self._session.say)(f"waiting: {found.open.headline}")
+            if not told:
+                (waiting or self._session.say)(f"waiting: {still.headline}")
                 told = True
             time.sleep(_LOOK_EVERY)
+        ctx, found = self._looked(drill)
         verdict = found.verdict()
         self._session.progress.record(drill.key, VERSION, str(verdict.outcome), verdict.headline, verdict.credit)
         self._keep(self._report(ctx, drill, found))
