@@ -20,6 +20,7 @@ from lab_checks.engine.verdict import Outcome, Verdict
 # Seconds that a check waits for a platform that is still moving.
 PATIENCE = 45.0
 _LOOK_EVERY = 1.0
+_REPORT = "drill-report.json"
 
 
 class NoDrill(Exception):
@@ -124,14 +125,13 @@ class Desk:
 
     def kept(self) -> Path:
         """Where the newest report is kept: it can be read after the drill has ended."""
-        return self._session.state / "drill-report.json"
+        return self._session.state / _REPORT
 
     def last(self) -> record.Report:
         """The newest report. Raises NoDrill."""
-        try:
-            found: dict[str, Any] = json.loads(self.kept().read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise NoDrill("no drill has been checked yet, so there is no report") from None
+        found = newest(self._session.state)
+        if found is None:
+            raise NoDrill("no drill has been checked yet, so there is no report")
         return found
 
     def end(self) -> None:
@@ -139,6 +139,15 @@ class Desk:
         session = self._session
         with session.cluster_stays():
             setup.clean(session.api, session.progress, session.say, session.ask, made_by_lab=session.cluster.made_by_lab)
+
+
+def newest(state: Path) -> record.Report | None:
+    """The newest report of the learner whose state folder this is; None where there is none that can be read."""
+    try:
+        found: dict[str, Any] = json.loads((state / _REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
 
 
 def of_key(key: str) -> Drill | None:
