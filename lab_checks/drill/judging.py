@@ -86,7 +86,9 @@ def _engine(ctx: Context, drill: Drill, service: Service) -> Engine[None]:
         holds = fault is laid
         if holds:
             return lambda _: Finding(True, fault.fill(fault.fault.title))
-        well = f"{service.name} was well when the incident began" if laid is None else f"it is not what is wrong with {service.name}"
+        well = (
+            f"{service.name} was well when the incident began" if laid is None else f"what is wrong with {service.name} is something else"
+        )
         return lambda _: Finding(False, well)
 
     values = {} if laid is None else laid.values

@@ -186,7 +186,8 @@ def check(
         typer.echo(json.dumps({"seed": drill.seed, "faults": drill.faults, "score": score.to_json(), "verdict": found.to_json()}, indent=1))
     else:
         show(found)
-        echo(f"  score: {score.total:g} of 100")
+        if not score.idle:
+            echo(f"  score: {score.total:g} of 100")
         if score.passed:
             for laid in drill.laid:
                 echo(f"  {laid.service.name}: {laid.fill(laid.fault.title)}. Tempting and wrong: {laid.fill(laid.fault.temptation)}.")
