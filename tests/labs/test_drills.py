@@ -18,11 +18,8 @@ from lab_checks.drill.generator import Drill, generate
 from lab_checks.engine.api import CommandFailed, shell
 from lab_checks.engine.session import Session
 from tests.interview.fake_endpoint import fake, says
-from tests.labs.conftest import lab_session
 
-__all__ = ["lab_session"]
-
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600), pytest.mark.xdist_group("drills")]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 DRILLS = [generate(seed) for seed in (3, 5, 6, 9)] + [generate(seed, 2) for seed in (1, 2, 4, 6, 7, 12)]
 
