@@ -293,7 +293,7 @@ def claim_waits(ctx: Context) -> Verdict:
 
 @exercise(f"{LAB}/card-twice")
 def card_twice(ctx: Context) -> Verdict:
-    """From the device plugin to a claim, with one program that gives away the cards."""
+    """From the device plugin to a claim, with one program that hands out the cards."""
     unchanged.required(ctx)
     api, trial = ctx.deployment(API), ctx.deployment(TRIAL)
     trials = [claim for pod in ctx.pods_of(trial) for claim in claims.of_pod(ctx, pod)]
@@ -329,7 +329,7 @@ def card_twice(ctx: Context) -> Verdict:
     if selector := api["spec"]["template"]["spec"].get("nodeSelector"):
         raise words.fail(ctx, "by-a-label", see(api, "nodeSelector", selector), credit=0.6)
     sheet.judge(ctx, [blank], done=0.8)
-    return passed("each server has a card of its own, and one program gives them away", *inside)
+    return passed("each server has a card of its own, and one program hands them out", *inside)
 
 
 @exercise(f"{LAB}/way-back")
@@ -366,7 +366,9 @@ def way_back(ctx: Context) -> Verdict:
     guards.holds_gpus(ctx, pods[0])
     card = found.its_card(ctx, pods[0])
     return passed(
-        "the API is back on the plugin's card, and nobody gave a card away twice", _limits(api), see(pods[0], "uuid, by its log", card.uuid)
+        "the API is back on the plugin's card, and nobody handed a card out twice",
+        _limits(api),
+        see(pods[0], "uuid, by its log", card.uuid),
     )
 
 
