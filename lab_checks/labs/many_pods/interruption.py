@@ -47,19 +47,26 @@ def had_its_peak(ctx: Context, deployment: Object, job: Object) -> None:
         raise words.idle(ctx, "half-a-peak", see(deployment, "events", told[-1]["message"]), credit=0.3)
     if deployment["spec"].get("replicas", 1):
         raise words.idle(ctx, "peak-goes-on", see(deployment, "spec.replicas", deployment["spec"]["replicas"]), credit=0.5)
-    ran = {each["involvedObject"]["uid"] for each in ctx.events if each["reason"] == "Started" and _is_of(each, SERVING)}
-    if len(ran) < _PEAK:
-        raise words.fail(ctx, "short-peak", see(deployment, "Pods that were started", len(ran)), credit=0.4)
     created, over = (
         observe.moment(each) if each else None for each in (job["metadata"]["creationTimestamp"], job["status"].get("completionTime"))
     )
-    if not any(replicas >= _PEAK and at >= (created or 0.0) and (over is None or at <= over) for replicas, at in ups):
+    # Events of exercises before this one are still there.
+    ran = {
+        each["involvedObject"]["uid"]
+        for each in ctx.events
+        if each["reason"] == "Started" and _is_of(each, SERVING) and _when(each) >= (created or 0.0)
+    }
+    # Whole seconds: a peak in the second of the end came after it.
+    within = any(replicas >= _PEAK and at >= (created or 0.0) and (over is None or at < over) for replicas, at in ups)
+    if not within:
         raise words.fail(
             ctx,
             "peak-beside-it",
             see(job, "ran", f"{job['metadata']['creationTimestamp']} to {job['status'].get('completionTime')}"),
             credit=0.4,
         )
+    if len(ran) < _PEAK:
+        raise words.fail(ctx, "short-peak", see(deployment, "Pods that were started", len(ran)), credit=0.4)
 
 
 def _when(event: Object) -> float:
