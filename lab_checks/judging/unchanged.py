@@ -296,13 +296,18 @@ _BY_HAND = {
     "pods/binding": _PLACED,
     "bindings": _PLACED,
     "resourcequotas/status": "what the controller has counted",
+    "events": "what components report: one that is written by hand reports nothing",
+    "endpointslices": "what the controller makes of a Service and of its Pods: it is made anew as soon as one of them changes",
+    "endpoints": "what the controller makes of a Service and of its Pods: it is made anew as soon as one of them changes",
+    "resourceslices": "what the driver says of its devices: an attribute that is written in changes no device",
 }
+_STATUS = "what a controller reports of the object: a status that is written by hand changes nothing that runs"
 
 
 def written_meanwhile(deeds: Deeds, allow: Allow, namespace: str) -> Deed | None:
     """The first write of the learner that counts whatever the object is like now, and that the exercise does not allow."""
     for deed in deeds.changes():
-        if deed.resource in _BY_HAND or _edits_a_fault(deed) or _is_the_courses_account(deed):
+        if _by_hand(deed) or _edits_a_fault(deed) or _is_the_courses_account(deed):
             return deed
         key = f"{deed.namespace}/{deed.name}" if deed.namespace else deed.name
         if deed.resource in _LASTING and not any(
@@ -310,6 +315,11 @@ def written_meanwhile(deeds: Deeds, allow: Allow, namespace: str) -> Deed | None
         ):
             return deed
     return None
+
+
+def _by_hand(deed: Deed) -> str:
+    """Why nobody but a component writes this; empty where people do."""
+    return _BY_HAND.get(deed.resource, _STATUS if deed.resource.endswith("/status") else "")
 
 
 def _edits_a_fault(deed: Deed) -> bool:
@@ -357,10 +367,10 @@ def judge(ctx: Context) -> Verdict | None:
         return None
     kind, _, part = deed.resource.partition("/")
     named = f"{kind_of(kind)}/{deed.name}" if deed.name else kind_of(kind)
-    said = "was written by hand" if part or _edits_a_fault(deed) else "was changed, and changed back"
+    said = "was written by hand" if _by_hand(deed) or part or _edits_a_fault(deed) else "was changed, and changed back"
     return failed(
         f"{named.replace('/', ' ')}{f' ({part})' if part else ''} {said}",
         Seen(named, part, f"{deed.verb} by {deed.user or 'somebody'} with {deed.agent.split('/')[0] or 'no name'}"),
-        expected=_BY_HAND.get(deed.resource, "the object as it was, all the time: what happens while it is away stays"),
+        expected=_by_hand(deed) or "the object as it was, all the time: what happens while it is away stays",
         next=f"ai-lab reset {ctx.exercise.key}",
     )

@@ -135,9 +135,9 @@ def test_pods_wait_for_each_other_train_together_and_wait_again_for_one_that_was
         training.work(replace(base, index=1), workers.append)
         leading.join(60)
     assert leaders[0].startswith("waiting for localhost")
-    assert "all 2 Pods are here: training goes on behind step 0" in leaders
+    assert "all 2 Pods are here: training goes on after step 0" in leaders
     assert [each for each in leaders if each.startswith("lost localhost")] == [each for each in leaders if each.endswith("at step 5")]
-    assert "all 2 Pods are here: training goes on behind step 5" in leaders
+    assert "all 2 Pods are here: training goes on after step 5" in leaders
     assert leaders[-1] == "done: 12 steps, runs 1-12"
     assert workers[-1] == "done: 12 steps"
 

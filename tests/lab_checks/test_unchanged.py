@@ -214,6 +214,14 @@ def test_nodes_that_an_exercise_lets_be_cordoned_still_keep_their_faults() -> No
     assert unchanged.written_meanwhile(deed("nodes/status", "n"), allow, NAMESPACE) is not None
 
 
+@pytest.mark.parametrize(
+    "resource", ["jobs/status", "deployments/status", "resourceclaims/status", "events", "endpointslices", "resourceslices"]
+)
+def test_what_components_report_is_written_by_nobody_else(resource: str) -> None:
+    assert unchanged.written_meanwhile(deed(resource, "x"), {}, NAMESPACE) is not None
+    assert unchanged.written_meanwhile(deed("jobs", "x"), {}, NAMESPACE) is None
+
+
 def test_every_exercise_on_a_cluster_allows_fields_that_there_are() -> None:
     words = {"create", "delete", "replace", "*"}
     for exercise in course.load().exercises:

@@ -13,7 +13,7 @@ from kubeobjects import Object
 from lab_checks.engine import course, manifests, paths
 from lab_checks.engine.verdict import Outcome, Stop
 from lab_checks.judging import diff
-from lab_checks.labs.many_pods import checks, failures, interruption, manifest, queues, trainings
+from lab_checks.labs.many_pods import checks, failures, interruption, manifest, meeting, queues, trainings
 from tests.lab_checks.guards.world import Lists
 
 LAB = course.load().lab("15-many-pods")
@@ -22,7 +22,7 @@ LOG = """\
 Pod 0 of 2 of train-classifier, on GPU GPU-1
 resumed from step 17, saved at /checkpoints/train-classifier.json
 waiting for train-classifier-1.training.ai-platform.svc: Name or service not known
-all 2 Pods are here: training goes on behind step 17
+all 2 Pods are here: training goes on after step 17
 step 18 of 40, loss 0.512, 2 Pods
 step 19 of 40, loss 0.500, 2 Pods
 """
@@ -73,16 +73,62 @@ def test_the_log_of_pod_0_is_read_as_facts() -> None:
 @pytest.mark.parametrize(
     ("log", "says"),
     [
-        (DONE, "began at step 0 again"),
+        (DONE, "not interrupted"),
         ("resumed from step 0, saved\ndone: 40 steps, runs 1-40\n", "not interrupted"),
         ("resumed from step 10, saved\ndone: 40 steps, runs 1-17, 11-40\n", "ended at step 17, and the next one began at step 11"),
     ],
 )
 def test_a_training_that_did_not_go_on_where_it_was_is_told_how(log: str, says: str) -> None:
     with pytest.raises(Stop) as stop:
-        interruption.went_on(context("step-zero"), job(), trainings.read(log))
+        interruption.went_on(context("step-zero", events=[]), job(), trainings.read(log))
     assert says in said(stop)
-    interruption.went_on(context("step-zero"), job(), trainings.read(LOG + DONE))
+    interruption.went_on(context("step-zero", events=[]), job(), trainings.read(LOG + DONE))
+
+
+def event(reason: str, kind: str, name: str, message: str = "", at: str = "2026-11-02T10:00:30Z", uid: str = "") -> Object:
+    return {
+        "reason": reason,
+        "message": message,
+        "lastTimestamp": at,
+        "involvedObject": {"kind": kind, "name": name, "uid": uid or f"uid-{name}"},
+    }
+
+
+def test_a_preempted_training_without_a_checkpoint_started_over() -> None:
+    preempted = [event("Preempted", "Pod", "train-classifier-0-abcde")]
+    with pytest.raises(Stop, match="began at step 0 again"):
+        interruption.went_on(context("step-zero", events=preempted), job(), trainings.read(DONE))
+
+
+def scaled(message: str, at: str = "2026-11-02T10:00:30Z") -> Object:
+    return event("ScalingReplicaSet", "Deployment", interruption.SERVING, f"Scaled up replica set x {message}", at)
+
+
+STARTED = [event("Started", "Pod", f"{interruption.SERVING}-{number}") for number in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("events", "says"),
+    [
+        ([], "has not had its peak yet"),
+        ([scaled("from 0 to 1"), *STARTED], "scaled to one Pod"),
+        ([scaled("from 0 to 2"), STARTED[0]], "before two Pods of serving had started"),
+        ([scaled("from 0 to 2", "2026-11-02T10:02:00Z"), *STARTED], "did not fall into the training"),
+        ([scaled("from 0 to 2", "2026-11-02T09:59:00Z"), *STARTED], "did not fall into the training"),
+    ],
+)
+def test_a_peak_has_two_pods_that_run_while_there_is_something_to_train(events: list[Object], says: str) -> None:
+    serving = {
+        "kind": "Deployment",
+        "metadata": {"name": interruption.SERVING, "uid": f"uid-{interruption.SERVING}"},
+        "spec": {"replicas": 0},
+    }
+    trained = job(completionTime="2026-11-02T10:01:00Z")
+    trained["metadata"]["creationTimestamp"] = "2026-11-02T10:00:00Z"
+    with pytest.raises(Stop, match=says):
+        interruption.had_its_peak(context("step-zero", events=events), serving, trained)
+    interruption.had_its_peak(context("step-zero", events=[scaled("from 0 to 1"), scaled("from 1 to 2"), *STARTED]), serving, trained)
+    interruption.had_its_peak(context("step-zero", events=[scaled("to 2"), *STARTED]), serving, trained)
 
 
 def test_two_jobs_ran_apart_where_one_had_ended_before_the_other_began() -> None:
@@ -137,7 +183,10 @@ def test_pods_are_named_with_or_without_the_part_that_is_made_up(given: object) 
         ({}, False),
         ({"objectSelector": {"matchExpressions": [{"key": queues.LABEL, "operator": "Exists"}]}}, True),
         ({"objectSelector": {"matchLabels": {queues.LABEL: "training"}}}, True),
-        ({"matchConditions": [{"name": "q", "expression": f"'{queues.LABEL}' in object.metadata.labels"}]}, True),
+        ({"matchConditions": [{"name": "q", "expression": f"'{queues.LABEL}' in object.metadata.?labels.orValue({{}})"}]}, True),
+        # A Job without labels ends it in an error, and Fail refuses that Job.
+        ({"matchConditions": [{"name": "q", "expression": f"'{queues.LABEL}' in object.metadata.labels"}]}, False),
+        ({"matchConditions": [{"name": "q", "expression": f"'{queues.LABEL}' in object.metadata.?labels.orValue({{}}) || true"}]}, False),
         ({"matchConditions": [{"name": "q", "expression": "true"}]}, False),
     ],
 )
@@ -191,6 +240,51 @@ def test_a_bug_has_to_end_its_job_by_the_policy(status: Object, pods: int, outco
     with pytest.raises(Stop) as stop:
         failures.fails_at_once(context("six-tries", pods=there, need=lambda kind, name: bad))
     assert (stop.value.verdict.outcome, says in said(stop)) == (outcome, True)
+
+
+DISRUPTED: Object = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
+
+
+@pytest.mark.parametrize(
+    ("rules", "killed", "bug"),
+    [
+        ([], "Count", "Count"),
+        ([DISRUPTED], "Ignore", "Count"),
+        ([{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "False"}]}], "Count", "Count"),
+        ([DISRUPTED, {"action": "FailJob", "onExitCodes": {"operator": "NotIn", "values": [0]}}], "Ignore", "FailJob"),
+        ([{"action": "FailJob", "onExitCodes": {"operator": "NotIn", "values": [0]}}, DISRUPTED], "FailJob", "FailJob"),
+        ([{"action": "Ignore", "onExitCodes": {"operator": "In", "values": [143]}}], "Count", "Count"),
+        ([{"action": "Ignore", "onExitCodes": {"operator": "NotIn", "values": [0]}}], "Ignore", "Ignore"),
+    ],
+)
+def test_the_first_rule_that_fits_decides(rules: list[Object], killed: str, bug: str) -> None:
+    good = job(failures.GOOD)
+    good["spec"]["podFailurePolicy"] = {"rules": rules}
+    assert (failures.action(good, 137, disrupted=True), failures.action(good, 42, disrupted=False)) == (killed, bug)
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("subdomain", "more", "says"),
+    [
+        (None, {}, "gives its next Pods no names"),
+        ("training", {"other": "10.96.0.7"}, "service other was left"),
+        ("other", {"other": "10.96.0.7"}, "no names"),
+    ],
+)
+def test_pods_meet_by_names_that_the_next_ones_have_too(subdomain: str | None, more: Object, says: str) -> None:
+    services = [
+        {"kind": "Service", "metadata": {"name": name}, "spec": {"clusterIP": ip}} for name, ip in {"training": "None", **more}.items()
+    ]
+    ctx = context(
+        "nobody-answers", api=SimpleNamespace(list=lambda *_: services), before=lambda _, name: services[0] if name == "training" else {}
+    )
+    trained = job()
+    trained["spec"]["template"]["spec"]["subdomain"] = subdomain
+    with pytest.raises(Stop, match=says):
+        meeting.by_full_names(ctx, trained)
 
 
 # A Job as a file

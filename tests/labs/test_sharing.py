@@ -190,6 +190,74 @@ def test_each_cause_holds_where_the_cluster_shows_it(found: causes.Scene, holds:
     assert holding(found) == holds
 
 
+def gpu(product: str, gibibytes: int, **attributes: str) -> Object:
+    named = {"type": "gpu", "uuid": f"GPU-{product}", "architecture": "some", **attributes}
+    return {
+        "name": "gpu-0", "capacity": {"memory": {"value": f"{gibibytes}Gi"}},
+        "attributes": {"productName": {"string": product}, "index": {"int": 0}, **{key: {"string": value} for key, value in named.items()}},
+    }  # fmt: skip
+
+
+def cards(exercise: str) -> Any:
+    there = [gpu("NVIDIA A100-SXM4-40GB", 40), gpu("Tesla T4", 15), gpu("NVIDIA A100-SXM4-40GB", 10, type="mig")]
+    slices = [{"spec": {"driver": claims.DRIVER, "pool": {"name": f"n{number}"}, "devices": [each]}} for number, each in enumerate(there)]
+    return context(exercise, api=SimpleNamespace(list=lambda _kind: slices), before=lambda *_: {"spec": {}})
+
+
+MEMORY = "device.capacity['gpu.nvidia.com'].memory"
+OF = "device.attributes['gpu.nvidia.com']"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"{MEMORY}.compareTo(quantity('20Gi')) >= 0", ""),
+        (f"!{MEMORY}.isLessThan(quantity('20480Mi'))", ""),
+        (f"{MEMORY}.asInteger() >= 20 * 1024 * 1024 * 1024", ""),
+        (f"{MEMORY}.compareTo(quantity('20Gi')) >= 0 || true", "less than 20 GiB"),
+        (f"{MEMORY}.compareTo(quantity('20Gi')) != 7", "less than 20 GiB"),
+        (f"{MEMORY}.isGreaterThan(quantity('20Gi'))", "a new card with 20 GiB"),
+        (f"{MEMORY}.compareTo(quantity('20Gi')) >= 0 && {OF}.uuid == 'GPU-1'", "a new card with 20 GiB"),
+        (f"{MEMORY}.compareTo(quantity('20Gi')) >= 0 && {OF}.architecture == 'Ampere'", "a new card with 20 GiB"),
+    ],
+)
+def test_a_claim_by_memory_is_met_by_every_card_that_is_large_enough_and_by_no_other(text: str, says: str) -> None:
+    ctx, least = cards("by-memory"), int(observe.amount("20Gi"))
+    assert claims.goes_by_memory(ctx, claim(text), least) is not bool(says)
+    if not says:
+        claims.asks_for_memory_alone(ctx, claim(text), least)
+        return
+    with pytest.raises(Stop, match=says):
+        claims.asks_for_memory_alone(ctx, claim(text), least)
+
+
+def test_a_second_choice_counts_as_a_claim_of_its_own() -> None:
+    found = claim(f"{MEMORY}.compareTo(quantity('20Gi')) >= 0")
+    request = found["spec"]["devices"]["requests"][0]
+    request["firstAvailable"] = [request.pop("exactly"), {"deviceClassName": "gpu.nvidia.com"}]
+    with pytest.raises(Stop, match="less than 20 GiB"):
+        claims.asks_for_memory_alone(cards("by-memory"), found, int(observe.amount("20Gi")))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"{OF}.productName == 'NVIDIA A100-SXM4-40GB'", ""),
+        (f"{OF}.productName.contains('A100')", ""),
+        (f"{MEMORY}.compareTo(quantity('40Gi')) >= 0", ""),
+        ("true", "takes Tesla T4 too"),
+        (f"{OF}.productName != 'Tesla T4'", "a new card with 2 GiB too"),
+        (f"{OF}.uuid == 'GPU-NVIDIA A100-SXM4-40GB'", "one card and none like it"),
+    ],
+)
+def test_a_claim_for_an_a100_takes_every_a100_and_nothing_else(text: str, says: str) -> None:
+    if not says:
+        claims.takes_no_other(cards("claim-waits"), claim(text), "NVIDIA A100")
+        return
+    with pytest.raises(Stop, match=says):
+        claims.takes_no_other(cards("claim-waits"), claim(text), "NVIDIA A100")
+
+
 def test_the_last_start_has_a_template_for_the_api_and_ties_the_trial_to_the_card_that_the_plugin_gives() -> None:
     templates = {
         each["metadata"]["name"]: yaml.safe_dump(each) for each in started("card-twice") if each.get("kind") == "ResourceClaimTemplate"

@@ -116,7 +116,7 @@ class Claims:
         return device
 
     def _check_free(self, made: Prepared, uid: str) -> None:
-        """Two claims never have one device: a scheduler's mistake, or a Pod that was deleted by force, does not give it away twice."""
+        """Two claims never have one device: a scheduler's mistake, or a Pod that was deleted by force, does not hand it out twice."""
         for other, devices in self._prepared.items():
             if other != uid and any(each.device == made.device and not each.admin for each in devices):
                 raise ClaimError(f"requested device {made.device} is already prepared for claim {other}")

@@ -2,7 +2,7 @@
 
 Names, attributes, capacities, counters and taints are those of NVIDIA's driver (kubernetes-sigs/dra-driver-nvidia-gpu): a card that can be
 partitioned is offered whole and in every part that it could be cut into, and all of them draw on one set of counters, so that the
-scheduler gives away what still fits beside what is taken.
+scheduler hands out what still fits beside what is taken.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _tainted(found: Object, device: Device) -> Object:
 
 
 def taint_of(device: Device) -> Object | None:
-    """A device that failed is not given away any more; an Xid that programs cause is only told."""
+    """A device that failed is not handed out any more; an Xid that programs cause is only told."""
     if not device.xid:
         return None
     if device.lost:

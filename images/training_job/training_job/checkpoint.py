@@ -20,7 +20,7 @@ class Progress:
     runs: tuple[tuple[int, int], ...] = ()
 
     def after(self, weights: Weights, begun: int) -> Progress:
-        """One step further, in a run that began behind step `begun`."""
+        """One step further, in a run that began after step `begun`."""
         step = self.step + 1
         earlier = self.runs[:-1] if self.runs and self.runs[-1][0] == begun + 1 else self.runs
         return Progress(step, weights, (*earlier, (begun + 1, step)))

@@ -55,7 +55,7 @@ class Leader:
         self._say(f"done: {self.progress.step} steps, runs {self.progress.told}")
 
     def _together(self, workers: list[Line]) -> None:
-        self._say(f"all {self._settings.size} Pods are here: training goes on behind step {self.progress.step}")
+        self._say(f"all {self._settings.size} Pods are here: training goes on after step {self.progress.step}")
         while self.progress.step < self._settings.steps:
             began = time.monotonic()
             for each in workers:
@@ -84,7 +84,7 @@ def work(settings: Settings, say: Say) -> None:
             while True:
                 message = line.receive()
                 if not met:
-                    say(f"met {everybody[0]}: training goes on behind step {message['step']}")
+                    say(f"met {everybody[0]}: training goes on after step {message['step']}")
                     met = True
                 if message.get("done"):
                     say(f"done: {message['step']} steps")

@@ -13,6 +13,9 @@ from lab_checks.labs.guardrails.access import AI_PLATFORM, RESEARCH, TEAMS
 
 LAB = "07-guardrails"
 API = "ai-log-summary-api"
+# What the descriptions in manifests/07-guardrails/base/breakers say: replicas of log-shipper that were enough, and the image that eval-runner was tried with.
+_SHIPPERS = 2
+_TRIED = "registry.example.com/ai-log-summary-api:v1"
 
 
 def _begun(ctx: Context) -> None:
@@ -153,6 +156,11 @@ def refused(ctx: Context) -> Verdict:
     shipper = ctx.need("deployments", "log-shipper")
     if not shipper["spec"]["replicas"]:
         raise words.fail(ctx, "shipper-stopped", see(shipper, "spec.replicas", 0))
+    if shipper["spec"]["replicas"] < _SHIPPERS:
+        raise words.fail(ctx, "too-few-shippers", see(shipper, "spec.replicas", shipper["spec"]["replicas"]))
+    runner = ctx.api.get("deployments", "eval-runner", RESEARCH) or {}
+    if runner and (image := runner["spec"]["template"]["spec"]["containers"][0]["image"]) != _TRIED:
+        raise words.fail(ctx, "another-program", see(runner, "containers[runner].image", image))
     unchanged.required(ctx)
     return passed("the rules refuse what breaks them, and what runs keeps them", access.seen(ctx.exercise.id))
 

@@ -12,7 +12,7 @@ from lab_checks.engine.observe import see
 from lab_checks.engine.registry import exercise
 from lab_checks.engine.verdict import Verdict, passed
 from lab_checks.judging import answers, sheet, unchanged, words
-from lab_checks.labs.many_pods import failures, hints, interruption, queues, trainings
+from lab_checks.labs.many_pods import failures, hints, interruption, meeting, queues, trainings
 
 LAB = "15-many-pods"
 CLASSIFIER, RANKER = "train-classifier", "train-ranker"
@@ -30,6 +30,7 @@ def nobody_answers(ctx: Context) -> Verdict:
     if job["metadata"]["uid"] == ctx.before("jobs", CLASSIFIER)["metadata"]["uid"] and not told.together:
         raise words.idle(ctx, "nobody-met", see(job, "the log of Pod 0", f"waiting for {told.waiting}"))
     told = trainings.trained(ctx, job, credit=0.5)
+    meeting.by_full_names(ctx, job)
     return passed(
         "both Pods met by their full names and trained together", see(job, "Pods that were there", told.together),
         see(job, "steps", told.done),
@@ -130,6 +131,7 @@ def first_come(ctx: Context) -> Verdict:
         if job["spec"].get("suspend"):
             raise words.wait(ctx, "not-its-turn", see(job, "spec.suspend", True), name=job["metadata"]["name"], credit=0.6)
         trainings.trained(ctx, job, credit=0.7)
+        queues.started(ctx, job, credit=0.5)
     if not trainings.ran_apart(*jobs):
         raise words.fail(ctx, "ran-together", *_times(jobs), credit=0.5)
     return passed(
@@ -144,14 +146,14 @@ def step_zero(ctx: Context) -> Verdict:
     unchanged.required(ctx)
     job, serving = ctx.need("jobs", CLASSIFIER), ctx.deployment(interruption.SERVING)
     claim = interruption.keeps_checkpoints(ctx, job)
-    interruption.had_its_peak(ctx, serving)
+    interruption.had_its_peak(ctx, serving, job)
     told = interruption.interrupted(ctx, job)
     interruption.went_on(ctx, job, told)
     sheet.judge(
         ctx,
         [
             sheet.number(
-                "resumed_from", told.resumed, "the step behind which the training went on after the peak",
+                "resumed_from", told.resumed, "the step from which the training resumed after the peak",
                 f"kubectl -n {ctx.namespace} logs -l {trainings.INDEX}=0 | grep resumed", called=("step", "from"),
                 told={0: "that is where a training without a checkpoint begins", told.of: "that is the last step of all"},
             )
@@ -181,17 +183,19 @@ def six_tries(ctx: Context) -> Verdict:
 def no_new_jobs(ctx: Context) -> Verdict:
     """Jobs can be created again, the queue works, and a Job that names no queue depends on no operator."""
     unchanged.required(ctx)
-    hook = queues.webhook(ctx)
+    queues.webhook(ctx)
     queues.lets_others_through(ctx)
     definition = queues.defined(ctx)
     queues.runs(ctx)
     queues.refuses(ctx, credit=0.4)
-    if not queues.spares_others(hook):
-        raise words.idle(ctx, "asks-about-all", see(definition, "webhook", hook["name"]), credit=0.6)
+    for hook in queues.webhooks(ctx):
+        if not queues.spares_others(hook):
+            raise words.idle(ctx, "asks-about-all", see(definition, "webhook", hook["name"]), credit=0.6)
     job = ctx.need("jobs", CLASSIFIER)
     if job["spec"].get("suspend"):
         raise words.wait(ctx, "not-its-turn", see(job, "spec.suspend", True), name=CLASSIFIER, credit=0.8)
     told = trainings.trained(ctx, job, credit=0.8)
+    queues.started(ctx, job, credit=0.6)
     return passed(
         "the queue works again, and Jobs outside it no longer depend on the operator", see(job, "steps", told.done),
         see(definition, "status.storedVersions", definition.get("status", {}).get("storedVersions")),

@@ -9,13 +9,14 @@ from lab_checks.engine.api import WEBHOOK_DOWN
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import GPU, amount, see
 from lab_checks.engine.verdict import Seen
-from lab_checks.judging import requests, words
+from lab_checks.judging import expressions, requests, words
 
 GROUP = "queues.ai-lab.dev"
 LABEL = f"{GROUP}/queue"
 OPERATOR, HOME = "job-queue-operator", "kube-system"
 _DEFINITION = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/jobqueues.{GROUP}"
 _CONFIGURATION = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{OPERATOR}"
+QUEUE = "training"
 OTHER = "a Job that names no queue"
 REQUESTS = requests.table(Path(__file__).with_name("requests.yaml"))
 
@@ -52,6 +53,8 @@ def queue(ctx: Context) -> Object:
         raise words.idle(ctx, "no-queue", Seen(f"namespace/{ctx.namespace}", "jobqueues", "none"), credit=0.2)
     if len(found) > 1:
         raise words.fail(ctx, "two-queues", *(see(each, "spec.gpus", each["spec"]["gpus"]) for each in found))
+    if found[0]["metadata"]["name"] != QUEUE:
+        raise words.fail(ctx, "other-queue", Seen("jobqueues", "", found[0]["metadata"]["name"]), name=found[0]["metadata"]["name"])
     there = int(sum(amount(node["status"].get("allocatable", {}).get(GPU)) for node in ctx.nodes))
     if found[0]["spec"]["gpus"] > there:
         raise words.fail(ctx, "promises-too-much", see(found[0], "spec.gpus", found[0]["spec"]["gpus"]), there=there)
@@ -85,10 +88,40 @@ def asks_about(hook: Object, labels: dict[str, str]) -> bool:
     return bool(selectors.from_object(hook.get("objectSelector") or {})(labels))
 
 
+def webhooks(ctx: Context) -> list[Object]:
+    """All webhooks of the configuration that are asked about Jobs."""
+    found = (ctx.api.raw(_CONFIGURATION) or {}).get("webhooks") or []
+    return [hook for hook in found if any({"jobs", "*", "*/*"} & set(rule.get("resources", ())) for rule in hook.get("rules") or [])]
+
+
 def spares_others(hook: Object) -> bool:
-    """Whether a Job that names no queue is never sent to the webhook: by its labels, or by a condition on them."""
+    """Whether a Job that names no queue is never sent to the webhook: by its labels, or by a condition on them.
+
+    A condition that ends in an error sends nothing, and refuses the Job all the same: it has to be false.
+    """
     conditions = [each.get("expression", "") for each in hook.get("matchConditions") or []]
-    return not asks_about(hook, {}) or any(LABEL in each for each in conditions)
+    for labels in ({}, {"app": "another"}):
+        metadata: Object = {"name": "another", "namespace": "team-b", **({"labels": labels} if labels else {})}
+        variables: Object = {
+            "object": {"metadata": metadata, "spec": {}},
+            "oldObject": None,
+            "request": {"namespace": "team-b", "operation": "CREATE"},
+        }
+        if asks_about(hook, labels) and not any(expressions.holds(each, variables) is False for each in conditions):
+            return False
+    return True
+
+
+def started(ctx: Context, job: Object, *, credit: float) -> None:
+    """Ends the check where a Job that is complete was let go by the learner and not by its queue."""
+    uid, name = job["metadata"]["uid"], job["metadata"]["name"]
+    if any(each["reason"] == "Admitted" and each["involvedObject"].get("uid") == uid for each in ctx.events):
+        return
+    for deed in ctx.deeds.changes("jobs"):
+        # Of a JSON patch the log keeps no fields.
+        may = deed.body is None or (deed.body.get("spec") or {}).get("suspend") is False
+        if deed.name == name and deed.verb in ("patch", "update") and may:
+            raise words.fail(ctx, "started-by-hand", Seen(f"job/{name}", "events", "the queue never admitted it"), name=name, credit=credit)
 
 
 def lets_others_through(ctx: Context) -> None:

@@ -9,6 +9,7 @@ from kubeobjects import Object, resourceclaims
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import see
 from lab_checks.engine.verdict import Seen
+from lab_checks.judging import answers
 from lab_checks.judging.diagnosis import Engine, Finding
 from lab_checks.labs.sharing import claims
 from lab_checks.labs.sharing.devices import API
@@ -51,11 +52,13 @@ def selector(now: Scene) -> Finding:
     """An expression compares the product with a name that no device has."""
     wanted = [found[2] for text in now.texts if (found := _PRODUCT.search(text))]
     missing = [each for each in wanted if each not in now.products]
+    # The product that was meant, as the driver writes it.
+    real = [each for each in now.products if answers.flat(each) in map(answers.flat, missing)]
     seen = tuple(see(each, "expressions", now.texts) for each in waiting(now)[:1])
     why = "the devices meet what the claim's expressions say"
     if missing and now.products and waiting(now):
         why = f"no device is called {missing[0]}: there are {', '.join(now.products)}"
-    return Finding(bool(missing and now.products and waiting(now)), why, seen, facts={"real": now.products})
+    return Finding(bool(missing and now.products and waiting(now)), why, seen, facts={"real": real or now.products})
 
 
 def taken(now: Scene) -> Finding:

@@ -99,6 +99,7 @@ def two_on_one(ctx: Context) -> Verdict:
         sheet.number(
             "share_mib", share, "the card's memory, divided by how often the node offers it, in MiB",
             "kubectl describe node ai-lab-worker3", reads=answers.mebibytes,
+            told={memory // 2: "two servers are on it today, and the node offers it more often", memory: "that is all that the card has"},
         ),
     ]  # fmt: skip
     if takes == before:
@@ -140,6 +141,8 @@ def greedy_neighbour(ctx: Context) -> Verdict:
             ctx, "not-offered", _limits(deployment), Seen("nodes", "allocatable", observe.shown(found.offered(ctx))), name=name
         )
     by_part = name.startswith(PART)
+    if by_part:
+        plugin.left_alone(ctx)
     if not by_part and sharing.way != "mps":
         end = (words.idle, "still-in-turns") if sharing == plugin.at_start(ctx) else (words.fail, "nothing-limits-it")
         raise end[0](ctx, end[1], _limits(deployment), Seen("configmap/nvidia-device-plugin-config", "sharing", sharing.way or "<none>"))
@@ -147,6 +150,7 @@ def greedy_neighbour(ctx: Context) -> Verdict:
     if not by_part:
         for pod in pods:
             plugin.goes_by_it(ctx, pod)
+        _has_a_share(ctx)
     found.fits(ctx, deployment)
     pods = found.up(ctx, deployment)
     card = found.its_card(ctx, pods[0])
@@ -160,6 +164,14 @@ def greedy_neighbour(ctx: Context) -> Verdict:
     return passed(
         "no neighbour can take the API's memory", _limits(deployment), see(pods[0], "gpu, by its log", card.name), *_neighbour(ctx)
     )
+
+
+def _has_a_share(ctx: Context) -> None:
+    """Ends the check where the neighbour finds no device any more: the one who asks for too much may fail, and not be shut out."""
+    for pod in ctx.api.list("pods", found.TEAM_B):
+        if observe.is_pending_for_a_node(pod):
+            line, _reasons = ctx.why_pending(pod)
+            raise words.fail(ctx, "shut-out", see(pod, "PodScheduled", line or "no node so far"), credit=0.5)
 
 
 def _neighbour(ctx: Context) -> list[Seen]:
@@ -186,10 +198,11 @@ def by_memory(ctx: Context) -> Verdict:
     if any("productName" in text for text in texts):
         raise words.fail(ctx, "names-a-product", seen, credit=0.4)
     memory = claims.memory_asked(texts)
-    if memory is None:
+    if memory is None and not claims.goes_by_memory(ctx, claim, int(_WANTED)):
         raise words.fail(ctx, "no-memory-asked", seen, credit=0.3)
-    if memory != _WANTED:
+    if memory is not None and memory != _WANTED:
         raise words.fail(ctx, "other-amount", seen, credit=0.4, amount=f"{float(memory) / 1024**3:g} GiB")
+    claims.asks_for_memory_alone(ctx, claim, int(_WANTED))
     if not resourceclaims.allocation(claim):
         # What it waits for stands in the Pod's condition.
         guards.running_and_ready(ctx, deployment)
@@ -270,6 +283,7 @@ def claim_waits(ctx: Context) -> Verdict:
         raise words.fail(
             ctx, "not-an-a100", see(claim, "status.allocation", device.name), seen, credit=0.4, product=f"{device.product}, {device.name}"
         )
+    claims.takes_no_other(ctx, claim, _A100)
     found.fits(ctx, deployment)
     pods = found.up(ctx, deployment)
     inside = claims.in_container(ctx, pods[0], device, API)
@@ -279,7 +293,7 @@ def claim_waits(ctx: Context) -> Verdict:
 
 @exercise(f"{LAB}/card-twice")
 def card_twice(ctx: Context) -> Verdict:
-    """From the device plugin to a claim, with one program that gives away the cards."""
+    """From the device plugin to a claim, with one program that hands out the cards."""
     unchanged.required(ctx)
     api, trial = ctx.deployment(API), ctx.deployment(TRIAL)
     trials = [claim for pod in ctx.pods_of(trial) for claim in claims.of_pod(ctx, pod)]
@@ -310,8 +324,12 @@ def card_twice(ctx: Context) -> Verdict:
     inside = [claims.in_container(ctx, pod, device, name) for pod, device, name in zip(ready, given, (API, TRIAL), strict=True)]
     if given[0].uuid and given[0].uuid == given[1].uuid:
         raise words.fail(ctx, "same-card", *inside)
+    if given[0].is_part:
+        raise words.fail(ctx, "a-part", see(api, "resourceClaims", by_claim), credit=0.6)
+    if selector := api["spec"]["template"]["spec"].get("nodeSelector"):
+        raise words.fail(ctx, "by-a-label", see(api, "nodeSelector", selector), credit=0.6)
     sheet.judge(ctx, [blank], done=0.8)
-    return passed("each server has a card of its own, and one program gives them away", *inside)
+    return passed("each server has a card of its own, and one program hands them out", *inside)
 
 
 @exercise(f"{LAB}/way-back")
@@ -332,6 +350,10 @@ def way_back(ctx: Context) -> Verdict:
         raise words.idle(ctx, "still-by-claim", see(api, "resourceClaims", by_claim))
     if not by_plugin:
         raise words.fail(ctx, "no-device", _limits(api))
+    if by_plugin > 1:
+        raise words.fail(ctx, "several-cards", _limits(api), count=by_plugin, credit=0.4)
+    if _driver_left_first(ctx):
+        raise words.fail(ctx, "driver-before-claim", Seen(f"daemonset/{DRIVER}", "", "taken away first"), credit=0.2)
     if plugins and (serves or _came_too_early(ctx)):
         seen = [see(each, "metadata.creationTimestamp", each["metadata"]["creationTimestamp"]) for each in plugins]
         raise words.fail(ctx, "both-at-once", *seen, credit=0.4)
@@ -344,7 +366,9 @@ def way_back(ctx: Context) -> Verdict:
     guards.holds_gpus(ctx, pods[0])
     card = found.its_card(ctx, pods[0])
     return passed(
-        "the API is back on the plugin's card, and nobody gave a card away twice", _limits(api), see(pods[0], "uuid, by its log", card.uuid)
+        "the API is back on the plugin's card, and nobody handed a card out twice",
+        _limits(api),
+        see(pods[0], "uuid, by its log", card.uuid),
     )
 
 
@@ -355,6 +379,13 @@ def _no_pod_left_hanging(ctx: Context, serves: bool) -> None:
             raise words.fail(
                 ctx, "driver-went-first", see(pod, "metadata.deletionTimestamp", pod["metadata"]["deletionTimestamp"]), credit=0.2
             )
+
+
+def _driver_left_first(ctx: Context) -> bool:
+    """Whether the driver was taken away before the API was told to give its card back, by the audit log: its Pod can only be ended by force then."""
+    went = [deed.at for deed in ctx.deeds.changes("daemonsets") if deed.name == DRIVER and deed.verb != "create"]
+    told = [deed.at for deed in ctx.deeds.changes("deployments", "deployments/scale") if deed.name == API]
+    return bool(went and told) and max(went) < min(told)
 
 
 def _came_too_early(ctx: Context) -> bool:

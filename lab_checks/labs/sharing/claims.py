@@ -6,15 +6,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from kubeobjects import Object, resourceclaims
 from lab_checks.engine.claimed import DRIVER
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import amount, see
 from lab_checks.engine.verdict import Seen
+from lab_checks.judging import expressions as cel
 from lab_checks.judging import words
 from lab_checks.labs.sharing.devices import its_card
 
+# A card that is too small for any server of this lab, in bytes.
+_SMALL = 2 * 1024**3
 _QUANTITY = re.compile(r"""quantity\(\s*(['"])([^'"]+)\1\s*\)""")
 
 
@@ -62,10 +66,14 @@ def of_pod(ctx: Context, pod: Object) -> list[Object]:
 
 
 def need(ctx: Context, pods: list[Object], deployment: Object) -> Object:
-    """The claim of the Deployment's Pod; not yet while there is none."""
+    """The one claim of the Deployment's Pod; not yet while there is none, and ends the check where a Pod has several."""
     for pod in pods:
-        for claim in of_pod(ctx, pod):
-            return claim
+        found = of_pod(ctx, pod)
+        if len(found) > 1:
+            names = sorted(each["metadata"]["name"] for each in found)
+            raise words.fail(ctx, "several-claims", see(pod, "resourceClaims", names), count=len(found), credit=0.3)
+        if found:
+            return found[0]
     wanted = [each.get("resourceClaimName") or each.get("resourceClaimTemplateName") for each in entries(deployment)]
     raise words.wait(ctx, "claim-not-there", see(deployment, "resourceClaims", wanted), credit=0.2)
 
@@ -77,14 +85,86 @@ def _asks(spec: Object) -> Iterator[Object]:
 
 def expressions(ctx: Context, claim: Object) -> list[str]:
     """The expressions that a claim's devices have to meet: its own, and those of classes that the learner made."""
-    found: list[str] = []
+    return [text for texts in alternatives(ctx, claim) for text in texts]
+
+
+def alternatives(ctx: Context, claim: Object) -> list[list[str]]:
+    """The same, for each request by itself and for each of the devices that a request would take one after the other."""
+    found: list[list[str]] = []
     for ask in _asks(claim["spec"]):
-        found += [each["cel"]["expression"] for each in ask.get("selectors") or [] if each.get("cel")]
+        rows = list(ask.get("selectors") or [])
         name = ask.get("deviceClassName", "")
         if not ctx.before("deviceclasses", name, ""):
-            made = ctx.api.get("deviceclasses", name) or {"spec": {}}
-            found += [each["cel"]["expression"] for each in made["spec"].get("selectors") or [] if each.get("cel")]
+            rows += ((ctx.api.get("deviceclasses", name) or {}).get("spec") or {}).get("selectors") or []
+        found.append([each["cel"]["expression"] for each in rows if each.get("cel")])
     return found
+
+
+def card(attributes: Object, memory: int, **other: str) -> Object:
+    """A whole card as an expression sees it: the attributes of a device, some of them other ones, and so many bytes of memory."""
+    values: dict[str, dict[str, Any]] = {DRIVER: {}}
+    for name, attribute in attributes.items():
+        domain, slash, own = name.partition("/")
+        kept = next(iter(attribute.values()))
+        values.setdefault(domain if slash else DRIVER, {})[own if slash else name] = other.get(own if slash else name, kept)
+    return {"driver": DRIVER, "allowMultipleAllocations": False, "attributes": values, "capacity": {DRIVER: {"memory": memory}}}
+
+
+def unknown_card(ctx: Context, memory: int) -> Object:
+    """A card that this cluster does not have: all that a driver tells of it by a name is another one."""
+    known = next((each.get("attributes", {}) for each in devices(ctx).values() if not _is_part(each)), {"type": {"string": "gpu"}})
+    names = {name.rpartition("/")[2] for name, value in known.items() if "string" in value} - {"type"}
+    return card(known, memory, **dict.fromkeys(names, "another"))
+
+
+def takes(texts: list[str], one: Object) -> bool | None:
+    """Whether a device meets all these expressions; None where one of them gives no answer."""
+    said = [cel.holds(text, {"device": one}) for text in texts]
+    return False if False in said else None if None in said else True
+
+
+def _is_part(device: Object) -> bool:
+    return bool(device.get("attributes", {}).get("type", {}).get("string") == "mig")
+
+
+def goes_by_memory(ctx: Context, claim: Object, least: int) -> bool:
+    """Whether each card with at least so many bytes meets the claim, and no smaller one does, whatever it is called."""
+    return all(
+        takes(texts, unknown_card(ctx, least)) is True and takes(texts, unknown_card(ctx, least - 1)) is False
+        for texts in alternatives(ctx, claim)
+    )
+
+
+def asks_for_memory_alone(ctx: Context, claim: Object, least: int) -> None:
+    """Ends the check where a smaller card meets the claim as well, or where a card that is large enough does not."""
+    for texts in alternatives(ctx, claim):
+        seen = see(claim, "expressions", texts or None)
+        if takes(texts, unknown_card(ctx, least - 1)) is True:
+            raise words.fail(ctx, "smaller-ones-too", seen, credit=0.4)
+        if takes(texts, unknown_card(ctx, least)) is False:
+            raise words.fail(ctx, "not-every-one", seen, credit=0.4)
+
+
+def takes_no_other(ctx: Context, claim: Object, product: str) -> None:
+    """Ends the check where a claim that is meant for one product takes other cards too, or one card of that product alone."""
+    for texts in alternatives(ctx, claim):
+        seen = see(claim, "expressions", texts or None)
+        for device in devices(ctx).values():
+            attributes, called = device.get("attributes", {}), _called(device)
+            memory = int(amount((device.get("capacity") or {}).get("memory", {}).get("value")))
+            if _is_part(device):
+                continue
+            if not called.startswith(product) and takes(texts, card(attributes, memory)) is True:
+                raise words.fail(ctx, "other-cards-too", seen, card=called, credit=0.3)
+            twin = card(attributes, memory, uuid="GPU-of-another", pciBusID="another", pcieRoot="another")
+            if called.startswith(product) and takes(texts, twin) is False:
+                raise words.fail(ctx, "one-card-alone", seen, credit=0.4)
+        if takes(texts, unknown_card(ctx, _SMALL)) is True:
+            raise words.fail(ctx, "other-cards-too", seen, card="a new card with 2 GiB", credit=0.3)
+
+
+def _called(device: Object) -> str:
+    return str(device.get("attributes", {}).get("productName", {}).get("string", ""))
 
 
 def memory_asked(texts: list[str]) -> Decimal | None:
