@@ -101,13 +101,13 @@ def _scaled_down(ctx: Context, replicaset: str) -> bool:
 def _v1_still_there(ctx: Context, deployment: Object, rows: list[tuple[int, list[int], Object, str]]) -> None:
     """No template since the start has put v2 at the path of v1, or a later one of v1 has asked for v1's own digest and fetched it again."""
     old = claims.value(ctx, claims.fetcher(ctx.before("deployments", deployment["metadata"]["name"])), "TARGET")
-    overwrote, fetched = [], []
-    for number, _, template, name in rows:
+    # The newest revision that left v1's file at that path, and the newest that left another one there.
+    newest = {True: 0, False: 0}
+    for number, _, template, _ in rows:
         fetch = claims.fetcher({"spec": {"template": template}})
-        if claims.value(ctx, fetch, "TARGET") != old or not (digest := claims.digest(ctx, fetch, "WEIGHTS_SHA256")):
-            continue
-        (fetched if digest == startup.card(ctx, "model-card-v1") else overwrote).append((number, name))
-    if overwrote and not (fetched and max(fetched)[0] > max(overwrote)[0]):
-        raise words.fail(
-            ctx, "v1-overwritten", see(deployment, f"revision {max(overwrote)[0]}", f"TARGET {old}, another digest"), credit=0.6
-        )
+        digest = claims.digest(ctx, fetch, "WEIGHTS_SHA256")
+        if digest and claims.value(ctx, fetch, "TARGET") == old:
+            newest[digest == startup.card(ctx, "model-card-v1")] = number
+    if newest[False] > newest[True]:
+        seen = see(deployment, f"revision {newest[False]}", f"TARGET {old}, with another digest than v1's")
+        raise words.fail(ctx, "v1-overwritten", seen, credit=0.6)
