@@ -247,15 +247,13 @@ def test_a_night_is_told_by_the_scheduler_and_its_job_waits() -> None:
         "spec": {}, "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]},
     }  # fmt: skip
 
-    def world(jobs: list[Object], events: list[Object], pods: list[Object], *deeds: Deed) -> Any:
-        return context("card-not-back", api=Lists(jobs=jobs), events=events, pods=pods, deeds=Deeds(True, deeds))
+    def world(jobs: list[Object], events: list[Object], pods: list[Object]) -> Any:
+        return context("card-not-back", api=Lists(jobs=jobs), pods=pods, told=lambda _reason: events)
 
     assert shift.gave_way(world([job], [event], [waits]), night_scoring()) == (event, job)
     failed = {**job, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}
-    by_hand = deed("events", {}, name="e", verb="create")
     for ctx, words in (
         (world([job], [], [waits]), "no night has shown"),
-        (world([job], [event], [waits], by_hand), "no night has shown"),
         (world([job], [event], []), "its next one is not there yet"),
         (world([failed], [event], [waits]), "the batch gave way and is lost"),
         (world([], [event], [waits]), "the batch gave way and is lost"),

@@ -393,7 +393,7 @@ def revision(number: int, version: str, path: str, before: str = "") -> Object:
 MORNING = revision(2, "v2", "/weights/file")
 
 
-def returning(sets: list[Object]) -> Any:
+def returning(sets: list[Object], events: list[Object]) -> Any:
     digests = {"model-card-v1": "one", "model-card-v2": "two"}
     start = laid("asked-for-v2")
     for row in claims.fetcher(start)["env"]:
@@ -404,6 +404,7 @@ def returning(sets: list[Object]) -> Any:
         get=lambda _kind, _name: None,
         need=lambda _kind, name: {"data": {"sha256": digests[name]}},
         before=lambda _kind, _name: start,
+        told=lambda _reason: events,
     )
 
 
@@ -424,8 +425,7 @@ def test_v1_that_was_overwritten_is_not_beside_v2_until_it_is_fetched_again() ->
         (revision(6, "v1", "/weights/file"), "v1 is not beside v2"),
         (checking(revision(6, "v1", "/weights/file"), "one"), ""),
     ):
-        ctx = returning([MORNING, thrown, back, newest])
-        ctx.events = [gave_way_to_v1(newest)]
+        ctx = returning([MORNING, thrown, back, newest], [gave_way_to_v1(newest)])
         if not words:
             versions.came_back(ctx, owner)
             continue
@@ -445,14 +445,12 @@ def test_v1_that_was_overwritten_is_not_beside_v2_until_it_is_fetched_again() ->
 )
 def test_a_way_back_is_v1_between_v2_and_v2(sets: list[Object], came_back: bool) -> None:
     owner = {**laid("asked-for-v2"), "metadata": {"name": API, "namespace": "ai-platform", "uid": "uid-api"}}
-    ctx = returning(sets)
     if came_back:
-        ctx.events = [gave_way_to_v1(sets[-1])]
-        versions.came_back(ctx, owner)
-        ctx.events = [gave_way_to_v1(sets[-2])]
+        versions.came_back(returning(sets, [gave_way_to_v1(sets[-1])]), owner)
         with pytest.raises(Stop, match="never became Ready"):
-            versions.came_back(ctx, owner)
+            versions.came_back(returning(sets, [gave_way_to_v1(sets[-2])]), owner)
         return
+    ctx = returning(sets, [])
     with pytest.raises(Stop) as stop:
         versions.came_back(ctx, owner)
     assert "nobody has gone back to v1" in said(stop)

@@ -54,8 +54,7 @@ def gave_way(ctx: Context, batch: Object) -> tuple[Object, Object]:
         if any(owner["uid"] == uid for owner in each["metadata"].get("ownerReferences") or [])
         and "deletionTimestamp" not in each["metadata"]
     ]
-    by_hand = {deed.name for deed in ctx.deeds.changes("events")}
-    told = [each for each in ctx.events if each["reason"] == "Preempted" and each["metadata"]["name"] not in by_hand]
+    told = ctx.told("Preempted")
     if not told:
         raise words.idle(ctx, "no-night-yet", Seen(f"namespace/{ctx.namespace}", "event Preempted", "none"), credit=0.5)
     for job in jobs:

@@ -95,7 +95,7 @@ def came_back(ctx: Context, deployment: Object) -> None:
 def _scaled_down(ctx: Context, replicaset: str) -> bool:
     """Whether a Deployment's events say that this ReplicaSet gave up a Pod for another one."""
     begins = f"Scaled down replica set {replicaset} "
-    return any(each.get("reason") == "ScalingReplicaSet" and each.get("message", "").startswith(begins) for each in ctx.events)
+    return any(each.get("message", "").startswith(begins) for each in ctx.told("ScalingReplicaSet"))
 
 
 def _v1_still_there(ctx: Context, deployment: Object, rows: list[tuple[int, list[int], Object, str]]) -> None:
