@@ -196,6 +196,7 @@ def test_what_a_controller_makes_is_no_difference() -> None:
     assert _is_derived("pods", going)
     # What was deleted and is held back by a finalizer counts as deleted.
     assert _is_derived("persistentvolumeclaims", going)
+    assert not _is_derived("namespaces", going)
 
 
 def test_a_class_that_was_there_for_a_moment_is_seen() -> None:
