@@ -137,6 +137,18 @@ class Context:
         ]
         return found[-1] if found else None
 
+    def told(self, reason: str, namespace: str | None = None) -> list[Object]:
+        """The events of this reason since the exercise began, oldest first: neither what was left of an earlier start, nor what the learner wrote."""
+        events = self.events if namespace in (None, self.namespace) else self.api.list("events", namespace)
+        since, written = self.baseline.get("since", ""), {deed.name for deed in self.deeds.changes("events")}
+        return [
+            each
+            for each in events
+            if each.get("reason") == reason
+            and (each.get("lastTimestamp") or each.get("eventTime") or since)[:19] >= since[:19]
+            and each["metadata"]["name"] not in written
+        ]
+
     def why_pending(self, pod: Object) -> tuple[str, list[observe.Reason]]:
         """The scheduler's own line on a Pod and its reasons: from the condition, which is always the newest, else from the event."""
         line = observe.scheduled_condition(pod).get("message", "")

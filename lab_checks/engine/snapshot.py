@@ -81,9 +81,13 @@ def _kept(kind: Resource, items: Iterable[Object]) -> Iterator[tuple[str, Object
 
 
 def _is_derived(kind: str, obj: Object) -> bool:
-    """Whether a controller made the object, or renews it by itself, or it is a Pod on its way out."""
+    """Whether a controller made the object, or renews it by itself, or it is on its way out.
+
+    A finalizer keeps what was deleted for a while: a claim stays Terminating as long as a Pod uses it, and is lost with that Pod.
+    """
     metadata = obj["metadata"]
-    if kind == "pods" and "deletionTimestamp" in metadata:
+    # A namespace that goes is still where what is in it has to be looked for.
+    if "deletionTimestamp" in metadata and kind != "namespaces":
         return True
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     if any(owner.get("controller") for owner in metadata.get("ownerReferences") or []):

@@ -280,10 +280,11 @@ def _seen(found: list[Difference]) -> list[Seen]:
     return list(rows.values())[:_SHOWN]
 
 
-# Kinds in which a change that was taken back again still did its harm: a Pod slips in while a quota, a taint or a right is away.
+# Kinds in which a change that was taken back again still did its harm: a Pod slips in while a quota, a taint or a right is away, and a claim gets its
+# volume while a class of its name is there.
 _LASTING = frozenset(
     {
-        "nodes", "resourcequotas", "limitranges", "clusterroles", "clusterrolebindings", "roles", "rolebindings", "priorityclasses",
+        "nodes", "resourcequotas", "limitranges", "storageclasses", "clusterroles", "clusterrolebindings", "roles", "rolebindings", "priorityclasses",
         "networkpolicies", "validatingadmissionpolicies", "validatingadmissionpolicybindings", "validatingwebhookconfigurations",
         "mutatingwebhookconfigurations",
     }

@@ -194,6 +194,14 @@ def test_what_a_controller_makes_is_no_difference() -> None:
     going = named("hog")
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert _is_derived("pods", going)
+    # What was deleted and is held back by a finalizer counts as deleted.
+    assert _is_derived("persistentvolumeclaims", going)
+    assert not _is_derived("namespaces", going)
+
+
+def test_a_class_that_was_there_for_a_moment_is_seen() -> None:
+    found = unchanged.written_meanwhile(deed("storageclasses", "fast-nvme", "create"), {}, NAMESPACE)
+    assert found is not None
 
 
 def deed(resource: str, name: str, verb: str = "patch", namespace: str = "", body: Object | None = None) -> Deeds:

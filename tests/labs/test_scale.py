@@ -14,7 +14,7 @@ from lab_checks.engine import course, manifests, paths
 from lab_checks.engine.audit import Deed, Deeds
 from lab_checks.engine.verdict import Outcome, Stop
 from lab_checks.judging.said import seconds
-from lab_checks.labs.scale import autoscaler, clients, groups, night, prices
+from lab_checks.labs.scale import autoscaler, clients, groups, night, prices, shift
 from tests.lab_checks.guards.world import Lists
 
 LAB = course.load().lab("11-scale-and-cost")
@@ -164,6 +164,102 @@ def test_an_autoscaler_that_has_not_grown_is_not_yet() -> None:
         autoscaler.reached_its_maximum(context("long-queue"), scaler(desiredReplicas=1, conditions=[active]))
     assert stop.value.verdict.outcome is Outcome.NOT_YET
     autoscaler.reached_its_maximum(context("long-queue"), scaler(desiredReplicas=3, conditions=[active]))
+
+
+def test_an_autoscaler_that_never_takes_a_pod_away_is_refused() -> None:
+    one = scaler()
+    autoscaler.comes_down_again(context("long-queue"), one)
+    one["spec"]["behavior"] = {"scaleDown": {"selectPolicy": "Disabled"}}
+    with pytest.raises(Stop, match="never takes one away"):
+        autoscaler.comes_down_again(context("long-queue"), one)
+
+
+@pytest.mark.parametrize(("most", "enough"), [("1", False), ("2", False), ("3", True), ("5", True), ("400", True)])
+def test_a_full_queue_keeps_a_pod_on_each_gpu(most: str, enough: bool) -> None:
+    deployment = {
+        "kind": "Deployment", "metadata": {"name": autoscaler.API},
+        "spec": {"template": {"spec": {"containers": [{"name": "model-server", "env": [{"name": "MAX_QUEUE", "value": most}]}]}}},
+    }  # fmt: skip
+    ctx = context("all-too-late", gpu_facts=THREE)
+    if enough:
+        autoscaler.sees_the_bounded_queue(ctx, scaler(), deployment)
+        return
+    with pytest.raises(Stop, match="will take GPUs away"):
+        autoscaler.sees_the_bounded_queue(ctx, scaler(), deployment)
+
+
+# A batch that gives way
+
+
+def priority(name: str, value: int, **more: Any) -> Object:
+    return {"kind": "PriorityClass", "metadata": {"name": name}, "value": value, **more}
+
+
+def serving(name: str = "") -> Object:
+    template = {"spec": {"containers": [], **({"priorityClassName": name} if name else {})}}
+    return {"kind": "Deployment", "metadata": {"name": autoscaler.API}, "spec": {"template": template}}
+
+
+def night_scoring(name: str = "") -> Object:
+    metadata = {"name": shift.BATCH, "uid": "uid-cron"}
+    return {"kind": "CronJob", "metadata": metadata, "spec": {"jobTemplate": {"spec": {"template": serving(name)["spec"]["template"]}}}}
+
+
+TRAINING = {
+    "kind": "Pod", "metadata": {"name": "fine-tuning-1", "namespace": "research"},
+    "spec": {"priority": 0, "containers": [{"name": "a", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("classes", "api", "batch", "words"),
+    [
+        ([priority("low", -100)], "", "low", ""),
+        ([priority("low", -100, preemptionPolicy="Never")], "", "low", ""),
+        ([priority("mid", -1), priority("low", -2)], "mid", "low", ""),
+        ([], "", "", "the batch is not below the API"),
+        ([], "", "low", "names priority class low, and there is none"),
+        ([priority("high", 1000)], "high", "", "may take the GPUs of research"),
+        ([priority("high", 1000)], "", "high", "may take the GPUs of research"),
+        ([priority("low", -100, globalDefault=True)], "", "low", "is for every Pod that names none"),
+        ([priority("mid", -1, preemptionPolicy="Never"), priority("low", -2)], "mid", "low", "may preempt nobody"),
+    ],
+)
+def test_the_batch_is_below_the_api_and_neither_above_research(classes: list[Object], api: str, batch: str, words: str) -> None:
+    ctx = context("card-not-back", api=Lists(priorityclasses=classes), all_pods=[TRAINING])
+    if not words:
+        shift.gives_way(ctx, serving(api), night_scoring(batch))
+        return
+    with pytest.raises(Stop, match=words):
+        shift.gives_way(ctx, serving(api), night_scoring(batch))
+
+
+def test_a_night_is_told_by_the_scheduler_and_its_job_waits() -> None:
+    owner = [{"uid": "uid-cron"}]
+    job = {
+        "kind": "Job",
+        "metadata": {"name": "tonight", "namespace": "ai-platform", "uid": "uid-job", "ownerReferences": owner},
+        "status": {"active": 1},
+    }
+    event = {"metadata": {"name": "e"}, "reason": "Preempted", "message": "Preempted by pod x", "involvedObject": {"name": "tonight-abcde"}}
+    waits = {
+        "kind": "Pod", "metadata": {"name": "tonight-fghij", "namespace": "ai-platform", "ownerReferences": [{"uid": "uid-job"}]},
+        "spec": {}, "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]},
+    }  # fmt: skip
+
+    def world(jobs: list[Object], events: list[Object], pods: list[Object]) -> Any:
+        return context("card-not-back", api=Lists(jobs=jobs), pods=pods, told=lambda _reason: events)
+
+    assert shift.gave_way(world([job], [event], [waits]), night_scoring()) == (event, job)
+    failed = {**job, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}
+    for ctx, words in (
+        (world([job], [], [waits]), "no night has shown"),
+        (world([job], [event], []), "its next one is not there yet"),
+        (world([failed], [event], [waits]), "the batch gave way and is lost"),
+        (world([], [event], [waits]), "the batch gave way and is lost"),
+    ):
+        with pytest.raises(Stop, match=words):
+            shift.gave_way(ctx, night_scoring())
 
 
 # A night

@@ -6,6 +6,7 @@ import copy
 import functools
 import hashlib
 import io
+import json
 import os
 import re
 import subprocess
@@ -161,9 +162,25 @@ def test_the_model_cards_name_the_files_of_the_images() -> None:
         for each in started("each-time-anew/after")
         if each["kind"] == "ConfigMap" and "sha256" in each["data"]
     }
-    cards["model-card-tuned"] = laid("no-node-takes-it", "ConfigMap", "model-card-tuned")["data"]["sha256"]
     files = {name: hashlib.sha256((MODELS / f"log-classifier-{name}.safetensors").read_bytes()).hexdigest() for name in ("v1", "v2")}
-    assert cards == {"model-card-v1": files["v1"], "model-card-v2": files["v2"], "model-card-tuned": files["v2"]}
+    assert cards == {"model-card-v1": files["v1"], "model-card-v2": files["v2"]}
+
+
+def test_each_training_leaves_a_file_of_its_own_that_a_server_loads(tmp_path: Path) -> None:
+    job = laid("no-node-takes-it", "Job", "tune-weights")
+    program = job["spec"]["template"]["spec"]["containers"][0]["command"][-1]
+    (tmp_path / "log-classifier.safetensors").write_bytes((MODELS / "log-classifier-v2.safetensors").read_bytes())
+    found = []
+    for run in ("one", "two"):
+        (tmp_path / run).mkdir()
+        here = program.replace("/models", str(tmp_path)).replace("/weights", str(tmp_path / run))
+        subprocess.run([sys.executable, "-c", here], check=True)
+        found.append((tmp_path / run / "log-classifier.safetensors").read_bytes())
+    assert found[0] != found[1]
+    lengths = [int.from_bytes(content[:8], "little") for content in found]
+    header, other = (json.loads(content[8 : 8 + length]) for content, length in zip(found, lengths, strict=True))
+    assert header.keys() == other.keys()
+    assert hashlib.sha256(found[0][8 + lengths[0] :]).hexdigest() == header["__metadata__"]["sha256"]
 
 
 # Claims
@@ -191,6 +208,32 @@ def test_weights_that_are_not_kept_are_told_why(source: Object, outcome: Outcome
         claims.kept(context("each-time-anew", get=lambda _kind, _name: None), with_volume(source))
     assert stop.value.verdict.outcome is outcome
     assert words in said(stop)
+
+
+def test_a_claim_that_is_deleted_already_keeps_nothing() -> None:
+    going = claim("Bound")
+    going["metadata"]["deletionTimestamp"] = "2026-11-02T10:00:00Z"
+    with pytest.raises(Stop, match="claim weights is deleted already"):
+        claims.kept(
+            context("each-time-anew", get=lambda _kind, _name: going), with_volume({"persistentVolumeClaim": {"claimName": "weights"}})
+        )
+
+
+def test_the_servers_file_lies_on_the_claim_and_not_on_what_is_mounted_over_it() -> None:
+    ctx, found = (
+        context("no-node-takes-it", get=lambda _kind, _name: claim("Bound")),
+        with_volume({"persistentVolumeClaim": {"claimName": "weights"}}),
+    )
+    assert claims.kept(ctx, found)["metadata"]["name"] == "weights"
+    server = next(each for each in found["spec"]["template"]["spec"]["containers"] if each["name"] == "model-server")
+    for mounts in (
+        [{"name": "scratch", "mountPath": "/weights"}],
+        [{"name": "weights", "mountPath": "/weights"}, {"name": "scratch", "mountPath": "/weights/log-classifier.safetensors"}],
+        [{"name": "weights", "mountPath": "/elsewhere"}],
+    ):
+        server["volumeMounts"] = mounts
+        with pytest.raises(Stop, match="the weights' claim is not mounted there"):
+            claims.kept(ctx, found)
 
 
 def claim(phase: str = "Pending", modes: tuple[str, ...] = ("ReadWriteOnce",), storage_class: str = "standard") -> Object:
@@ -306,6 +349,8 @@ def fetching(**variables: str) -> Object:
         ("/tmp/part", "to another volume"),
         ("/weights/../tmp/part", "to another volume"),
         ("/weights2/part", "to another volume"),
+        ("/weights", "is a folder, or lies below the file itself"),
+        ("/weights/log-classifier.safetensors/part", "is a folder, or lies below the file itself"),
     ],
 )
 def test_a_download_is_written_aside_on_the_same_volume(part: str, words: str) -> None:
@@ -348,6 +393,46 @@ def revision(number: int, version: str, path: str, before: str = "") -> Object:
 MORNING = revision(2, "v2", "/weights/file")
 
 
+def returning(sets: list[Object], events: list[Object]) -> Any:
+    digests = {"model-card-v1": "one", "model-card-v2": "two"}
+    start = laid("asked-for-v2")
+    for row in claims.fetcher(start)["env"]:
+        row["value"] = "/weights/file" if row["name"] == "TARGET" else row["value"]
+    return context(
+        "asked-for-v2",
+        api=SimpleNamespace(list=lambda _kind, _namespace: list(reversed(sets))),
+        get=lambda _kind, _name: None,
+        need=lambda _kind, name: {"data": {"sha256": digests[name]}},
+        before=lambda _kind, _name: start,
+        told=lambda _reason: events,
+    )
+
+
+def gave_way_to_v1(replicaset: Object) -> Object:
+    return {"reason": "ScalingReplicaSet", "message": f"Scaled down replica set {replicaset['metadata']['name']} from 1 to 0"}
+
+
+def checking(each: Object, digest: str) -> Object:
+    claims.fetcher(each)["env"].append({"name": "WEIGHTS_SHA256", "value": digest})
+    return each
+
+
+def test_v1_that_was_overwritten_is_not_beside_v2_until_it_is_fetched_again() -> None:
+    owner = {**laid("asked-for-v2"), "metadata": {"name": API, "namespace": "ai-platform", "uid": "uid-api"}}
+    thrown = checking(revision(3, "v2", "/weights/file"), "two")
+    newest = revision(7, "v2", "/weights/v2", "4")
+    for back, words in (
+        (revision(6, "v1", "/weights/file"), "v1 is not beside v2"),
+        (checking(revision(6, "v1", "/weights/file"), "one"), ""),
+    ):
+        ctx = returning([MORNING, thrown, back, newest], [gave_way_to_v1(newest)])
+        if not words:
+            versions.came_back(ctx, owner)
+            continue
+        with pytest.raises(Stop, match=words):
+            versions.came_back(ctx, owner)
+
+
 @pytest.mark.parametrize(
     ("sets", "came_back"),
     [
@@ -360,10 +445,12 @@ MORNING = revision(2, "v2", "/weights/file")
 )
 def test_a_way_back_is_v1_between_v2_and_v2(sets: list[Object], came_back: bool) -> None:
     owner = {**laid("asked-for-v2"), "metadata": {"name": API, "namespace": "ai-platform", "uid": "uid-api"}}
-    ctx = context("asked-for-v2", api=SimpleNamespace(list=lambda _kind, _namespace: list(reversed(sets))), get=lambda _kind, _name: None)
     if came_back:
-        versions.came_back(ctx, owner)
+        versions.came_back(returning(sets, [gave_way_to_v1(sets[-1])]), owner)
+        with pytest.raises(Stop, match="never became Ready"):
+            versions.came_back(returning(sets, [gave_way_to_v1(sets[-2])]), owner)
         return
+    ctx = returning(sets, [])
     with pytest.raises(Stop) as stop:
         versions.came_back(ctx, owner)
     assert "nobody has gone back to v1" in said(stop)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from lab_checks.judging.guards.diagnosis_first import diagnosed
 from lab_checks.judging.guards.plugin import plugin_is_a_daemonset, plugin_is_hardened, plugin_serves
 from lab_checks.judging.guards.pod_security import isolated_from_node, like_any_other, not_privileged
-from lab_checks.judging.guards.pods import no_other_holds_a_gpu, plugin_not_restarted, pod_started
+from lab_checks.judging.guards.pods import STOPPED, no_other_holds_a_gpu, plugin_not_restarted, pod_started, timed_before_a_stop
 from lab_checks.judging.guards.probes import (
     load_seconds,
     probe_budget,
@@ -40,6 +40,7 @@ from lab_checks.judging.guards.workloads import (
 )
 
 __all__ = [
+    "STOPPED",
     "admits_exactly",
     "asks_no_more",
     "commands",
@@ -74,6 +75,7 @@ __all__ = [
     "server_container",
     "template_has_no_node_name",
     "tied_to_no_node",
+    "timed_before_a_stop",
     "tolerates_narrowly",
     "tolerates_only",
     "tolerates_only_gpus",

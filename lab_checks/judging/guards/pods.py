@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
@@ -48,6 +50,24 @@ def pod_started(ctx: Context, pod: Object) -> None:
             raise fail(f"the container cannot start: {reason}", see(pod, f"containerStatuses[{each['name']}]", reason), next=look)
     if status.get("phase") not in ("Running", "Succeeded"):
         raise wait("the Pod has a node, and its container starts", see(pod, "status.phase", status.get("phase", "")))
+
+
+# How a verdict begins on what was timed before a stop of the nodes.
+STOPPED = "the nodes were stopped since"
+
+
+def timed_before_a_stop(pods: list[Object], again: str, container: str = "model-server") -> None:
+    """The Pods' own times are those of their first start; not yet where their node was stopped since: each container starts anew then, and the
+    times of before are no longer told. `again` is the command that measures anew.
+    """
+    for pod in pods:
+        if since := observe.restarted_by_itself(pod, container, 0):
+            raise wait(
+                f"{STOPPED} {pod['metadata']['name']} started: how long it took is no longer told",
+                see(pod, f"containerStatuses[{container}]", f"started again at {datetime.fromtimestamp(since, UTC):%H:%M:%S} UTC"),
+                expected="a start that was measured while the nodes ran",
+                next=again,
+            )
 
 
 def no_other_holds_a_gpu(ctx: Context, pod: Object) -> None:

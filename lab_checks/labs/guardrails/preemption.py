@@ -47,14 +47,7 @@ def preempted(ctx: Context) -> list[Object]:
     by_hand = [deed for deed in ctx.deeds.deleted("pods") if deed.namespace == RESEARCH]
     if by_hand:
         raise words.fail(ctx, "deleted-by-hand", Seen(f"pod/{by_hand[0].name or '*'}", "", "deleted by hand"))
-    written = {deed.name for deed in ctx.deeds.changes("events")}
-    found = [
-        each
-        for each in ctx.api.list("events", RESEARCH)
-        if each["metadata"]["name"] not in written
-        and each.get("reason") == "Preempted"
-        and each["involvedObject"]["name"].startswith(f"{TRAINING}-")
-    ]
+    found = [each for each in ctx.told("Preempted", RESEARCH) if each["involvedObject"]["name"].startswith(f"{TRAINING}-")]
     if not found:
         raise words.idle(ctx, "nothing-preempted", credit=0.7)
     return found

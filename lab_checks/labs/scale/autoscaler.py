@@ -5,12 +5,14 @@ https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/ descr
 
 from __future__ import annotations
 
+import math
+
 from kubeobjects import Object
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
-from lab_checks.engine.observe import see
+from lab_checks.engine.observe import amount, see
 from lab_checks.engine.verdict import Seen
-from lab_checks.judging import words
+from lab_checks.judging import guards, words
 
 API, QUEUE = "ai-log-summary-api", "model_queue_depth"
 _KINDS = {"Pods": "pods", "Object": "object", "External": "external"}
@@ -68,6 +70,31 @@ def fits_the_gpus(ctx: Context, scaler: Object) -> None:
         raise words.fail(ctx, "never-one", *seen, least=least)
 
 
+def comes_down_again(ctx: Context, scaler: Object) -> None:
+    """Nothing keeps the autoscaler from taking Pods away once it is quiet."""
+    if ((scaler["spec"].get("behavior") or {}).get("scaleDown") or {}).get("selectPolicy") == "Disabled":
+        raise words.fail(ctx, "never-down", see(scaler, "spec.behavior.scaleDown.selectPolicy", "Disabled"))
+
+
+def _target(scaler: Object) -> float:
+    """The value for each Pod that the autoscaler aims at; 0 where its first metric has none."""
+    metric: Object = next(iter(scaler["spec"].get("metrics") or []), {})
+    target = metric.get(_KINDS.get(metric.get("type", ""), ""), {}).get("target") or {}
+    return float(amount(target.get("averageValue") or "0"))
+
+
+def sees_the_bounded_queue(ctx: Context, scaler: Object, deployment: Object) -> None:
+    """With every server's queue full the autoscaler asks for a Pod on each GPU; ends the check where it would take Pods away from a full load.
+
+    It asks for ceil(Pods × value ÷ target): https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#algorithm-details
+    """
+    most = observe.whole(guards.variables(guards.server_container(deployment)).get("MAX_QUEUE", {}).get("value", "64"))
+    target, there = _target(scaler), gpus(ctx)
+    if target and (wanted := math.ceil(there * most / target)) < there:
+        seen = (see(deployment, "env[MAX_QUEUE]", most), see(scaler, "target.averageValue", f"{target:g}"))
+        raise words.fail(ctx, "queue-too-short", *seen, most=most, target=f"{target:g}", wanted=wanted, gpus=there, credit=0.6)
+
+
 def not_by_hand(ctx: Context) -> None:
     """Nobody but the autoscaler set the number of Pods."""
     for deed in ctx.deeds.changes("deployments/scale", "deployments"):
@@ -87,4 +114,10 @@ def reached_its_maximum(ctx: Context, scaler: Object) -> None:
         # The adapter knows a rate from its second reading on; a gauge such as the queue is known at once.
         raise words.wait(ctx, "no-metric", *seen)
     if status.get("desiredReplicas", 0) < most:
-        raise words.wait(ctx, "not-grown-yet", *seen, most=most)
+        raise words.wait(ctx, "not-grown-yet", *seen, see(scaler, "value, target", f"{_value(status)}, {_target(scaler):g}"), most=most)
+
+
+def _value(status: Object) -> str:
+    """What the autoscaler read last, for each Pod, as it writes it."""
+    metric: Object = next(iter(status.get("currentMetrics") or []), {})
+    return str((metric.get(_KINDS.get(metric.get("type", ""), ""), {}).get("current") or {}).get("averageValue", "none"))

@@ -12,7 +12,7 @@ from lab_checks.engine.registry import exercise
 from lab_checks.engine.verdict import Seen, Verdict, passed
 from lab_checks.judging import answers, guards, said, sheet, unchanged, words
 from lab_checks.judging.sheet import Blank
-from lab_checks.labs.scale import autoscaler, clients, groups, hints, night, prices
+from lab_checks.labs.scale import autoscaler, clients, groups, hints, night, prices, shift
 from lab_checks.labs.scale.autoscaler import API
 
 LAB = "11-scale-and-cost"
@@ -115,6 +115,7 @@ def long_queue(ctx: Context) -> Verdict:
     scaler = autoscaler.the_one(ctx)
     autoscaler.scales_by_the_queue(ctx, scaler)
     autoscaler.fits_the_gpus(ctx, scaler)
+    autoscaler.comes_down_again(ctx, scaler)
     autoscaler.not_by_hand(ctx)
     autoscaler.reached_its_maximum(ctx, scaler)
     pods = guards.running_and_ready(ctx, ctx.deployment(API))
@@ -148,6 +149,7 @@ def all_too_late(ctx: Context) -> Verdict:
         before = guards.variables(guards.server_container(ctx.before("deployments", API)))["MAX_QUEUE"]["value"]
         told = words.fail if most == before or late > 2 * have else words.wait
         raise told(ctx, "given-up", *seen, see(deployment, "env[MAX_QUEUE]", most), late=late, seconds=len(rows))
+    autoscaler.sees_the_bounded_queue(ctx, scaler, deployment)
     if len(pods) < autoscaler.gpus(ctx):
         raise words.wait(ctx, "fewer-pods", *seen, gpus=autoscaler.gpus(ctx))
     rate = clients.rate(ctx.need("deployments", clients.CLIENT))
@@ -186,6 +188,7 @@ def asleep(ctx: Context) -> Verdict:
     if replicas > 1:
         raise words.fail(ctx, "more-than-one", see(deployment, "spec.replicas", replicas))
     pods = guards.running_and_ready(ctx, deployment)
+    guards.timed_before_a_stop(pods, f"kubectl -n {ctx.namespace} scale deployment/{API} --replicas=0, and the morning once more")
     gap = night.gap(ctx, pods[0])
     load = guards.load_seconds(guards.server_container(deployment))
     hourly = prices.hourly(ctx, "Tesla-T4")
@@ -211,6 +214,26 @@ def asleep(ctx: Context) -> Verdict:
     )  # fmt: skip
 
 
+@exercise(f"{LAB}/card-not-back")
+def card_not_back(ctx: Context) -> Verdict:
+    """The batch has the GPU at night, and the API took it back from a Job that waits now."""
+    unchanged.required(ctx)
+    deployment, batch = ctx.deployment(API), ctx.need("cronjobs", shift.BATCH)
+    if unchanged.nothing_done(ctx):
+        raise words.idle(ctx, "api-still-waits", see(deployment, "status.readyReplicas", 0))
+    shift.gives_way(ctx, deployment, batch)
+    if not deployment["spec"].get("replicas", 1):
+        raise words.idle(ctx, "morning-to-come", see(deployment, "spec.replicas", 0), credit=0.4)
+    mine = guards.running_and_ready(ctx, deployment)[0]
+    guards.holds_gpus(ctx, mine)
+    guards.made_from_template(ctx, deployment)
+    event, job = shift.gave_way(ctx, batch)
+    return passed(
+        "the batch worked on the API's GPU, and gave it back by itself", see(mine, "spec.nodeName", mine["spec"]["nodeName"]),
+        Seen(f"pod/{event['involvedObject']['name']}", "event Preempted", event.get("message", "")), see(job, "status.active", job["status"].get("active", 0)),
+    )  # fmt: skip
+
+
 @exercise(f"{LAB}/free-and-refused")
 def free_and_refused(ctx: Context) -> Verdict:
     """The API has the free GPU, and what needs none is on a node that has none."""
@@ -223,6 +246,9 @@ def free_and_refused(ctx: Context) -> Verdict:
         raise words.fail(
             ctx, "still-comes-back", see(indexer, "nodes that it may go to", ", ".join(each["metadata"]["name"] for each in held))
         )
+    guards.tolerates_narrowly(indexer["spec"]["template"]["spec"], indexer)
+    guards.tolerates_only_gpus(ctx, indexer)
+    guards.tied_to_no_node(ctx, indexer)
     pods = guards.running_and_ready(ctx, indexer)
     mine = guards.running_and_ready(ctx, deployment)[0]
     guards.holds_gpus(ctx, mine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab_checks.engine import observe
 from lab_checks.engine.context import Context
 from lab_checks.engine.registry import first_hint
-from lab_checks.labs.scale import autoscaler, groups
+from lab_checks.labs.scale import autoscaler, groups, shift
 from lab_checks.labs.scale.autoscaler import API
 
 _LAB = "11-scale-and-cost"
@@ -49,6 +49,16 @@ def what_did_the_first_user_get(ctx: Context) -> str:
     return (
         "Was the Deployment at zero since the start? Read the clients' log with timestamps: which line is the first good one after the gap?"
     )
+
+
+@first_hint(f"{_LAB}/card-not-back")
+def who_gives_way(ctx: Context) -> str:
+    batch = ctx.need("cronjobs", shift.BATCH)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    if not batch.get("priorityClassName"):
+        return "Three teams hold GPUs. Which priority has each Pod (`kubectl get pods -A -o custom-columns=NAME:.metadata.name,PRIORITY:.spec.priority`)?"
+    if any(each["metadata"]["name"] == "last-night" for each in ctx.api.list("jobs", ctx.namespace)):
+        return "The CronJob's template has a class now. Was the Job last-night made before that, and does a Job's template change?"
+    return "Has the batch been at work on the GPU since then, and has the API come back while it was?"
 
 
 @first_hint(f"{_LAB}/free-and-refused")

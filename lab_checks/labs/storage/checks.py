@@ -74,9 +74,9 @@ def _two_starts(ctx: Context, name: str) -> list[Object]:
         raise words.wait(ctx, "not-started", seen, name=name)
     if len(ready) != 2 or len(pods) != 2:
         raise words.idle(ctx, "not-started", seen, name=name)
-    # A node that was stopped since has started both containers again: when they were first Ready is no longer told.
-    if any(observe.restarted_by_itself(pod, "model-server", 0) for pod in ready):
-        raise words.wait(ctx, "stopped-since", *map(startup.seen, ready), name=name)
+    guards.timed_before_a_stop(
+        ready, f"kubectl -n {ctx.namespace} scale deployment/{name} --replicas=0, then to 1, and to 2 once that one is Ready"
+    )
     was_ready = observe.moment(observe.condition(ready[0], "Ready")["lastTransitionTime"])
     if observe.moment(ready[1]["metadata"]["creationTimestamp"]) < was_ready:
         raise words.fail(ctx, "both-at-once", *map(startup.seen, ready), name=name)
@@ -101,6 +101,7 @@ def each_time_anew(ctx: Context) -> Verdict:
     loaded = startup.serves(ctx, pod, startup.card(ctx, "model-card-v2"))
     if startup.fetched(ctx, pod):
         raise words.idle(ctx, "first-with-the-claim", startup.seen(pod), credit=0.6)
+    guards.timed_before_a_stop([pod], f"kubectl -n {ctx.namespace} delete pod -l app={API}")
     first = float(ctx.baseline.get("startup") or 0)
     if not startup.half_at_most(first, startup.seconds(pod)):
         raise words.fail(ctx, "not-half", startup.seen(pod), first=first, most=first / 2, credit=0.6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from kubeobjects import Object, node_selection
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import see
@@ -40,7 +42,26 @@ def kept(ctx: Context, deployment: Object) -> Object:
     if claim is None:
         raise words.idle(ctx, "no-such-claim", seen, name=name)
     not_refused(ctx, claim)
+    _stays(ctx, claim)
+    _read_from_it(ctx, deployment)
     return claim
+
+
+def _stays(ctx: Context, claim: Object) -> None:
+    """Nobody has deleted the claim: it would be Terminating until the last Pod that uses it ends, and take its files along."""
+    if gone := claim["metadata"].get("deletionTimestamp"):
+        raise words.fail(ctx, "claim-on-its-way-out", see(claim, "metadata.deletionTimestamp", gone), name=claim["metadata"]["name"])
+
+
+def _read_from_it(ctx: Context, deployment: Object) -> None:
+    """The server's file lies on the volume of the claim, and not on another one that is mounted at its path."""
+    server = guards.server_container(deployment)
+    path = PurePosixPath(value(ctx, server, "MODEL_PATH"))
+    over = [each for each in server.get("volumeMounts") or [] if path.is_relative_to(each["mountPath"])]
+    nearest = max(over, key=lambda each: len(PurePosixPath(each["mountPath"]).parts), default={"name": "none"})
+    if nearest["name"] != VOLUME:
+        seen = see(deployment, "containers[model-server].volumeMounts", server.get("volumeMounts") or "none")
+        raise words.fail(ctx, "read-from-elsewhere", seen, path=path, name=nearest["name"])
 
 
 def not_refused(ctx: Context, claim: Object) -> None:

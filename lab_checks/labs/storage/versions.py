@@ -36,16 +36,18 @@ def written_aside(ctx: Context, deployment: Object) -> None:
     folder = next((mount["mountPath"] for mount in fetch.get("volumeMounts") or [] if mount["name"] == claims.VOLUME), "/weights")
     if ".." in part.parts or not part.is_relative_to(folder):
         raise words.fail(ctx, "part-elsewhere", seen, folder=folder, credit=0.6)
+    if target.is_relative_to(part) or part.is_relative_to(target):
+        raise words.fail(ctx, "part-in-the-way", seen, part=part, folder=folder, credit=0.6)
 
 
-def _templates(ctx: Context, deployment: Object) -> list[tuple[int, list[int], Object]]:
-    """(revision, the revisions that it was before, Pod spec) of each ReplicaSet of the Deployment, oldest first."""
+def _templates(ctx: Context, deployment: Object) -> list[tuple[int, list[int], Object, str]]:
+    """(revision, the revisions that it was before, Pod template, name) of each ReplicaSet of the Deployment, oldest first."""
     uid, found = deployment["metadata"]["uid"], []
     for each in ctx.api.list("replicasets", deployment["metadata"]["namespace"]):
         if any(owner["uid"] == uid for owner in each["metadata"].get("ownerReferences") or []):
             notes = each["metadata"].get("annotations") or {}
             before = [observe.whole(number) for number in notes.get(_HISTORY, "").split(",") if number]
-            found.append((observe.whole(notes.get(_NUMBER, "0")), before, each["spec"]["template"]))
+            found.append((observe.whole(notes.get(_NUMBER, "0")), before, each["spec"]["template"], each["metadata"]["name"]))
     return sorted(found, key=lambda row: row[0])
 
 
@@ -76,9 +78,36 @@ def has_paths_of_their_own(ctx: Context, deployment: Object) -> None:
 def came_back(ctx: Context, deployment: Object) -> None:
     """Before the present template v1's was the newest, and before that v2 had served already from its own path."""
     rows = _templates(ctx, deployment)
-    number, earlier, newest = rows[-1]
+    number, earlier, newest, _ = rows[-1]
     here = _path(ctx, newest)
-    served = [*earlier, *(each for each, _, template in rows[:-1] if _path(ctx, template) == here and not _asks_for_v1(ctx, template))]
-    returned = [each for each, _, template in rows[:-1] if _asks_for_v1(ctx, template)]
+    seen = see(deployment, "revisions", [row[0] for row in rows])
+    there = [row for row in rows if _path(ctx, row[2]) == here and not _asks_for_v1(ctx, row[2])]
+    served = [*earlier, *(row[0] for row in there if row[0] != number)]
+    returned = [each for each, _, template, _ in rows[:-1] if _asks_for_v1(ctx, template)]
     if not served or not any(min(served) < each < number for each in returned):
-        raise words.idle(ctx, "way-back-not-tried", see(deployment, "revisions", [row[0] for row in rows]), credit=0.6)
+        raise words.idle(ctx, "way-back-not-tried", seen, credit=0.6)
+    # A rolling update takes the last Pod of v2 away once v1 is Ready, and not before.
+    if not any(_scaled_down(ctx, name) for _, _, _, name in there):
+        raise words.fail(ctx, "v1-never-ready", seen, credit=0.6)
+    _v1_still_there(ctx, deployment, rows)
+
+
+def _scaled_down(ctx: Context, replicaset: str) -> bool:
+    """Whether a Deployment's events say that this ReplicaSet gave up a Pod for another one."""
+    begins = f"Scaled down replica set {replicaset} "
+    return any(each.get("message", "").startswith(begins) for each in ctx.told("ScalingReplicaSet"))
+
+
+def _v1_still_there(ctx: Context, deployment: Object, rows: list[tuple[int, list[int], Object, str]]) -> None:
+    """No template since the start has put v2 at the path of v1, or a later one of v1 has asked for v1's own digest and fetched it again."""
+    old = claims.value(ctx, claims.fetcher(ctx.before("deployments", deployment["metadata"]["name"])), "TARGET")
+    # The newest revision that left v1's file at that path, and the newest that left another one there.
+    newest = {True: 0, False: 0}
+    for number, _, template, _ in rows:
+        fetch = claims.fetcher({"spec": {"template": template}})
+        digest = claims.digest(ctx, fetch, "WEIGHTS_SHA256")
+        if digest and claims.value(ctx, fetch, "TARGET") == old:
+            newest[digest == startup.card(ctx, "model-card-v1")] = number
+    if newest[False] > newest[True]:
+        seen = see(deployment, f"revision {newest[False]}", f"TARGET {old}, with another digest than v1's")
+        raise words.fail(ctx, "v1-overwritten", seen, credit=0.6)
