@@ -191,7 +191,7 @@ def test_what_people_are_told_to_type_works_in_a_jupyterlab_terminal(page: Any, 
     page.on("websocket", listen)
     base, _, query = address.partition("?")
     page.goto(f"{base}?{query}&reset", timeout=PATIENCE)
-    page.click(".jp-LauncherCard[data-category='Other'] >> text=Terminal", timeout=PATIENCE)
+    page.click(".ai-lab-start [data-open='terminal']", timeout=PATIENCE)
     page.wait_for_selector(".jp-Terminal .xterm-helper-textarea", state="attached", timeout=PATIENCE)
     await_output("profile was read", 0)
     for command, pattern in TYPED:

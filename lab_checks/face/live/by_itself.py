@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from kubeobjects import Object
 from lab_checks.engine.api import ApiUnreachable
@@ -62,17 +63,18 @@ async def until_passed(session: Session, exercise: Exercise, tell: Callable[[Ver
     stirred = _Stirred()
     stirred.event.set()
     also = (each for each in (*reading.SHOWN, *reading.ALSO) if each != _EVENTS)
-    tasks = [asyncio.create_task(_look(session, exercise, stirred, tell)), asyncio.create_task(_progress(session, stirred))]
+    looking = asyncio.create_task(_look(session, exercise, stirred, tell))
+    tasks: list[asyncio.Task[Any]] = [looking, asyncio.create_task(_progress(session, stirred))]
     if exercise.cluster:
         kubeconfig = (await asyncio.to_thread(lambda: session.api)).kubeconfig
         tasks.append(asyncio.create_task(reading.read(kubeconfig, stirred, stirred.event.set, (), also)))
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for each in done:
-            if isinstance(each.exception(), ApiUnreachable):
-                raise await asyncio.to_thread(session.away, each.exception())
-        found: Verdict = next(iter(done)).result()
-        return found
+        for each in done - {looking}:
+            each.result()
+        return looking.result()
+    except ApiUnreachable as problem:
+        raise await asyncio.to_thread(session.away, problem) from None
     finally:
         for each in tasks:
             each.cancel()
