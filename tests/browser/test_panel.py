@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import urllib.error
 import urllib.request
@@ -12,10 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.test_jupyterlab import PATIENCE, jupyterlab, learner_environment, page, shot
-from tests.conftest import BIN, ROOT
-
-__all__ = ["jupyterlab", "page"]
+from tests.browser.conftest import PATIENCE, learner_environment, shot
+from tests.conftest import BIN
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

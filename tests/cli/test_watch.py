@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -32,13 +33,18 @@ async def test_a_fix_turns_green_by_itself(tmp_path: Path) -> None:
     up = await asyncio.to_thread(run, home, "up", "--cluster", "embedded")
     assert up.returncode == 0, up.stderr
     told: list[Verdict] = []
+    heard = asyncio.Event()
+
+    def tell(found: Verdict) -> None:
+        told.append(found)
+        heard.set()
+
     try:
         session, exercise = Session(home), course.load().lab("03-pending").exercise("moved-in")
         await asyncio.to_thread(session.start, exercise)
-        watching = asyncio.create_task(by_itself.until_passed(session, exercise, told.append))
+        watching = asyncio.create_task(by_itself.until_passed(session, exercise, tell))
         async with asyncio.timeout(120):
-            while not told:
-                await asyncio.sleep(0.05)
+            await heard.wait()
         assert not told[0].passed
         await asyncio.to_thread(session.diagnose, exercise, "taint-not-tolerated", "3 node(s) had untolerated taint(s)")
         patch = ["-n", "ai-platform", "patch", "deployment", "ai-log-summary-api", "--patch", FIX]
@@ -50,7 +56,7 @@ async def test_a_fix_turns_green_by_itself(tmp_path: Path) -> None:
         assert told[-1].passed
         # The same line is never said twice in a row, and only the pass counts as a check.
         lines = [(each.mark, each.headline) for each in told]
-        assert all(one != other for one, other in zip(lines, lines[1:], strict=False))
+        assert all(one != other for one, other in pairwise(lines))
         assert session.progress.standing(exercise.key).tries == 1
     finally:
         await asyncio.to_thread(run, home, "down")
