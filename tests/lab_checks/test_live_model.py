@@ -97,7 +97,7 @@ def test_a_ready_pod_and_one_that_is_being_deleted() -> None:
 def test_a_life_goes_from_waiting_over_the_kill_to_the_next_run() -> None:
     made = with_container(pod("p", "a"), {"running": {"startedAt": "2026-01-01T10:00:12Z"}}, KILLED)
     made["status"]["conditions"] = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T10:00:02Z"}]
-    assert [each["word"] for each in model.life(made)] == ["Pending", "ContainerCreating", "Running", "OOMKilled", "Running"]
+    assert [each["word"] for each in model.life(made)] == ["Pending", "ContainerCreating", "Not ready", "OOMKilled", "Not ready"]
     assert [each["since"] - model.life(made)[0]["since"] for each in model.life(made)] == [0, 2, 5, 9, 12]
     assert model.kills(made) == [{"container": "main", "at": model.seconds("2026-01-01T10:00:09Z")}]
 

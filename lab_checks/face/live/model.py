@@ -20,6 +20,7 @@ Row = dict[str, Any]
 # How a state is drawn. The words are for the picture alone: each has a colour and a sign of its own there.
 READY, STARTING, WAITING, TROUBLE, DONE, LEAVING = "ready", "starting", "waiting", "trouble", "done", "leaving"
 
+_UNREADY = "Not ready"  # running, and not Ready
 _OVER = ("Succeeded", "Failed")
 _MIB = 1024 * 1024
 _KEEP_EVENTS = 60
@@ -89,7 +90,7 @@ def pod_state(pod: Object) -> State:
     if status.get("phase") == "Running":
         unready = [each["name"] for each in _statuses(pod) if not each.get("ready")]
         return State(
-            "Not ready",
+            _UNREADY,
             STARTING,
             f"running, not Ready: container {', '.join(unready)}" if unready else condition(pod, "Ready").get("message", ""),
         )
@@ -105,13 +106,13 @@ def life(pod: Object) -> list[Row]:
     for each in _statuses(pod):
         last, now = each.get("lastState", {}).get("terminated") or {}, each.get("state", {})
         if last:
-            steps.append((seconds(last.get("startedAt")), "Running", STARTING))
+            steps.append((seconds(last.get("startedAt")), _UNREADY, STARTING))
             steps.append((seconds(last.get("finishedAt")), last.get("reason") or "Error", TROUBLE))
         if now.get("running"):
-            steps.append((seconds(now["running"].get("startedAt")), "Running", STARTING))
+            steps.append((seconds(now["running"].get("startedAt")), _UNREADY, STARTING))
         if now.get("terminated"):
             ended = now["terminated"]
-            steps.append((seconds(ended.get("startedAt")), "Running", STARTING))
+            steps.append((seconds(ended.get("startedAt")), _UNREADY, STARTING))
             steps.append((seconds(ended.get("finishedAt")), ended.get("reason") or "Error", TROUBLE if ended.get("exitCode") else DONE))
     if ready.get("status") == "True":
         steps.append((seconds(ready.get("lastTransitionTime")), "Ready", READY))

@@ -29,6 +29,7 @@ ALSO = (
 
 _WATCH_FOR = 290  # seconds; the API server ends a watch itself after some minutes
 _ANSWER_WITHIN = 10.0  # seconds
+_BETWEEN_WATCHES = 0.1  # seconds
 
 
 class Hears(Protocol):
@@ -155,6 +156,8 @@ async def _one_kind(connection: Connection, kind: str, hears: Hears, listed: asy
         with contextlib.suppress(_Expired):
             while True:
                 version = await _follow(connection, kind, version, hears)
+                # A server that ends every watch at once is not asked in a circle.
+                await asyncio.sleep(_BETWEEN_WATCHES)
 
 
 async def read(kubeconfig: Path, hears: Hears, ready: Callable[[], None], kinds: Iterable[str] = SHOWN, also: Iterable[str] = ALSO) -> None:
@@ -163,6 +166,7 @@ async def read(kubeconfig: Path, hears: Hears, ready: Callable[[], None], kinds:
     Raises ApiUnreachable when the API server is gone.
     """
     connection = Connection(kubeconfig)
+    lost: ApiUnreachable | None = None
     try:
         async with asyncio.TaskGroup() as group:
             marks = []
@@ -173,9 +177,11 @@ async def read(kubeconfig: Path, hears: Hears, ready: Callable[[], None], kinds:
                 await each.wait()
             ready()
     except* ApiUnreachable as problems:
-        raise _first(problems) from None
+        lost = _first(problems)
     finally:
         await connection.close()
+    if lost is not None:
+        raise lost
 
 
 def _first(problems: BaseExceptionGroup[ApiUnreachable]) -> ApiUnreachable:

@@ -42,6 +42,7 @@ class Bars {
   }
 
   place() {
+    if (this.panel.isDisposed) return;
     const cells = [...this.panel.content.widgets];
     const sources = cells.map((cell) => cell.model.sharedModel.getSource());
     const lab = sources.map((text) => OPEN.exec(text)?.[1]).find(Boolean);

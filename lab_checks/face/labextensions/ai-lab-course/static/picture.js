@@ -322,6 +322,7 @@ function hover(element, words) {
   const show = () => {
     tip ??= document.body.appendChild(h("div", { class: "ai-lab ai-lab-tip", role: "tooltip", id: "ai-lab-tip" }));
     tip.textContent = words();
+    tip.owner = element;
     tip.hidden = false;
     const place = element.getBoundingClientRect();
     tip.style.left = `${Math.max(4, Math.min(place.left, innerWidth - 370))}px`;
@@ -434,6 +435,7 @@ export class Picture {
 
   /** A mark stays for a while from the moment it can be seen. */
   age() {
+    if (tip?.owner && !tip.owner.isConnected) tip.hidden = true;
     const seen = this.root.isConnected && this.root.offsetParent !== null && document.visibilityState === "visible";
     if (!seen) return;
     const now = performance.now();
