@@ -48,6 +48,11 @@ def when(moment: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
 
 
+def still_passed(exercise: Exercise, standing: Standing) -> bool:
+    """Whether this version of the exercise is passed, and was not begun anew since."""
+    return standing.passed_version == exercise.version and standing.last_start <= standing.passed_at
+
+
 def _next_hint(attempt: Attempt | None, of: int) -> tuple[int, str]:
     """(the number of the hint that comes next, the cause where it is the first one since its diagnosis was accepted); above `of`: there is none left."""
     if attempt is None:
@@ -178,7 +183,7 @@ class Session:
     def passed_before(self, exercise: Exercise) -> Verdict | None:
         """The pass that the learner has: of this version of the exercise, and not begun anew since. None where there is none."""
         standing = self.progress.standing(exercise.key)
-        if standing.passed_version != exercise.version or standing.last_start > standing.passed_at:
+        if not still_passed(exercise, standing):
             return None
         told = f"passed on {when(standing.passed_at)}"
         return replace(verdict.passed(standing.passed_headline), notice=told).of(exercise.id)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from lab_checks.engine import course, learner
+from lab_checks.engine.session import still_passed
 from lab_checks.face import next_exercise, pictures, wording
 
 if TYPE_CHECKING:
@@ -73,7 +74,12 @@ def of(session: Session) -> dict[str, Any]:
     found = course.load()
     standings = {exercise.key: standing for exercise, standing in session.standings()}
     labs = [lab_row(lab, [(each, standings[each.key]) for each in lab.exercises]) for lab in found.labs]
-    now, after = next_exercise.under_way(session), next_exercise.next_open(session)
+    # Worked out of what was read already: each question to the progress file opens it anew, and a map is told after every change.
+    passed = {each.key for each in found.exercises if still_passed(each, standings[each.key])}
+    started = [each for each in found.exercises if standings[each.key].last_start]
+    newest = max(started, key=lambda each: standings[each.key].last_start, default=None)
+    now = newest if newest is not None and newest.key not in passed else None
+    after = next_exercise.following(found.exercises, newest, lambda each: each.key in passed)
     return {
         "title": found.title,
         "learner": learner.name(session.state),
