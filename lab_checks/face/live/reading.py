@@ -78,7 +78,7 @@ class Connection:
         import aiohttp
 
         settings = _settings(kubeconfig)
-        token = settings.get_api_key_with_prefix("authorization")
+        token = settings.auth_settings().get("BearerToken", {}).get("value")
         self._host = str(settings.host).rstrip("/")
         self._proxy = settings.proxy or None
         self._session = aiohttp.ClientSession(

@@ -14,7 +14,9 @@ export const STYLE = `
 .ai-lab-start .steps { display:flex; flex-wrap:wrap; gap:3px; }
 .ai-lab-start .step { min-width:24px; min-height:24px; padding:0 4px; text-align:center; border-width:2px; background:var(--paper); }
 .ai-lab-start .step[data-next=yes] { outline:3px solid var(--info); outline-offset:1px; font-weight:700; }
-.ai-lab-start progress { width:100%; height:10px; accent-color:var(--good); }
+.ai-lab-start progress { width:100%; height:10px; appearance:none; border:1px solid var(--edge); border-radius:5px; overflow:hidden; background:var(--lift); }
+.ai-lab-start progress::-webkit-progress-bar { background:var(--lift); }
+.ai-lab-start progress::-webkit-progress-value, .ai-lab-start progress::-moz-progress-bar { background:var(--good); }
 .ai-lab-start .lab .row { margin-top:auto; }
 `;
 
