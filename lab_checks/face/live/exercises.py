@@ -93,7 +93,7 @@ class Exercises:
 
     def _judged(self, lab: course.Lab, exercise: Exercise, found: Verdict) -> Answer:
         opened = debrief.of(exercise).passed if found.passed else ""
-        return {"verdict": verdict_row(found, lab.id), "debrief": opened}
+        return {"exercise": exercise.key, "verdict": verdict_row(found, lab.id), "debrief": opened}
 
     def look(self, key: str = "") -> Answer | None:
         """A look at the exercise under way, or at the one named, that is recorded only where it passes; None where there is none to look at."""
