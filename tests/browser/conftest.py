@@ -98,3 +98,11 @@ def shot(page: Any, name: str) -> None:
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+def open_notebook(page: Any, address: str, name: str) -> None:
+    base, _, query = address.partition("?")
+    page.goto(f"{base}/tree/{name}?{query}&reset", timeout=PATIENCE)
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=PATIENCE)
+    page.wait_for_selector(".jp-NotebookPanel .jp-Spinner", state="detached", timeout=PATIENCE)
+    page.wait_for_selector(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=PATIENCE)

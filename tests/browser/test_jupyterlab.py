@@ -13,20 +13,12 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.browser.conftest import PATIENCE, learner_environment, shot
+from tests.browser.conftest import PATIENCE, learner_environment, open_notebook, shot
 from tests.conftest import BIN, ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 MANY_CELLS = 60  # more than stand before anything that is waited for; JupyterLab makes the cells of a long notebook while it is read
-
-
-def open_notebook(page: Any, address: str, name: str) -> None:
-    base, _, query = address.partition("?")
-    page.goto(f"{base}/tree/{name}?{query}&reset", timeout=PATIENCE)
-    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=PATIENCE)
-    page.wait_for_selector(".jp-NotebookPanel .jp-Spinner", state="detached", timeout=PATIENCE)
-    page.wait_for_selector(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=PATIENCE)
 
 
 def run_to(page: Any, marker: str) -> None:

@@ -9,9 +9,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
-from tests.browser.conftest import PATIENCE, learner_environment, shot
+from tests.browser.conftest import PATIENCE, learner_environment, open_notebook, shot
 from tests.conftest import BIN
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -117,6 +118,21 @@ def test_arrow_keys_go_from_pod_to_pod(page: Any) -> None:
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.dataset.pod") != before
     assert page.locator("#ai-lab-cluster .pod[tabindex='0']").count() == 1
+
+
+def test_the_same_picture_is_a_widget_in_a_notebook(page: Any, jupyterlab: tuple[str, Path]) -> None:
+    address, folder = jupyterlab
+    first = 'from lab_checks.face.notebook import open_lab\n\nopen_lab("03-pending").cluster()'
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(first)])
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    nbformat.write(notebook, folder / "picture.ipynb")
+    open_notebook(page, address, "picture.ipynb")
+    page.click(".jp-NotebookPanel:visible .jp-Cell")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector(".jp-OutputArea-output .ai-lab-picture .node[data-ready='yes']", timeout=PATIENCE)
+    page.wait_for_selector(".jp-OutputArea-output .ai-lab-picture[data-state='ready']", timeout=PATIENCE)
+    assert page.locator(".jp-OutputArea-output .ai-lab-picture svg[data-gpu]").count() == 3
+    shot(page, "widget")
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])

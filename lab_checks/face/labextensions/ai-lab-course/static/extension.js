@@ -13,7 +13,7 @@ const NAMES = `
 .jp-DirListing-itemText { white-space:normal !important; overflow-wrap:anywhere; }
 #jp-main-dock-panel .lm-DockPanel-tabBar .lm-TabBar-tab { flex:0 1 auto; max-width:none; }
 .ai-lab-panel { overflow:auto; background:var(--jp-layout-color1); }
-.ai-lab-panel > .ai-lab-now { margin:8px; }
+.ai-lab-panel .ai-lab-now { margin:8px 12px; }
 `;
 
 const CALL = /^\s*lab\.(start|check)\(\s*["']([\w-]+)["']/m;

@@ -60,6 +60,7 @@ export const STYLE = `
 .ai-lab-picture .pod[data-tone=leaving] { border-color:var(--gone); border-style:dotted; }
 .ai-lab-picture .pod[aria-pressed=true] { background:var(--lift); font-weight:600; }
 .ai-lab .fresh { box-shadow:0 0 0 3px #F0E442; }
+.ai-lab .meters { display:grid; grid-template-columns:1fr 1fr; gap:8px; }
 .ai-lab .meter { height:6px; background:var(--lift); border:1px solid var(--edge); margin:1px 0 3px; }
 .ai-lab .meter > div { height:100%; background:var(--info); }
 .ai-lab-picture svg text { fill:var(--ink); font-family:inherit; font-size:12px; }
@@ -365,9 +366,9 @@ export class Picture {
     this.parts = Object.fromEntries(["nodes", "waiting", "details", "services", "memory", "load", "events"].map((name) => [name, h("div", { "data-part": name })]));
     const legend = h("p", { class: "quiet" }, Object.values(TONES).map((tone) => `${tone.sign} ${tone.told}`).join("   "));
     root.append(
-      this.state,
+      this.state, this.parts.waiting,
       h("h2", {}, "Nodes, GPUs and Pods"), legend, h("label", { class: "quiet" }, toggle, " also kube-system"),
-      this.parts.nodes, this.parts.details, this.parts.waiting, this.parts.memory, this.parts.load,
+      this.parts.nodes, this.parts.details, this.parts.memory, this.parts.load,
       h("h2", {}, "Services"), this.parts.services,
       h("h2", {}, "Events"), this.parts.events,
     );
@@ -469,6 +470,7 @@ export class Picture {
       hover(made, () => podWords(this.rows.pods.get(key) ?? pod));
       made.addEventListener("click", () => {
         this.chosen = this.chosen === key ? "" : key;
+        this.found = false;
         this.soon("nodes", "details");
       });
     }
@@ -506,10 +508,10 @@ export class Picture {
         node.gpus.length ? h("div", { class: "gpus", role: "group", "aria-label": `${node.gpus.length} GPUs, ${held} held` }, node.gpus.map(gpuPicture)) : null,
         Object.entries(node.devices).map(([name, use]) => h("div", { class: "quiet" }, `${name}: ${use.asked} of ${use.of} held`)),
         node.taints.length ? h("div", { class: "quiet" }, "taints: ", node.taints.join(", ")) : null,
-        ["cpu", "memory"].map((name) => {
+        h("div", { class: "meters" }, ["cpu", "memory"].map((name) => {
           const share = node[name].of ? Math.min(node[name].asked / node[name].of, 1) : 0;
-          return h("div", { class: "quiet" }, `${name} requested: ${Math.round(share * 100)}%`, h("div", { class: "meter" }, h("div", { style: `width:${share * 100}%` })));
-        }),
+          return h("div", { class: "quiet" }, `${name} ${Math.round(share * 100)}% asked`, h("div", { class: "meter" }, h("div", { style: `width:${share * 100}%` })));
+        })),
         pods(node.name),
       );
       return this.mark(card, key);
@@ -597,6 +599,9 @@ export class Picture {
     this.parts.details.replaceChildren(
       h("div", { class: "note", "data-details": pod.name }, h("h3", {}, `${pod.namespace}/${pod.name}`), h("p", {}, `${TONES[pod.tone].sign} ${pod.state}${pod.owner ? ` · of ${pod.owner}` : ""}${pod.node ? ` · on ${pod.node}` : ""}`), pod.why ? h("p", {}, pod.why) : null, lifePicture(pod.life, Date.now() / 1000)),
     );
+    // In a narrow panel it is below what was clicked.
+    if (!this.found) this.parts.details.scrollIntoView({ block: "nearest" });
+    this.found = true;
   }
 }
 
