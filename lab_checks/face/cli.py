@@ -264,9 +264,9 @@ def _check_lab(session: Session, lab: Lab, again: bool, as_json: bool, wait: flo
 
 @app.command()
 def watch(target: Target = "") -> None:
-    """Check by itself whenever the cluster changes, until the exercise passes.
+    """Check at every change, until the exercise passes.
 
-    Only a verdict that is another one than before is shown, and none but the pass counts as a check. Ctrl-C ends it.
+    A change of the cluster, an answer or a diagnosis. Only a verdict that is another one than before is shown, and none but the pass counts as a check. Ctrl-C ends it.
     """
     import asyncio
 
