@@ -266,7 +266,8 @@ def _check_lab(session: Session, lab: Lab, again: bool, as_json: bool, wait: flo
 def watch(target: Target = "") -> None:
     """Check at every change, until the exercise passes.
 
-    A change of the cluster, an answer or a diagnosis. Only a verdict that is another one than before is shown, and none but the pass counts as a check. Ctrl-C ends it.
+    A change of the cluster, an answer or a diagnosis. Only a verdict that is another one than before is shown, and none but the pass counts as a
+    check. Ctrl-C ends it.
     """
     import asyncio
 
