@@ -29,7 +29,7 @@ spec:
 
 def kubectl(home: Path, *arguments: str) -> None:
     environment = learner_environment(home)
-    kubeconfig = home / "state" / "kubeconfig"
+    kubeconfig = home / "state" / "embedded" / "kubeconfig"
     subprocess.run([str(BIN / "kubectl"), "--kubeconfig", str(kubeconfig), *arguments], env=environment, check=True, timeout=60)
 
 
@@ -79,8 +79,8 @@ def test_an_exercise_is_started_watched_and_turns_green(page: Any, jupyterlab: t
     page.click(".jp-SideBar [data-id='ai-lab-cluster']")
     panel = page.locator("#ai-lab-cluster")
     page.wait_for_selector("#ai-lab-cluster .pod[data-tone='waiting']", timeout=PATIENCE)
-    page.wait_for_selector("#ai-lab-cluster table[data-filters] svg[data-stop='TaintToleration']", timeout=PATIENCE)
-    assert panel.locator("table[data-filters] tbody tr").count() == 4
+    page.wait_for_selector("#ai-lab-cluster [data-filters] svg[data-stop='TaintToleration']", timeout=PATIENCE)
+    assert panel.locator("[data-filters] li").count() == 4
     assert panel.locator("svg[data-gpu='held']").count() == 0
     shot(page, "panel-waiting")
     # A check of an untouched start is one verdict, and it is not red.
@@ -111,7 +111,7 @@ def test_an_exercise_is_started_watched_and_turns_green(page: Any, jupyterlab: t
 
 
 def test_arrow_keys_go_from_pod_to_pod(page: Any) -> None:
-    page.locator("#ai-lab-cluster label input").check()
+    page.locator("#ai-lab-cluster .ai-lab-picture > label input").check()
     first = page.locator("#ai-lab-cluster .pod[tabindex='0']")
     first.focus()
     before = page.evaluate("document.activeElement.dataset.pod")

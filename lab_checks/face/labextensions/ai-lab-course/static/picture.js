@@ -16,12 +16,7 @@ const TONES = {
   leaving: { sign: "↘", told: "is being deleted" },
 };
 // The scheduler's filters that the server works out, in the order in which a node is asked.
-const FILTERS = [
-  ["NodeUnschedulable", "cordoned?"],
-  ["TaintToleration", "taints"],
-  ["NodeAffinity", "labels"],
-  ["NodeResourcesFit", "room"],
-];
+const FILTERS = ["NodeUnschedulable", "TaintToleration", "NodeAffinity", "NodeResourcesFit"];
 
 export const STYLE = `
 .ai-lab { --good:#009E73; --warn:#E69F00; --bad:#D55E00; --info:#0072B2; --gone:#CC79A7; --none:#888;
@@ -66,9 +61,10 @@ export const STYLE = `
 .ai-lab-picture svg text { fill:var(--ink); font-family:inherit; font-size:12px; }
 .ai-lab-picture .event { padding:2px 6px; border-left:4px solid var(--none); margin:2px 0; overflow-wrap:anywhere; }
 .ai-lab-picture .event[data-warning=yes] { border-left-color:var(--warn); }
-.ai-lab-picture table { border-collapse:collapse; font-size:12px; margin:2px 0 8px; color:var(--ink); }
-.ai-lab-picture th, .ai-lab-picture td { text-align:left; padding:2px 8px 2px 0; vertical-align:middle; overflow-wrap:anywhere; border:0; background:none; }
-.ai-lab-picture caption { text-align:left; font-weight:600; color:var(--ink); overflow-wrap:anywhere; caption-side:top; }
+.ai-lab-picture .filters li { display:flex; flex-wrap:wrap; align-items:center; gap:0 10px; padding:3px 0; border-top:1px solid var(--edge); }
+.ai-lab-picture .filters .at { flex:0 1 150px; }
+.ai-lab-picture .filters li > span { flex:1 1 180px; overflow-wrap:anywhere; }
+.ai-lab-picture .filters svg { flex:none; }
 .ai-lab .unseen { position:absolute; width:1px; height:1px; overflow:hidden; clip-path:inset(50%); white-space:nowrap; }
 .ai-lab-tip { position:fixed; z-index:10000; max-width:360px; padding:6px 10px; border:1px solid; border-radius:4px; pointer-events:none; overflow-wrap:anywhere; }
 @media (prefers-reduced-motion:no-preference) { .ai-lab .fresh { transition:box-shadow .4s; } }
@@ -286,7 +282,7 @@ function loadPicture(name, { unit, points }) {
 /** What each node answers to a Pod that waits: a row a node, the filters as stations; the first no ends the way. */
 export function filterPicture(pod) {
   const rows = pod.filters.map((answer) => {
-    const stop = FILTERS.findIndex(([name]) => name === answer.filter);
+    const stop = FILTERS.indexOf(answer.filter);
     const last = stop < 0 ? FILTERS.length - 1 : stop;
     const told = stop < 0 ? `${answer.node}: no filter shown here says no` : `${answer.node}: ${answer.filter} says no: ${answer.says} (${answer.detail})`;
     const drawn = svg("svg", { width: 132, height: 22, viewBox: "0 0 132 22", role: "img", "aria-label": told, "data-stop": answer.filter || "none" });
@@ -304,13 +300,14 @@ export function filterPicture(pod) {
         drawn.append(svg("circle", { cx: x, cy: 11, r: 3, fill: "none", stroke: "#888" }));
       }
     });
-    const words = stop < 0 ? "no filter shown here says no" : [h("b", {}, answer.says), h("br"), h("span", { class: "quiet" }, answer.detail)];
-    return h("tr", {}, h("th", { scope: "row" }, answer.node), h("td", {}, drawn), h("td", {}, words));
+    const words = stop < 0 ? h("span", {}, "no filter shown here says no") : h("span", {}, h("b", {}, answer.says), " ", h("span", { class: "quiet" }, answer.detail));
+    return h("li", {}, h("b", { class: "at" }, answer.node), drawn, words);
   });
-  const head = h("tr", {}, h("th", { scope: "col" }, "node"), h("th", { scope: "col" }, FILTERS.map(([, short]) => short).join(" → ")), h("th", { scope: "col" }, "says"));
   return h(
-    "div", {},
-    h("table", { "data-filters": pod.name }, h("caption", {}, `${pod.namespace}/${pod.name} is ${pod.state}`), h("thead", {}, head), h("tbody", {}, rows)),
+    "div", { class: "filters", "data-filters": pod.name },
+    h("h3", {}, `${pod.namespace}/${pod.name} is ${pod.state}`),
+    h("p", { class: "quiet" }, "Each node is asked in this order: ", FILTERS.join(" → ")),
+    h("ul", {}, rows),
     pod.why ? h("p", { class: "quiet" }, "The scheduler: ", h("code", {}, pod.why)) : null,
   );
 }
