@@ -19,7 +19,7 @@ import psutil
 PATIENCE = 180.0  # seconds
 
 # What the first cell of every notebook does.
-_FIRST_CELL = 'from lab_checks.notebook import open_lab\nlab = open_lab("00-welcome")\nlab.progress()'
+_FIRST_CELL = 'from lab_checks.face.notebook import open_lab\nlab = open_lab("00-welcome")\nlab.progress()'
 
 
 def held(process: psutil.Process) -> int:
@@ -29,7 +29,7 @@ def held(process: psutil.Process) -> int:
 
 
 @contextmanager
-def _opened(home: Path) -> Iterator[tuple[psutil.Process, dict[str, Any]]]:
+def opened(home: Path) -> Iterator[tuple[psutil.Process, dict[str, Any]]]:
     """`ai-lab open` with nobody at a terminal: its process, and what its JupyterLab says about itself."""
     runtime = home / "runtime"
     with (home / "open.log").open("w") as log:
@@ -76,7 +76,7 @@ def _begin_a_notebook(home: Path, server: dict[str, Any]) -> int:
 
 def measure(home: Path, cluster: list[int]) -> dict[str, float]:
     """MiB of each part of the session once it is idle. `cluster` are the processes of the cluster, its server first."""
-    with _opened(home) as (command, server):
+    with opened(home) as (command, server):
         kernel = _begin_a_notebook(home, server)
         parts = {"JupyterLab": server["pid"], "a kernel": kernel}
         if command.pid != server["pid"]:

@@ -46,6 +46,12 @@ _CLUSTER_SCOPED = frozenset(
 WEBHOOK_DOWN = "failed calling webhook"
 
 
+def collection(kind: str, namespace: str | None = None) -> str:
+    """The path under which the objects of a kind (`pods`) are listed and watched; without a namespace, those of all."""
+    base = _PATHS[kind]
+    return f"{base}/{kind}" if namespace is None or kind in _CLUSTER_SCOPED else f"{base}/namespaces/{namespace}/{kind}"
+
+
 class ApiUnreachable(Exception):
     """The API server does not answer, or not with what was asked for; the message says which request.
 
@@ -174,8 +180,7 @@ class Api:
         return [{**type_meta, **each} for each in found["items"]]
 
     def _collection(self, kind: str, namespace: str | None) -> str:
-        base = _PATHS[kind]
-        return f"{base}/{kind}" if namespace is None or kind in _CLUSTER_SCOPED else f"{base}/namespaces/{namespace}/{kind}"
+        return collection(kind, namespace)
 
     def cluster_id(self) -> str:
         """What tells this cluster from another one: the UID of kube-system."""

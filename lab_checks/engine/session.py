@@ -48,6 +48,11 @@ def when(moment: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
 
 
+def still_passed(exercise: Exercise, standing: Standing) -> bool:
+    """Whether this version of the exercise is passed, and was not begun anew since."""
+    return standing.passed_version == exercise.version and standing.last_start <= standing.passed_at
+
+
 def _next_hint(attempt: Attempt | None, of: int) -> tuple[int, str]:
     """(the number of the hint that comes next, the cause where it is the first one since its diagnosis was accepted); above `of`: there is none left."""
     if attempt is None:
@@ -182,7 +187,7 @@ class Session:
     def passed_before(self, exercise: Exercise) -> Verdict | None:
         """The pass that the learner has: of this version of the exercise, and not begun anew since. None where there is none."""
         standing = self.progress.standing(exercise.key)
-        if standing.passed_version != exercise.version or standing.last_start > standing.passed_at:
+        if not still_passed(exercise, standing):
             return None
         told = f"passed on {when(standing.passed_at)}"
         return replace(verdict.passed(standing.passed_headline), notice=told).of(exercise.id)
@@ -204,19 +209,36 @@ class Session:
         deadline = time.monotonic() + (exercise.patience if patience is None else patience)
         told = False
         while True:
-            try:
-                found = self._look(lab, exercise).of(exercise.id)
-            except NotStarted as problem:
-                before = None if strict else self.passed_before(exercise)
-                if before is not None:
-                    return before
-                found = replace(verdict.not_yet(str(problem), next=f"ai-lab start {exercise.key}"), idle=True).of(exercise.id)
+            found, kept = self._seen(lab, exercise, strict)
+            if kept:
+                return found
             if found.outcome is not Outcome.NOT_YET or found.idle or time.monotonic() >= deadline:
                 break
             if not told:
                 (waiting or self.say)(f"waiting: {found.headline}")
                 told = True
             time.sleep(_LOOK_EVERY)
+        return self._recorded(exercise, found)
+
+    def look(self, exercise: Exercise) -> Verdict:
+        """One look, for whoever checks by themselves at every change: recorded only where it passes, so that it counts as no try.
+
+        Raises NoCluster, StoreError.
+        """
+        found, kept = self._seen(course.load().lab(exercise.lab), exercise, False)
+        return self._recorded(exercise, found) if found.passed and not kept else found
+
+    def _seen(self, lab: Lab, exercise: Exercise, strict: bool) -> tuple[Verdict, bool]:
+        """(the verdict of one look, whether it is a pass that was recorded before)."""
+        try:
+            return self._look(lab, exercise).of(exercise.id), False
+        except NotStarted as problem:
+            before = None if strict else self.passed_before(exercise)
+            if before is not None:
+                return before, True
+            return replace(verdict.not_yet(str(problem), next=f"ai-lab start {exercise.key}"), idle=True).of(exercise.id), False
+
+    def _recorded(self, exercise: Exercise, found: Verdict) -> Verdict:
         return self._saved(
             found, lambda: self.progress.record(exercise.key, exercise.version, str(found.outcome), found.headline, found.credit)
         )

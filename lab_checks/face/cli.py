@@ -263,6 +263,24 @@ def _check_lab(session: Session, lab: Lab, again: bool, as_json: bool, wait: flo
 
 
 @app.command()
+def watch(target: Target = "") -> None:
+    """Check at every change, until the exercise passes.
+
+    A change of the cluster, an answer or a diagnosis. Only a verdict that is another one than before is shown, and none but the pass counts as a
+    check. Ctrl-C ends it.
+    """
+    import asyncio
+
+    from lab_checks.face.live import by_itself
+
+    session = open_session()
+    exercise = _find_exercise(session, target, "ai-lab watch")
+    echo(f"Watching {exercise.key}: every change of the cluster is checked. Ctrl-C stops.", err=True)
+    asyncio.run(by_itself.until_passed(session, exercise, lambda found: _shown(found, exercise.lab)))
+    debriefs.mention(exercise)
+
+
+@app.command()
 def hint(target: Target = "") -> None:
     """Show the next hint: a question first, the command last."""
     session = open_session()

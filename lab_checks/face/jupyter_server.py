@@ -24,6 +24,9 @@ from lab_checks.face import jupyter, terminal_shell
 # Settings of JupyterLab for the course: no question about news before the first cell.
 _SETTINGS = Path(__file__).with_name("jupyter_settings")
 
+# The start page, the cluster's panel and the buttons: a frontend extension that is written by hand and needs no build.
+LABEXTENSIONS = Path(__file__).with_name("labextensions")
+
 _STEP = "JupyterLab"
 _LAST_LINES = 12
 
@@ -72,14 +75,19 @@ def _initialize(opening: jupyter.Opening) -> Any:
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
     from jupyterlab.labapp import LabApp
 
+    from lab_checks.face.live import server as live_server
+
     options = [
         f"--ServerApp.root_dir={opening.folder}", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={opening.port}", "--ServerApp.port_retries=50",
         "--ServerApp.open_browser=False", f"--LabApp.app_settings_dir={_SETTINGS}", "--LabApp.extension_manager=readonly",
+        f"--LabApp.extra_labextensions_path={LABEXTENSIONS}",
     ]  # fmt: skip
     if os.geteuid() == 0:
         # In a container or a classroom image the learner may be root; the server listens on 127.0.0.1 only.
         options.append("--allow-root")
-    return LabApp.initialize_server(argv=options)
+    found = LabApp.initialize_server(argv=options)
+    live_server.attach(found)
+    return found
 
 
 def _give_shells(server: Any, interactive: bool) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from lab_checks.engine import course
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lab_checks.engine.course import Exercise, Lab
     from lab_checks.engine.session import Session
 
@@ -23,10 +25,13 @@ def next_open(session: Session, lab: Lab | None = None) -> Exercise | None:
     With a lab, one of its own. The one that was started last comes last.
     """
     exercises = list(lab.exercises) if lab is not None else course.load().exercises
-    newest = _newest(session)
-    here = exercises.index(newest) + 1 if newest in exercises else 0
-    left = [each for each in exercises[here:] + exercises[:here] if session.passed_before(each) is None]
-    return left[0] if left else None
+    return following(exercises, _newest(session), lambda each: session.passed_before(each) is not None)
+
+
+def following(exercises: list[Exercise], newest: Exercise | None, passed: Callable[[Exercise], bool]) -> Exercise | None:
+    """The first of `exercises` that is not passed, from the one after `newest` on and then from the beginning; None where all are."""
+    here = exercises.index(newest) + 1 if newest is not None and newest in exercises else 0
+    return next((each for each in exercises[here:] + exercises[:here] if not passed(each)), None)
 
 
 def _newest(session: Session) -> Exercise | None:

@@ -1,5 +1,5 @@
 """The notebook's face: `lab = open_lab("03-pending")`, then `lab.start`, `lab.check`, `lab.hint`, `lab.diagnose`, `lab.answer`, `lab.reset`,
-`lab.debrief`, `lab.progress`, `lab.learner`; `lab.query` and `lab.plot` ask the cluster's monitoring.
+`lab.debrief`, `lab.progress`, `lab.learner`; `lab.query` and `lab.plot` ask the cluster's monitoring; `lab.cluster` is the live picture of the cluster.
 
 What is shown is one output in two forms: HTML for a page, and the plain text that a terminal shows, for programs that read notebooks. What a check
 waits for stands where its verdict comes. A cell's output is whole when the cell ends: nothing is updated, cleared or written from a thread afterwards.
@@ -260,6 +260,12 @@ class LabNotebook:
         """Draws a query, or several by their names, over the last `minutes` (or those before `end`, seconds since 1970), a point every `step` seconds."""
         with self._in_words():
             return measured.plot(Metrics(self.api), promql, minutes, title, unit, end, step)
+
+    def cluster(self, height: int = 560) -> Any:
+        """The cluster's live picture: nodes and GPUs, Pods, Services, Events; the value of a cell, `height` pixels high."""
+        from lab_checks.face.live.widget import ClusterPicture
+
+        return ClusterPicture(self._session, height)
 
     def learner(self, name: str | None = None) -> None:
         """Shows the name under which your instructor finds you in reports; `lab.learner("Your Name")` sets it, "" takes the account's."""
