@@ -214,11 +214,15 @@ def open_course(
         with progress.step(f"Your notebooks in {tilde(where)}"):
             begun = where.exists()
             lock = jupyter.lock(where, lambda: progress.say("another `ai-lab open` is starting JupyterLab on them; waiting for it"))
-            fresh = jupyter.copy_notebooks(where)
+            fresh, kept = jupyter.copy_notebooks(where)
     except OSError as problem:
         raise die(f"the notebooks cannot be copied to {where}: {problem.strerror}", USAGE, "ai-lab open --folder SOME/FOLDER") from None
     if begun and fresh:
         progress.say(f"new or renewed: {', '.join(fresh)}")
+    if kept:
+        progress.say(
+            f"yours were kept; the course has newer ones: {', '.join(kept)}. Rename yours to get the new one at the next ai-lab open"
+        )
     running = jupyter.running(where)
     if running:
         typer.echo(f"JupyterLab is already open on these notebooks: {jupyter.address(running)}")
