@@ -32,11 +32,12 @@ down: $(VENV)/.installed ## stop the lab cluster
 
 test: lint test-unit test-kind test-cluster test-notebooks test-browser ## set everything up and run every test
 
-lint: $(VENV)/.installed-dev ## form, types and layers
+lint: $(VENV)/.installed-dev ## form, types, layers and prose
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/prose.py
 
 format: $(VENV)/.installed-dev ## put the code into the project's form
 	$(BIN)/ruff format .
