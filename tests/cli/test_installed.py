@@ -136,7 +136,7 @@ def test_a_learner_installs_it_and_takes_an_exercise_in_jupyterlab_outside_any_c
     environment = {name: environment[name] for name in (*installed.environment, "KUBECONFIG", "AI_LAB_HOME", "AI_LAB_COURSE")}
     assert "ai-lab-worker2" in installed.says("kubectl", "get", "nodes", environment=environment)
     created = installed.says("kubectl", "apply", "--dry-run=server", "-f", str(course / "manifests/dra"), environment=environment)
-    assert "daemonset.apps/gpu-dra-driver created (server dry run)" in created
+    assert "daemonset.apps/nvidia-dra-driver-gpu-kubelet-plugin created (server dry run)" in created
 
     assert installed.run("ai-lab", "check", "00-welcome/cluster-map").returncode != 0
     installed.says("ai-lab", "start", "00-welcome/cluster-map")

@@ -1,0 +1,94 @@
+"""`python -m tests.browser.pictures`: takes the documentation's pictures anew, of a course that `ai-lab open` has opened, into docs/pictures.
+
+Each is kept below 150 kB: README and site are read over slow lines too.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import Any
+
+from tests.browser import test_jupyterlab as course
+from tests.conftest import ROOT
+
+FOLDER = ROOT / "docs" / "pictures"
+SIZE = {"width": 1120, "height": 720}
+MOST = 150_000  # bytes
+PATIENCE = course.PATIENCE
+
+
+def taken(page: Any, name: str) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / f"{name}.png"
+    page.screenshot(path=str(path))
+    size = path.stat().st_size
+    print(f"{path.relative_to(ROOT)}: {size // 1000} kB")
+    assert size < MOST, f"{path} has {size} bytes, {MOST} at most"
+
+
+def plain(page: Any) -> None:
+    """The notebook alone: no file browser."""
+    page.keyboard.press("Control+B")
+    page.wait_for_timeout(500)
+
+
+def notebook(page: Any, address: str) -> None:
+    course.open_notebook(page, address, "00-welcome.ipynb")
+    plain(page)
+    course.run_to(page, "ai-lab-worker3")
+    page.locator(".jp-OutputArea-output:has-text('ai-lab-worker3')").first.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    taken(page, "notebook")
+
+
+def verdict(page: Any, address: str) -> None:
+    course.open_notebook(page, address, "03-pending.ipynb")
+    course.run_to(page, "not yet · moved-in")
+    page.locator(".jp-OutputArea-output div[role='status']").first.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    taken(page, "verdict")
+
+
+def terminal(page: Any, address: str) -> None:
+    base, _, query = address.partition("?")
+    shown: list[str] = []
+
+    def listen(socket: Any) -> None:
+        if "/terminals/websocket/" in socket.url:
+            socket.on("framereceived", lambda frame: shown.append(frame if isinstance(frame, str) else frame.decode()))
+
+    page.on("websocket", listen)
+    page.goto(f"{base}?{query}&reset", timeout=PATIENCE)
+    page.click(".jp-LauncherCard[data-category='Other'] >> text=Terminal", timeout=PATIENCE)
+    page.wait_for_selector(".jp-Terminal .xterm-helper-textarea", state="attached", timeout=PATIENCE)
+    page.wait_for_function("document.querySelector('.jp-Terminal .xterm-rows')", timeout=PATIENCE)
+    for number, command in enumerate(
+        ("PS1='$ '; clear", "kubectl get nodes", "kubectl -n ai-platform get pods", "ai-lab hint 03-pending/moved-in")
+    ):
+        page.locator(".jp-Terminal .xterm-helper-textarea").press_sequentially(f"{command}\n")
+        done = f"done{number}"
+        page.locator(".jp-Terminal .xterm-helper-textarea").press_sequentially(f"# {done}\n")
+        for _ in range(PATIENCE // 200):
+            if re.search(rf"\$ # {done}", "".join(shown)):
+                break
+            page.wait_for_timeout(200)
+    page.wait_for_timeout(500)
+    taken(page, "terminal")
+
+
+def main() -> None:
+    from playwright.sync_api import sync_playwright
+
+    executable = course.chromium()
+    assert executable is not None, "there is no Chromium; tests/browser/get-chromium.sh finds one"
+    with contextmanager(course.jupyterlab.__wrapped__)() as (address, _), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable or None, args=["--no-sandbox", "--disable-gpu", "--no-first-run"])
+        page = browser.new_page(viewport=SIZE)
+        for take in (notebook, verdict, terminal):
+            take(page, address)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
