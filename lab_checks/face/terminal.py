@@ -39,8 +39,13 @@ _MENTIONED = re.compile(
 
 @functools.cache
 def command() -> str:
-    """`ai-lab` as it can be typed in the shell that runs this process: by its name where PATH leads to this installation, else by its path."""
+    """`ai-lab` as it can be typed in the shell that runs this process: by its name where PATH leads to this installation, else by its path.
+
+    An environment in uv's cache is on PATH for this one process only; in a shell that has the course's environment it stays there.
+    """
     own = Path(sys.executable).with_name("ai-lab")
+    if Path(sys.prefix).parent.name.startswith("archive-v") and "AI_LAB_COURSE" not in os.environ:
+        return "uvx --from ai-lab ai-lab"
     found = shutil.which("ai-lab")
     if (found and os.path.samefile(found, own)) if own.exists() else True:
         return "ai-lab"
