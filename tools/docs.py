@@ -106,7 +106,8 @@ def prepare(source: Path) -> list[str]:
         (source / place).write_text(_linked((ROOT / name).read_text(), ROOT / name))
     (source / "images").mkdir(exist_ok=True)
     for readme in sorted((ROOT / "images").glob("*/README.md")):
-        (source / "images" / f"{readme.parent.name}.md").write_text(readme.read_text())
+        text = _LINK.sub(lambda found: found[0].replace("../../docs/", "../"), readme.read_text())
+        (source / "images" / f"{readme.parent.name}.md").write_text(text)
     _lab_pages(source / "labs")
     return [
         f"{page.relative_to(source)}: there is no picture {name}"

@@ -13,7 +13,7 @@ from tests.cli.terminal import Terminal
 from tests.cli.test_command import run
 
 COMMANDS = (
-    "up", "down", "status", "env", "open", "start", "check", "hint", "diagnose", "answer", "reset", "debrief", "progress", "report", "doctor",
+    "up", "down", "status", "env", "open", "notebooks", "start", "check", "hint", "diagnose", "answer", "reset", "debrief", "progress", "report", "doctor",
     "endpoint", "interview",
 )  # fmt: skip
 
