@@ -49,6 +49,14 @@ def notebook_and_verdict(page: Any, address: str) -> None:
         taken(page, name)
 
 
+def await_shown(page: Any, frames: list[str], words: str) -> None:
+    """Waits until the terminal has printed `words`; `frames` are what came to the browser so far."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while words not in (said := "".join(frame[1] for frame in map(json.loads, frames) if frame[0] == "stdout")):
+        assert time.monotonic() < deadline, f"the terminal never showed {words!r}: {said}"
+        page.wait_for_timeout(200)
+
+
 def terminal(page: Any, address: str) -> None:
     base, _, query = address.partition("?")
     shown: list[str] = []
@@ -63,12 +71,11 @@ def terminal(page: Any, address: str) -> None:
     page.wait_for_selector(".jp-Terminal .xterm-helper-textarea", state="attached", timeout=PATIENCE)
     page.wait_for_function("document.querySelector('.jp-Terminal .xterm-rows')", timeout=PATIENCE)
     typed = page.locator(".jp-Terminal .xterm-helper-textarea")
+    await_shown(page, shown, "profile was read")
     for command, shows in COMMANDS:
-        typed.press_sequentially(f"{command}\n")
-        deadline = time.monotonic() + PATIENCE / 1000
-        while shows not in "".join(frame[1] for frame in map(json.loads, shown) if frame[0] == "stdout"):
-            assert time.monotonic() < deadline, f"{command} never showed {shows}"
-            page.wait_for_timeout(200)
+        typed.press_sequentially(command)
+        page.keyboard.press("Enter")
+        await_shown(page, shown, shows)
     page.wait_for_timeout(500)
     taken(page, "terminal")
 
