@@ -69,7 +69,6 @@ def terminal(page: Any, address: str) -> None:
     page.goto(f"{base}?{query}&reset", timeout=PATIENCE)
     page.click(".jp-LauncherCard[data-category='Other'] >> text=Terminal", timeout=PATIENCE)
     page.wait_for_selector(".jp-Terminal .xterm-helper-textarea", state="attached", timeout=PATIENCE)
-    page.wait_for_function("document.querySelector('.jp-Terminal .xterm-rows')", timeout=PATIENCE)
     typed = page.locator(".jp-Terminal .xterm-helper-textarea")
     await_shown(page, shown, "profile was read")
     for command, shows in COMMANDS:
