@@ -8,7 +8,7 @@ CLUSTER ?= auto
 PYTEST ?= $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help lab up down test lint test-unit test-cluster test-notebooks test-browser test-kind course drills bench fidelity format clean
+.PHONY: help lab up down test lint test-unit test-cluster test-notebooks test-browser test-kind docs course drills bench fidelity format clean
 
 help: ## list what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -32,11 +32,16 @@ down: $(VENV)/.installed ## stop the lab cluster
 
 test: lint test-unit test-kind test-cluster test-notebooks test-browser ## set everything up and run every test
 
-lint: $(VENV)/.installed-dev ## form, types and layers
+lint: $(VENV)/.installed-dev ## form, types, layers, prose and the links of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/prose.py
+	$(BIN)/python tools/docs.py
+
+docs: $(VENV)/.installed-dev ## show the documentation's site in a browser
+	$(BIN)/python tools/docs.py --serve
 
 format: $(VENV)/.installed-dev ## put the code into the project's form
 	$(BIN)/ruff format .

@@ -4,6 +4,8 @@ In: the wheel's `v1.37.0-local/_definitions.json`. Out: `clusters/embedded/schem
 read when the server starts) and of `descriptions.json` (the texts, read when somebody asks `kubectl explain`).
 What Go knows of a field (whether it is left out when empty, the name of its type) is in `clusters/embedded/apiserver/protobuf_fields.json`.
 Runs as a hatchling build hook, for wheels and editable installs alike, or by hand: `python hatch_build.py`.
+
+A wheel also gets the course's files that are no Python package, in the folder `ai_lab_course` (`clusters/files.py` finds them there).
 """
 
 from __future__ import annotations
@@ -22,6 +24,11 @@ except ImportError:  # run by hand, outside a build
 TARGET = Path("clusters/embedded/schema.zip")
 GO_FIELDS = Path("clusters/embedded/apiserver/protobuf_fields.json")
 SOURCE = "kubernetes-json-schema/v1.37.0-local/_definitions.json"
+# What a wheel carries beside the packages: the learners' notebooks, the sources that debriefs are read from, the starts, and what Pods run.
+COURSE = "ai_lab_course"
+CARRIED = {"labs": "*.ipynb", "solutions": "*.md", "manifests": "*", "images": "*"}
+_LEFT_OUT = {"__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".DS_Store"}
+
 _REFERENCE = "#/$defs/"
 _KEPT = (
     "x-kubernetes-list-type",
@@ -138,12 +145,26 @@ def build(root: Path) -> Path:
     return target
 
 
+def carried(root: Path) -> dict[str, str]:
+    """The course's files under `root`, each with its place in a wheel."""
+    found = {}
+    for folder, pattern in CARRIED.items():
+        for path in sorted((root / folder).rglob(pattern)):
+            relative = path.relative_to(root)
+            if path.is_file() and not _LEFT_OUT.intersection(relative.parts):
+                found[str(path)] = f"{COURSE}/{relative.as_posix()}"
+    return found
+
+
 class CustomBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
     """Makes the file before the wheel is packed (or the checkout is installed in place)."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         target = build(Path(self.root))
         build_data.setdefault("artifacts", []).append(str(target.relative_to(self.root)))
+        # An editable install has them in the checkout.
+        if self.target_name == "wheel" and version != "editable":
+            build_data.setdefault("force_include", {}).update(carried(Path(self.root)))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clusters import files
+
 if TYPE_CHECKING:
     from clusters.kind.engine import Engine as ImageEngine
 
-ROOT = Path(__file__).resolve().parent.parent / "images"
+ROOT = files.root() / "images"
 
 # Build arguments that every Dockerfile of ours takes from the environment of whoever builds.
 HANDED_ON = ("BASE_IMAGE", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")

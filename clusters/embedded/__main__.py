@@ -43,12 +43,12 @@ from clusters.embedded.scheduler import Scheduler
 from clusters.embedded.schema import SchemaError
 from clusters.embedded.store import Store, StoreError
 from clusters.embedded.supervision import keep_running, made_anew
+from clusters.files import root
 from kubeobjects import Object
 
 log = logging.getLogger(__name__)
 
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 TOPOLOGY = Path(__file__).with_name("topology.json")
 
 _GPU = "nvidia.com/gpu"
@@ -176,7 +176,7 @@ async def serve(options: argparse.Namespace, began: float, files: int) -> None:
     topology = load_topology(options.topology)
     allowed = open_files.pods_allowed(files, [bool(node.taints) for node in topology])
     topology = [dataclasses.replace(node, pods=count) for node, count in zip(topology, allowed, strict=True)]
-    images = Catalogue(ROOT / "images")
+    images = Catalogue(root() / "images")
     identity = owned_processes.cluster_id(state)
 
     def kubelet(node: NodeSpec) -> Kubelet:
@@ -204,7 +204,7 @@ async def serve(options: argparse.Namespace, began: float, files: int) -> None:
         running.append(tasks.create_task(_watch_folder(state, stop), name="state folder"))
         lacking = ""
         if not options.without_addons:
-            new = await addons.apply(client("system:addon-manager", "system:masters"), ROOT / "manifests" / "base")
+            new = await addons.apply(client("system:addon-manager", "system:masters"), root() / "manifests" / "base")
             lacking = await _await_ready(nodes, len(topology), _GPU_PATIENCE if new else _GPU_PATIENCE_AGAIN)
         say(
             options.ready_fd,

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from clusters import images
 from clusters.base import ADDONS, Cluster, ClusterError, ClusterStatus, Progress
+from clusters.files import root
 from clusters.kind import audit_log, host, readiness, supply
 from clusters.kind.archive import Archive
 from clusters.kind.commands import NOT_STARTED, Commands, Ran, explain, kubectl
@@ -321,9 +322,7 @@ class KindCluster(Cluster):
     def _create_base(self) -> None:
         """Creates what is missing of manifests/base, until the cluster was ready once: afterwards a lab may have changed it or taken it away."""
         for name in ADDONS:
-            ran = self._kubectl(
-                "create", f"--filename={images.ROOT.parent / 'manifests' / 'base' / name}", "--field-manager=ai-lab", timeout=60.0
-            )
+            ran = self._kubectl("create", f"--filename={root() / 'manifests' / 'base' / name}", "--field-manager=ai-lab", timeout=60.0)
             refused = [line for line in ran.err.splitlines() if line.strip() and "(AlreadyExists)" not in line]
             if not ran.ok and (refused or "(AlreadyExists)" not in ran.err):
                 raise explain(Ran(ran.argv, ran.code, "", "\n".join(refused)), f"creating what {name} describes")

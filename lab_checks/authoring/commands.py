@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 import clusters
+from clusters import files as course_files
 from lab_checks.authoring import attempts, course_check, notebooks
 from lab_checks.engine import course, identity, manifests, paths, reach
 from lab_checks.engine.api import environment, shell
@@ -20,6 +21,15 @@ from lab_checks.engine.session import Session
 from lab_checks.engine.setup import LessonError
 
 app = typer.Typer(no_args_is_help=True, help="For writers of labs.", rich_markup_mode=None)
+
+
+@app.callback()
+def _in_a_checkout() -> None:
+    if not course_files.is_checkout():
+        typer.secho("✘ ai-lab dev needs a checkout of the course, with its tests; this is an installed package", fg="red", err=True)
+        typer.secho("  next: make lab in a checkout, then .venv/bin/ai-lab dev", err=True)
+        raise typer.Exit(2)
+
 
 Labs = Annotated[list[str] | None, typer.Argument(help="labs; all of them where none is named")]
 

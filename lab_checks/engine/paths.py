@@ -1,15 +1,16 @@
-"""Where the course's files are: beside this package, in the checkout that is installed in place."""
+"""Where the course's files are, and the learner's."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import clusters
+from clusters import files
 
 
 def root() -> Path:
     """The folder that holds labs/, solutions/, manifests/ and images/."""
-    return Path(__file__).resolve().parents[2]
+    return files.root()
 
 
 def learners_notebooks() -> Path:

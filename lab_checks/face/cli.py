@@ -74,6 +74,7 @@ app.command()(cluster_commands.down)
 app.command()(cluster_commands.status)
 app.command()(cluster_commands.env)
 app.command("open")(cluster_commands.open_course)
+app.command()(cluster_commands.notebooks)
 
 
 def _find(target: str) -> tuple[Lab, Exercise | None]:

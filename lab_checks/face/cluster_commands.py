@@ -193,6 +193,14 @@ def env(shell: Annotated[str, typer.Option(help="auto, bash, zsh, fish or sh; au
     typer.echo(shell_setup.lines(shell_setup.asking() if shell == "auto" else shell, environment(found.kubeconfig)))
 
 
+def _not_copied(where: Path, problem: OSError) -> typer.Exit:
+    return die(f"the notebooks cannot be copied to {where}: {problem.strerror}", USAGE, "ai-lab open --folder SOME/FOLDER")
+
+
+def _kept(names: list[str]) -> str:
+    return f"yours were kept; the course has newer ones: {', '.join(names)}. Rename yours to get the new one at the next ai-lab open"
+
+
 def open_course(
     cluster: ClusterOption = "auto",
     browser: Annotated[bool, typer.Option(help="open a browser window")] = True,
@@ -214,11 +222,13 @@ def open_course(
         with progress.step(f"Your notebooks in {tilde(where)}"):
             begun = where.exists()
             lock = jupyter.lock(where, lambda: progress.say("another `ai-lab open` is starting JupyterLab on them; waiting for it"))
-            fresh = jupyter.copy_notebooks(where)
+            fresh, kept = jupyter.copy_notebooks(where)
     except OSError as problem:
-        raise die(f"the notebooks cannot be copied to {where}: {problem.strerror}", USAGE, "ai-lab open --folder SOME/FOLDER") from None
+        raise _not_copied(where, problem) from None
     if begun and fresh:
         progress.say(f"new or renewed: {', '.join(fresh)}")
+    if kept:
+        progress.say(_kept(kept))
     running = jupyter.running(where)
     if running:
         typer.echo(f"JupyterLab is already open on these notebooks: {jupyter.address(running)}")
@@ -227,6 +237,24 @@ def open_course(
         return
     goes_on = typable("The lab cluster goes on running; stop it with: ai-lab down")
     jupyter.become_jupyterlab(where, found.kubeconfig, port, browser, f"JupyterLab has stopped. {goes_on}", lock)
+
+
+def notebooks(folder: Annotated[Path | None, typer.Argument(help="where they are kept")] = None) -> None:
+    """Copy the notebooks into your folder, for an editor of your own.
+
+    Those that you have changed stay as they are. `ai-lab open` does the same, and opens JupyterLab on them.
+    """
+    from lab_checks.engine import paths
+    from lab_checks.face import jupyter
+
+    where = folder or paths.learners_notebooks()
+    try:
+        fresh, kept = jupyter.copy_notebooks(where)
+    except OSError as problem:
+        raise _not_copied(where, problem) from None
+    typer.echo(f"Your notebooks are in {tilde(where)}: {len(fresh)} new or renewed")
+    if kept:
+        echo(_kept(kept), err=True)
 
 
 def doctor(as_json: JsonOption = False) -> None:

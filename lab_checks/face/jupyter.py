@@ -25,7 +25,9 @@ from typing import Any, NoReturn
 from lab_checks.engine import paths
 from lab_checks.engine.api import environment
 
+# By a notebook's name the digest of the course's own that was copied last; under _KEPT, of a newer one beside which the learner's was kept.
 _COPIED = ".ai-lab-copies.json"
+_KEPT = "kept"
 
 # Beside the notebooks, where JupyterLab does not show them: what JupyterLab logs, and the lock of a start that is under way.
 _LOG = ".ai-lab-jupyterlab.log"
@@ -55,24 +57,32 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def copy_notebooks(folder: Path) -> list[str]:
-    """Copies the notebooks that are not in `folder` yet, renews those that are as they were copied; returns the names of both."""
+def copy_notebooks(folder: Path) -> tuple[list[str], list[str]]:
+    """Copies the notebooks that are not in `folder` yet and renews those that are as they were copied. A changed one is never written over.
+
+    Returns the names of those written, and of those that were kept although the course has a newer one; each newer one is told once.
+    Raises OSError where the folder cannot be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / _COPIED
     try:
-        copied: dict[str, str] = json.loads(record.read_text())
+        copied: dict[str, Any] = json.loads(record.read_text())
     except (OSError, ValueError):
         copied = {}
-    fresh = []
+    told: dict[str, str] = copied.setdefault(_KEPT, {})
+    fresh, kept = [], []
     for source in sorted((paths.root() / "labs").glob("*.ipynb")):
-        target = folder / source.name
-        untouched = target.exists() and copied.get(source.name) == _digest(target)
-        if not target.exists() or (untouched and _digest(target) != _digest(source)):
+        name, target, newest = source.name, folder / source.name, _digest(source)
+        mine = _digest(target) if target.exists() else ""
+        if not mine or (copied.get(name) == mine != newest):
             target.write_bytes(source.read_bytes())
-            copied[source.name] = _digest(target)
-            fresh.append(source.name)
+            copied[name] = newest
+            fresh.append(name)
+        elif mine != newest not in (copied.get(name), told.get(name)):
+            told[name] = newest
+            kept.append(name)
     record.write_text(json.dumps(copied, indent=1))
-    return fresh
+    return fresh, kept
 
 
 def address(server: Server) -> str:

@@ -33,15 +33,20 @@ YesOption = Annotated[bool, typer.Option("--yes", help="ask nothing: also delete
 
 # A command of the course in a sentence: the name, and a subcommand after it.
 _MENTIONED = re.compile(
-    r"(?<![\w./=-])ai-lab"
-    r"(?= (?:answer|check|debrief|dev|diagnose|doctor|down|drill|endpoint|env|hint|images|interview|open|progress|report|reset|start|status|up|watch)\b)"
+    r"(?<![\w./=-])ai-lab(?= (?:answer|check|debrief|dev|diagnose|doctor|down|drill|endpoint|env|hint|images|interview|notebooks|open|progress|report"
+    r"|reset|start|status|up|watch)\b)"
 )
 
 
 @functools.cache
 def command() -> str:
-    """`ai-lab` as it can be typed in the shell that runs this process: by its name where PATH leads to this installation, else by its path."""
+    """`ai-lab` as it can be typed in the shell that runs this process: by its name where PATH leads to this installation, else by its path.
+
+    An environment in uv's cache is on PATH for this one process only; in a shell that has the course's environment it stays there.
+    """
     own = Path(sys.executable).with_name("ai-lab")
+    if Path(sys.prefix).parent.name.startswith("archive-v") and "AI_LAB_COURSE" not in os.environ:
+        return "uvx --from ai-lab ai-lab"
     found = shutil.which("ai-lab")
     if (found and os.path.samefile(found, own)) if own.exists() else True:
         return "ai-lab"

@@ -13,8 +13,8 @@ from tests.cli.terminal import Terminal
 from tests.cli.test_command import run
 
 COMMANDS = (
-    "up", "down", "status", "env", "open", "start", "check", "hint", "diagnose", "answer", "reset", "debrief", "progress", "report", "doctor", "watch",
-    "endpoint", "interview", "drill",
+    "up", "down", "status", "env", "open", "notebooks", "start", "check", "hint", "diagnose", "answer", "reset", "debrief", "progress", "report", "doctor",
+    "watch", "endpoint", "interview", "drill",
 )  # fmt: skip
 
 
