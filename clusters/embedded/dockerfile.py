@@ -69,6 +69,11 @@ def expand(text: str, values: dict[str, str]) -> str:
     return _VARIABLE.sub(value, text)
 
 
+def _words(text: str) -> list[str]:
+    """The words of a line. Most lines quote nothing, and the shell's rules take long."""
+    return shlex.split(text) if re.search(r"[\"'\\]", text) else text.split()
+
+
 def _command(rest: str) -> tuple[str, ...]:
     """The exec form as it is, the shell form under `/bin/sh -c`."""
     if rest.startswith("["):
@@ -81,7 +86,7 @@ def _command(rest: str) -> tuple[str, ...]:
 
 def _pairs(rest: str) -> dict[str, str]:
     """`KEY=value …` with quotes, or the old form `KEY value`."""
-    words = shlex.split(rest)
+    words = _words(rest)
     if words and "=" not in words[0]:
         return {words[0]: rest.split(None, 1)[1] if len(words) > 1 else ""}
     return dict(word.partition("=")[::2] for word in words if "=" in word)
@@ -93,7 +98,7 @@ def _copied(rest: str, folder: Path, working_dir: str, stages: dict[str, Built])
         option, _, rest = rest.partition(" ")
         options.append(option)
         rest = rest.strip()
-    words = orjson.loads(rest) if rest.startswith("[") else shlex.split(rest)
+    words = orjson.loads(rest) if rest.startswith("[") else _words(rest)
     *sources, target = words
     into_folder = target.endswith("/") or target in (".", "./") or len(sources) > 1
     place = str(PurePosixPath(working_dir or "/") / target)
