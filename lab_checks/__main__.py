@@ -7,6 +7,7 @@ from __future__ import annotations
 
 # What `signal` is made of: that module takes a moment to read itself, in which Ctrl-C would still show a traceback.
 import _signal
+import sys
 
 
 def main() -> None:
@@ -14,6 +15,9 @@ def main() -> None:
     ignored = _signal.getsignal(_signal.SIGINT) == _signal.SIG_IGN
     if not ignored:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    # Compiling its modules takes the command as long as all that it does before the cluster starts. So they are kept, as the server keeps its own,
+    # also where PYTHONDONTWRITEBYTECODE asks for none; programs that the command starts hear of it as ever.
+    sys.dont_write_bytecode = False
     from lab_checks.face import cli
 
     cli.main(hear_interrupts=not ignored)

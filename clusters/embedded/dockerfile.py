@@ -1,6 +1,7 @@
 """Reads of a Dockerfile what running its image needs: a path and build arguments in, a `Built` out.
 
-RUN is not executed. What it would add to the image is known in one case only: `pip install` makes third-party packages available.
+RUN is not executed. What it would add to the image is known in two cases only: `pip install` makes third-party packages available, and
+`python -m compileall` compiles the modules that were copied.
 With several stages the last one counts, and files that it copies from an earlier stage are looked up there.
 """
 
@@ -30,6 +31,7 @@ class Built:
     cmd: tuple[str, ...] | None = None
     files: list[tuple[str, Path]] = field(default_factory=list)
     installs_packages: bool = False
+    compiles: bool = False
     stop_signal: str = ""
 
 
@@ -67,6 +69,11 @@ def expand(text: str, values: dict[str, str]) -> str:
     return _VARIABLE.sub(value, text)
 
 
+def _words(text: str) -> list[str]:
+    """The words of a line. Most lines quote nothing, and the shell's rules take long."""
+    return shlex.split(text) if re.search(r"[\"'\\]", text) else text.split()
+
+
 def _command(rest: str) -> tuple[str, ...]:
     """The exec form as it is, the shell form under `/bin/sh -c`."""
     if rest.startswith("["):
@@ -79,7 +86,7 @@ def _command(rest: str) -> tuple[str, ...]:
 
 def _pairs(rest: str) -> dict[str, str]:
     """`KEY=value …` with quotes, or the old form `KEY value`."""
-    words = shlex.split(rest)
+    words = _words(rest)
     if words and "=" not in words[0]:
         return {words[0]: rest.split(None, 1)[1] if len(words) > 1 else ""}
     return dict(word.partition("=")[::2] for word in words if "=" in word)
@@ -91,7 +98,7 @@ def _copied(rest: str, folder: Path, working_dir: str, stages: dict[str, Built])
         option, _, rest = rest.partition(" ")
         options.append(option)
         rest = rest.strip()
-    words = orjson.loads(rest) if rest.startswith("[") else shlex.split(rest)
+    words = orjson.loads(rest) if rest.startswith("[") else _words(rest)
     *sources, target = words
     into_folder = target.endswith("/") or target in (".", "./") or len(sources) > 1
     place = str(PurePosixPath(working_dir or "/") / target)
@@ -110,7 +117,8 @@ def _copied(rest: str, folder: Path, working_dir: str, stages: dict[str, Built])
         matches = [folder] if pattern in (".", "") else sorted(folder.glob(pattern))
         for match in matches:
             if match.is_dir():
-                found += [(str(PurePosixPath(place) / each.name), each) for each in sorted(match.iterdir())]
+                # .dockerignore
+                found += [(str(PurePosixPath(place) / each.name), each) for each in sorted(match.iterdir()) if each.name != "__pycache__"]
             else:
                 found.append((str(PurePosixPath(place) / match.name) if into_folder else place, match))
     return found
@@ -138,6 +146,7 @@ def read(path: Path, arguments: dict[str, str] | None = None, *, context: Path |
             if earlier:
                 built.env, built.files = dict(earlier.env), list(earlier.files)
                 built.installs_packages, built.working_dir = earlier.installs_packages, earlier.working_dir
+                built.compiles = earlier.compiles
             stages[str(len(stages))] = built
             if len(words) == 3 and words[1].lower() == "as":
                 stages[words[2]] = built
@@ -167,8 +176,9 @@ def read(path: Path, arguments: dict[str, str] | None = None, *, context: Path |
             source = re.search(r"--from=(\S+)", rest)
             if source and source[1] in stages:
                 built.installs_packages |= stages[source[1]].installs_packages
-        elif word == "RUN" and re.search(r"\bpip3?\s+install\b|\buv\s+(pip|sync)\b", rest):
-            built.installs_packages = True
+        elif word == "RUN":
+            built.installs_packages |= bool(re.search(r"\bpip3?\s+install\b|\buv\s+(pip|sync)\b", rest))
+            built.compiles |= bool(re.search(r"\bcompileall\b", rest))
     if built is None:
         raise ValueError(f"{path}: no FROM")
     return built

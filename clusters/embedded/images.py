@@ -65,6 +65,7 @@ def default_pull_policy(text: str) -> str:
 class Image:
     """One image. `files` are (path in the container, file or folder of this machine); `python` is bare, packages or empty.
 
+    `compiled`: the modules among its files are there in compiled form, too.
     `tools` are programs of this machine, `applets` are ours (`kubelet/applets`).
     """
 
@@ -76,6 +77,7 @@ class Image:
     user: str = ""
     files: tuple[tuple[str, Path], ...] = ()
     python: str = ""
+    compiled: bool = False
     tools: frozenset[str] = frozenset()
     applets: frozenset[str] = frozenset()
     size: int = 0
@@ -148,6 +150,7 @@ class Catalogue:
             user=built.user or base.user,
             files=base.files + tuple(built.files),
             python="packages" if built.installs_packages and base.python else base.python,
+            compiled=base.compiled or built.compiles,
             size=int(row.get("size", base.size + 22_000_000)),
             stop_signal=built.stop_signal or base.stop_signal,
         )
@@ -163,6 +166,16 @@ class Catalogue:
                 self._images[name] = replace(image, name=name)
                 return self._images[name]
         return None
+
+    def compiled(self) -> set[Path]:
+        """The files and folders of this machine whose modules stand compiled in some image."""
+        return {
+            source
+            for image in self._images.values()
+            if image.compiled
+            for _, source in image.files
+            if source.suffix == ".py" or source.is_dir()
+        }
 
     def images(self) -> list[Image]:
         """What a node reports under `status.images`, the largest first."""

@@ -40,6 +40,15 @@ class Slot:
     phrases: tuple[Phrase, ...]
     denied: bool = False
 
+    @cached_property
+    def heads(self) -> tuple[frozenset[str], frozenset[str]]:
+        """What its phrases begin with: stems of words, and beginnings of words."""
+        first = [each.words[0] for each in self.phrases]
+        return (
+            frozenset(stem(word) for word in first if not word.endswith("*")),
+            frozenset(word[:-1] for word in first if word.endswith("*")),
+        )
+
 
 @dataclass(frozen=True)
 class Pattern:
@@ -47,11 +56,11 @@ class Pattern:
     without: tuple[Slot, ...]
     source: str
 
-    @property
+    @cached_property
     def denies(self) -> bool:
         return any(slot.denied for slot in self.slots)
 
-    @property
+    @cached_property
     def act(self) -> bool:
         return any(slot.link == "->" for slot in self.slots)
 
@@ -154,11 +163,26 @@ class Passage:
             found.setdefault(each, []).append(place)
         return found
 
+    @cached_property
+    def beginnings(self) -> frozenset[str]:
+        """All beginnings of its words."""
+        return frozenset(word[:length] for word in self.words for length in range(len(word) + 1))
+
+    @cached_property
+    def _begun(self) -> dict[str, list[int]]:
+        """What `begins` has answered: the patterns have few terms between them."""
+        return {}
+
     def begins(self, term: str) -> list[int]:
         """Where a term of a pattern stands."""
-        if not term.endswith("*"):
-            return self.at.get(stem(term), [])
-        return [place for place, word in enumerate(self.words) if word.startswith(term[:-1])]
+        found = self._begun.get(term)
+        if found is None:
+            if term.endswith("*"):
+                found = [place for place, word in enumerate(self.words) if word.startswith(term[:-1])]
+            else:
+                found = self.at.get(stem(term), [])
+            self._begun[term] = found
+        return found
 
 
 def passage(parts: tuple[Sentence, ...], lexicon: Lexicon) -> Passage:
@@ -215,6 +239,10 @@ def _skips(word: str, loose: bool) -> bool:
 
 
 def _places(here: Passage, slot: Slot) -> list[Place]:
+    stems, beginnings = slot.heads
+    # So it is for nearly every slot.
+    if stems.isdisjoint(here.at) and beginnings.isdisjoint(here.beginnings):
+        return []
     found = []
     for phrase in slot.phrases:
         for at in here.begins(phrase.words[0]):

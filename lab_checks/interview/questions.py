@@ -36,7 +36,8 @@ class UnknownQuestion(LookupError):
     """There is no such question; the message says which are near."""
 
 
-@dataclass(frozen=True)
+# There is one of each: they are told apart by identity, for their patterns take long to compare.
+@dataclass(frozen=True, eq=False)
 class Point:
     """Something that a good answer names."""
 
@@ -52,7 +53,7 @@ class Point:
         return 2 if self.core else 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Flag:
     """Something that no good answer claims. `unless`: what makes it harmless in the same sentence; `looked`: what makes it harmless before it."""
 
@@ -65,7 +66,7 @@ class Flag:
     except_in: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Question:
     id: str
     title: str

@@ -160,7 +160,8 @@ def score(question: Question, answer: str) -> Result:
     raised = flags.raised(question, passages)
     # A sentence that alarms earns nothing, whatever else it names; neither does one of the interviewer's, and a heap earns nothing at all.
     heaped = heap.is_heap(answer)
-    idle = {each.sentence for each in raised} | {each.number for each in said if heaped or each.text in _asked(question)}
+    asked = _asked(question)
+    idle = {each.sentence for each in raised} | {each.number for each in said if heaped or each.text in asked}
     earning = [each for each in passages if not idle.intersection(part.number for part in each.parts)]
     found = tuple(point for point in question.points if any(matching.says(pattern, each) for each in earning for pattern in point.patterns))
     missing = tuple(point for point in question.points if point not in found)

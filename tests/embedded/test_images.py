@@ -93,3 +93,16 @@ def test_the_tags_of_python_are_there_and_those_of_others_are_not() -> None:
         assert catalogue.find(text) is not None, text
     for text in ("python:2.7", "python:3.12-slmi", "nginx", "registry.example.com/python:3.12-slim"):
         assert catalogue.find(text) is None, text
+
+
+def test_what_a_dockerfile_compiles_is_compiled(tmp_path: Path) -> None:
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server/__pycache__").mkdir()
+    (tmp_path / "server/main.py").write_text("")
+    (tmp_path / "Dockerfile").write_text("FROM python:3.12-slim\nCOPY server /app/server/\n")
+    built = dockerfile.read(tmp_path / "Dockerfile")
+    assert (built.compiles, [inside for inside, _ in built.files]) == (False, ["/app/server/main.py"])
+    with (tmp_path / "Dockerfile").open("a") as file:
+        file.write("RUN python3 -m compileall -q /app\n")
+    assert dockerfile.read(tmp_path / "Dockerfile").compiles
+    assert not built.installs_packages

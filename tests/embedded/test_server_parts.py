@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clusters.embedded import open_files, server_log, short_folders, supervision
-from clusters.embedded.__main__ import _remembered_port
+from clusters.embedded.whole_cluster import _remembered_port
 
 # The control plane and the two GPU nodes keep ordinary Pods away.
 TAINTED = [True, False, True, True]

@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from clusters.embedded import bytecode
 from clusters.embedded.images import Image
 
 # Folders of the container's own that every image has.
 FOLDERS = ("/tmp", "/run", "/var/tmp", "/var/log", "/dev/shm", "/home", "/mnt", "/opt", "/srv")
+_UNCOMPILED = shutil.ignore_patterns("__pycache__")
 # What stands in the root of the distributions that the images are made of.
 _TOP = (
     "bin",
@@ -46,6 +48,10 @@ def lay(root: Path, image: Image, folders: Iterable[str]) -> None:
         target = root / inside.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target, dirs_exist_ok=True, ignore=bytecode.foreign if image.compiled else _UNCOMPILED)
         else:
             shutil.copy2(source, target)
+            compiled = bytecode.beside(source) if image.compiled and source.suffix == ".py" else None
+            if compiled is not None:
+                (target.parent / "__pycache__").mkdir(exist_ok=True)
+                shutil.copy2(compiled, target.parent / "__pycache__" / compiled.name)

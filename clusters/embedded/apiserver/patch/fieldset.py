@@ -101,6 +101,9 @@ def compare(old: Any, new: Any, wanted: Type | None) -> Comparison:
 
 
 def _compare(old: Any, new: Any, wanted: Type | None, at: Path, found: Comparison) -> None:
+    # Most of an object is as it was at most writes.
+    if old == new:
+        return
     form = shape(old if new is ABSENT else new, wanted)
     if form == "leaf" or not (_content(old) or _content(new)):
         if old is ABSENT:
