@@ -53,6 +53,8 @@ _SHARED = re.compile(r"^kind: *(?:ClusterRole|ClusterRoleBinding|PriorityClass|\
 # Kinds that may refuse what the course does next, a deletion among it: what was left of them goes first.
 _ADMISSION = re.compile(r"(?:validating|mutating)(?:admissionpolic|webhookconfiguration)")
 _WAIT = 90.0
+# Seconds that one command of a start may take; those that wait have a shorter limit of their own.
+_STEP = 200.0
 _LOOK_EVERY = 0.25
 
 
@@ -66,10 +68,11 @@ class Await:
 
 @dataclass(frozen=True)
 class Step:
-    """A command line, or a folder whose manifests are applied."""
+    """A command line with what it reads, or a folder whose manifests are applied."""
 
     run: str = ""
     apply: Path | None = None
+    stdin: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,22 +105,25 @@ class LessonError(Exception):
 
 
 def create_start(api: Api, exercise: Exercise, progress: Progress, say: Say, ask: Ask, made_by_lab: bool = True) -> Object:
-    """Brings the cluster to the exercise's start and returns the baseline; `ask` is asked before anything outside the course is deleted.
+    """Brings the cluster to the exercise's start and returns the baseline. Raises LessonError; `create` says the rest."""
+    return create(api, exercise.key, start_of(exercise), progress, say, ask, made_by_lab)
 
-    Raises LessonError.
 
+def create(api: Api, key: str, start: Start, progress: Progress, say: Say, ask: Ask, made_by_lab: bool = True) -> Object:
+    """Brings the cluster to a start and returns the baseline; `ask` is asked before anything outside the course is deleted.
+
+    `key` is what the start is called. Raises LessonError.
     On a cluster that the lab did not make (`made_by_lab` false) nothing outside the course's own namespaces is written.
     """
-    start = start_of(exercise)
     if not made_by_lab and any(_OUTSIDE.search(step.run) for step in start.steps):
         raise LessonError(
-            f"{exercise.key} changes nodes or the GPU plugin, and this cluster was not made by the course; ai-lab up --cluster embedded has nodes for it"
+            f"{key} changes nodes or the GPU plugin, and this cluster was not made by the course; ai-lab up --cluster embedded has nodes for it"
         )
     try:
         with manifests.rendering([start.folder, *(step.apply for step in start.steps if step.apply)]) as rendered:
             if not made_by_lab and (shared := _SHARED.search(rendered(start.folder))):
                 raise LessonError(
-                    f"{exercise.key} creates a {shared.group().split()[-1]}, which the whole cluster shares, and this cluster was not made by "
+                    f"{key} creates a {shared.group().split()[-1]}, which the whole cluster shares, and this cluster was not made by "
                     "the course; ai-lab up --cluster embedded has one for it"
                 )
             clean(api, progress, say, ask, keep=start.namespaces, made_by_lab=made_by_lab)
@@ -130,15 +136,15 @@ def create_start(api: Api, exercise: Exercise, progress: Progress, say: Say, ask
                 if step.apply:
                     _apply(api, monitoring.chosen(api, rendered(step.apply)))
                 else:
-                    shell(step.run, api.kubeconfig, folder=start.folder)
+                    shell(step.run, api.kubeconfig, stdin=step.stdin, folder=start.folder, timeout=_STEP)
     except CommandFailed as problem:
-        raise LessonError(f"the start of {exercise.key} could not be created: {problem}") from None
+        raise LessonError(f"the start of {key} could not be created: {problem}") from None
     for condition in start.awaits:
-        _until(api, condition, say)
+        until(api, condition, say)
     try:
         _settle(api, (NAMESPACE, *start.namespaces), say)
     except CommandFailed as problem:
-        raise LessonError(f"the start of {exercise.key} does not come to rest: {problem}") from None
+        raise LessonError(f"the start of {key} does not come to rest: {problem}") from None
     return baseline.take(api, [NAMESPACE, *start.namespaces])
 
 
@@ -168,7 +174,8 @@ def _settle(api: Api, namespaces: tuple[str, ...], say: Say) -> None:
         time.sleep(_LOOK_EVERY)
 
 
-def _until(api: Api, condition: Await, say: Say) -> None:
+def until(api: Api, condition: Await, say: Say) -> None:
+    """Waits until the condition's command prints what it has to. Raises LessonError with what it last printed."""
     deadline = time.monotonic() + condition.seconds
     told = False
     seen = ""
