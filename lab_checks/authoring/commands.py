@@ -101,6 +101,34 @@ def check(
     raise typer.Exit(1 if broken else 0)
 
 
+@app.command()
+def drill(
+    seeds: Annotated[str, typer.Option(metavar="1-200", help="seeds, as 7 or 1-200 or 1,7,12-15")],
+    faults: Annotated[int | None, typer.Option(min=1, max=2, help="without it: two in every third seed")] = None,
+    ways: Annotated[str, typer.Option(help="of solution, restart and tempting")] = "solution,restart",
+    log: Annotated[Path | None, typer.Option(help="a file that the lines are added to")] = None,
+) -> None:
+    """Prove incident drills: each seed breaks in the promised way, its solution passes, a restart of everything (or the tempting fix) does not."""
+    from lab_checks.drill import proof
+
+    def tell(line: str) -> None:
+        typer.echo(line)
+        if log is not None:
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+
+    try:
+        wanted, chosen = proof.seeds_of(seeds), ways.split(",")
+        if strange := sorted(set(chosen) - {"solution", "restart", "tempting"}):
+            raise ValueError(strange[0])
+    except ValueError as problem:
+        typer.secho(f"✘ that cannot be meant: {problem}", fg="red", err=True)
+        raise typer.Exit(2) from None
+    with tempfile.TemporaryDirectory(prefix="ai-lab-drill-") as folder:
+        failed = proof.run(_session(Path(folder)), wanted, chosen, faults, tell)
+    raise typer.Exit(1 if failed else 0)
+
+
 def interview_figures() -> list[str]:
     """How fairly the interview is scored, as lines of text. The answers with which it is measured are in a checkout only."""
     if not (paths.root() / "benchmarks" / "interview.py").is_file():

@@ -6,8 +6,8 @@ Faults are data: one file each in `faults/`.
 
 from lab_checks.drill.catalogue import Fault, UnknownFault
 from lab_checks.drill.generator import Drill, Laid, Service, causes, generate
-from lab_checks.drill.judge import diagnose, judge, note
-from lab_checks.drill.lay import lay
+from lab_checks.drill.judging import diagnose, judge, note
+from lab_checks.drill.laying import lay
 from lab_checks.drill.record import post_mortem, report, report_text
 from lab_checks.drill.score import Line, Score
 

@@ -42,7 +42,9 @@ def summary(rows: Sequence[Second], since: float, now: float) -> Heard:
     after = [each for each in rows if each.until > since]
     bad = [each.until for each in after if each.errors]
     last = after[-STEADY:]
-    steady = len(last) == STEADY and not any(each.errors for each in last) and any(each.ok for each in last) and now - last[-1].until < _FRESH
+    steady = (
+        len(last) == STEADY and not any(each.errors for each in last) and any(each.ok for each in last) and now - last[-1].until < _FRESH
+    )
     return Heard(
         sum(each.ok for each in after), sum(each.errors for each in after), bad[0] if bad else 0.0, bad[-1] if bad else 0.0, steady
     )

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from kubeobjects import Object
 from lab_checks.drill import catalogue
 from lab_checks.drill.catalogue import Break, Condition, Fault, filled
 from lab_checks.engine.course import Cause, Evidence, Exercise
@@ -62,7 +61,12 @@ class Laid:
 
     def condition(self, row: Condition) -> Condition:
         return Condition(
-            self.fill(row.run), self.fill(row.matches, pattern=True), self.fill(row.says), self.fill(row.expected), self.fill(row.next), row.absent
+            self.fill(row.run),
+            self.fill(row.matches, pattern=True),
+            self.fill(row.says),
+            self.fill(row.expected),
+            self.fill(row.next),
+            row.absent,
         )
 
     @property

@@ -57,7 +57,10 @@ def _holds(ctx: Context, condition: Condition) -> None:
     if bool(re.search(condition.matches, printed, re.S)) == condition.absent:
         value = " ".join(printed.split())
         raise fail(
-            condition.says, Seen(condition.run.split(" -o ")[0], "", value[:200] or "nothing"), expected=condition.expected, next=condition.next
+            condition.says,
+            Seen(condition.run.split(" -o ")[0], "", value[:200] or "nothing"),
+            expected=condition.expected,
+            next=condition.next,
         )
 
 

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 # Fewer words say nothing; so many are not read by anybody who is waiting.
 SHORTEST, LONGEST = 12, 160
-_STATE = r"restor|mitigat|recover|resolved|fixed|working again|works again|back (to normal|up|online)|investigat|workaround|answers? again|identified|serv(es|ing) again"
+_STATE = (
+    r"restor|mitigat|recover|resolved|fixed|working again|works again|back (to normal|up|online)|investigat|workaround|answers? again|identified"
+    r"|serv(es|ing) again"
+)
 _WHEN = r"\b\d{1,2}[:.]\d{2}\b|\bnext update\b|\b(in|within|for|at) (about )?\d+ ?(min|hour|h\b)|\bminutes?\b|\bhours?\b|\btomorrow\b|\bno further update"
 
 

@@ -37,7 +37,9 @@ def reads(deeds: Deeds, laid: Laid) -> list[Deed]:
     """The reads that could have shown this fault."""
     near = ("", laid.service.namespace, "kube-system", "default")
     return [
-        each for each in deeds.deeds if each.verb in _LOOKS and each.code < 300 and each.resource in laid.fault.reads and each.namespace in near
+        each
+        for each in deeds.deeds
+        if each.verb in _LOOKS and each.code < 300 and each.resource in laid.fault.reads and each.namespace in near
     ]
 
 

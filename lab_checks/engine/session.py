@@ -126,13 +126,17 @@ class Session:
             return self.progress.start(exercise.key, exercise.version, "", {})
         api = self.api
         self.progress.ensure_writable()
-        with self._cluster_stays():
+        with self.cluster_stays():
             since = meta.now()
             before = setup.create_start(api, exercise, self.progress, self.say, self.ask, self.cluster.made_by_lab)
             before["since"] = since
             registry.load(course.load().lab(exercise.lab))
-            before |= registry.noted(Context(api, exercise, before, {}, lambda: audit.Deeds(False, ())))
+            before |= registry.noted(self.fresh(exercise, before))
             return self.progress.start(exercise.key, exercise.version, api.cluster_id(), before)
+
+    def fresh(self, exercise: Exercise, before: dict[str, Any]) -> Context:
+        """The cluster as a start has just left it, with that baseline and before anybody did anything. Raises NoCluster."""
+        return Context(self.api, exercise, before, {}, lambda: audit.Deeds(False, ()))
 
     def reset(self, lab: Lab, exercise: Exercise | None = None) -> None:
         """Takes back all that exercises changed on the cluster; with an exercise, creates its start again. Raises as `start` does."""
@@ -143,11 +147,11 @@ class Session:
             return
         api = self.api
         self.progress.ensure_writable()
-        with self._cluster_stays():
+        with self.cluster_stays():
             setup.clean(api, self.progress, self.say, self.ask, made_by_lab=self.cluster.made_by_lab)
 
     @contextlib.contextmanager
-    def _cluster_stays(self) -> Iterator[None]:
+    def cluster_stays(self) -> Iterator[None]:
         """Around what takes a while: a cluster that goes away meanwhile is told as that, whatever command it stopped."""
         try:
             yield

@@ -81,7 +81,9 @@ def _broken(laid: Laid) -> list[setup.Step]:
 def awaits(drill: Drill) -> list[setup.Await]:
     """What the platform shows once it is broken in the way that was meant."""
     return [
-        setup.Await(each.run, each.matches, f"what is wrong with {laid.service.name} to show", _WAIT) for laid in drill.laid for each in laid.symptom
+        setup.Await(each.run, each.matches, f"what is wrong with {laid.service.name} to show", _WAIT)
+        for laid in drill.laid
+        for each in laid.symptom
     ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from lab_checks.drill import catalogue, clients, restored, update
-from lab_checks.drill.generator import LAB, Drill, Laid, Service
+from lab_checks.drill.generator import LAB, PLUGIN, Drill, Laid, Service
 from lab_checks.drill.score import CAUSE, COLLATERAL, EVIDENCE, ORDER, POINTS, TIME, UPDATE, Line, Score, time_points
 from lab_checks.drill.views import inside, reads, touches, writes
 from lab_checks.engine import verdict
@@ -89,11 +89,16 @@ def _engine(ctx: Context, drill: Drill, service: Service) -> Engine[None]:
         well = f"{service.name} was well when the incident began" if laid is None else f"it is not what is wrong with {service.name}"
         return lambda _: Finding(False, well)
 
+    values = {} if laid is None else laid.values
     names = {
-        "workload": [service.name], "service": [service.name], "clients": [service.clients], "node": [service.node], "plugin": ["nvidia-device-plugin-daemonset"],
-        "holder": [] if laid is None else [str(laid.values.get("holder", service.name))],
-        "claim": [] if laid is None else [str(laid.values.get("claim", service.name))],
-    }  # fmt: skip
+        "workload": [service.name],
+        "service": [service.name],
+        "clients": [service.clients],
+        "node": [service.node],
+        "plugin": [PLUGIN],
+        "holder": [str(values.get("holder", service.name))],
+        "claim": [str(values.get("claim", service.name))],
+    }
     views = [inside(ctx, drill, each) for each in (_namespaces(laid) if laid else [service.namespace])]
     return Engine(
         lab=LAB,
@@ -132,7 +137,9 @@ def _again(ctx: Context, drill: Drill) -> str:
 def _worded(ctx: Context, drill: Drill, found: Verdict) -> Verdict:
     """The verdict with the command that really begins this drill again."""
     own, again = drill.exercise().key, _again(ctx, drill)
-    return replace(found, next=found.next.replace(f"ai-lab reset {own}", again), expected=found.expected.replace(f"ai-lab reset {own}", again))
+    return replace(
+        found, next=found.next.replace(f"ai-lab reset {own}", again), expected=found.expected.replace(f"ai-lab reset {own}", again)
+    )
 
 
 def _open(ctx: Context, drill: Drill, since: float) -> Verdict | None:
@@ -165,10 +172,16 @@ def _diagnosed(ctx: Context, drill: Drill, diagnoses: Diagnoses) -> tuple[Line, 
         right = given.get("cause") == laid.fault.id
         cause += share * right
         why.append(f"{given.get('cause')} is {'the' if right else 'not the'} cause on {laid.service.name}")
-        found = None if given.get("accepted") and right else diagnose(ctx, drill, laid.service.name, str(given["cause"]), str(given["evidence"]))
+        found = (
+            None
+            if given.get("accepted") and right
+            else diagnose(ctx, drill, laid.service.name, str(given["cause"]), str(given["evidence"]))
+        )
         proved = right and (found is None or found.passed)
         evidence += share * proved
-        shows.append(f"{laid.service.name}: " + ("the quoted lines show it" if proved else "they show no cause" if found is None else found.headline))
+        shows.append(
+            f"{laid.service.name}: " + ("the quoted lines show it" if proved else "they show no cause" if found is None else found.headline)
+        )
     for name in sorted(set(diagnoses) - {each.service.name for each in drill.laid}):
         cause = max(0.0, cause - share / 2)
         why.append(f"nothing was wrong with {name}")
