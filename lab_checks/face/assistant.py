@@ -196,6 +196,9 @@ class Assistant:
                 print(f"[assistant] its account cannot be used: {problem}")
                 return None
         read = [(run, _printed(run, reader)) for run in rows]
+        if reader is not api:
+            # A token that nobody needs any more.
+            reader.kubeconfig.unlink(missing_ok=True)
         refused = [line for _, text in read for line in _REFUSED.findall(text)]
         if account:
             print(f"[assistant] it read as {account}: {len(read) - len(refused)} of {len(read)} commands answered")

@@ -28,7 +28,7 @@ from typing import Any
 from kubeobjects import Object
 from lab_checks.engine import paths
 from lab_checks.engine.context import Context
-from lab_checks.engine.observe import shown
+from lab_checks.engine.observe import newest, shown
 from lab_checks.engine.verdict import Seen
 from lab_checks.judging import quotes
 from lab_checks.judging.shown import Shown
@@ -59,7 +59,7 @@ class Deed(StrEnum):
 class Fact:
     """What would make a claim true: a field of an object, and the value that it has to have (`is_`), or an expression that it has to match.
 
-    `object` is `resource/name` in the exercise's namespace, `resource/namespace/name`, or `nodes/name`.
+    `object` is `resource/name` in the exercise's namespace, `resource/namespace/name`, or `nodes/name`; `pods/app=NAME` is the newest Pod with that label.
     """
 
     object: str
@@ -231,6 +231,9 @@ def at(obj: Object | None, field: str) -> object:
 def _object(ctx: Context, named: str) -> Object | None:
     kind, _, rest = named.partition("/")
     namespace, slash, name = rest.rpartition("/")
+    if "=" in name:
+        key, _, value = name.partition("=")
+        return newest(pod for pod in ctx.pods if (pod["metadata"].get("labels") or {}).get(key) == value)
     return ctx.api.get(kind, name, namespace if slash else ctx.namespace)
 
 

@@ -54,6 +54,12 @@ def number(cluster: str, seed: int) -> int:
     return int(record["number"]) if (record.get("cluster"), record.get("seed")) == (cluster, seed) else 1
 
 
+def of_today(cluster: str) -> list[dict[str, Any]]:
+    """The calls that are over of the day that was begun last on this cluster."""
+    record = _read()
+    return list(record.get("passed") or []) if record.get("cluster") == cluster else []
+
+
 def over(call: int) -> list[dict[str, Any]]:
     """The calls that are over, with their points and minutes, where this call is one of them; else none."""
     record = _read()

@@ -10,7 +10,6 @@ import os
 import sys
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 from lab_checks import drill
 from lab_checks.drill import Drill
@@ -20,7 +19,7 @@ from lab_checks.engine.verdict import idle
 VARIABLE = "AI_LAB_SEED"
 ROUNDS = 3
 # The seed of the notebook, by exercise.
-SEEDS = {"first-call": 3, "same-line": 4, "two-at-once": 6, "at-your-side": 12, "game-day": 21}
+SEEDS = {"first-call": 3, "same-line": 4, "two-at-once": 6, "at-your-side": 12, "game-day": 20}
 _PLACES = (NAMESPACE, "team-search")
 # The faults that an exercise draws from: one of them, or one pair.
 _POOLS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -35,7 +34,7 @@ _POOLS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "at-your-side": (("gpu-memory",), ("driver-too-old",), ("weights-missing",), ("liveness-kills",)),
     "game-day": (
-        ("image-missing",), ("service-selects-nothing",), ("setting-missing",), ("taint-not-tolerated",), ("readiness-elsewhere",), ("too-many-gpus",),
+        ("image-missing",), ("setting-missing",), ("taint-not-tolerated",), ("service-selects-nothing",), ("readiness-elsewhere",), ("too-many-gpus",),
         ("weights-missing",), ("runtime-class",), ("quota-spent",), ("no-such-label",),
     ),
 }  # fmt: skip
@@ -72,7 +71,7 @@ def noted(ctx: Context) -> Drill:
 
 def main(arguments: list[str]) -> None:
     """`lay EXERCISE` or `show EXERCISE`."""
-    from lab_checks.engine.api import Api
+    from lab_checks.engine.reach import api_of_shell
     from lab_checks.labs.incident import day
 
     if len(arguments) != 2 or arguments[0] not in ("lay", "show") or arguments[1] not in SEEDS:
@@ -85,9 +84,9 @@ def main(arguments: list[str]) -> None:
                 print(f"seed {seed}: {each.service.name} in {each.service.namespace}: {each.fault.title}")
                 print("\n".join(f"    {line}" for line in each.commands(each.fault.solution)))
         return
-    api = Api(Path(os.environ["KUBECONFIG"]))
+    api = api_of_shell()
     number = day.next_call(api.cluster_id(), seed) if exercise == "game-day" else 1
-    drill.lay(api, of(exercise, seed, number))
+    drill.lay(api, of(exercise, seed, number), lambda line: print(line, flush=True))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,9 @@ def _call(ctx: Context) -> str:
     if not given and unwell:
         line = ctx.first_refusal(unwell)
         more = f" The scheduler says: {line}. What does the node, or its plugin, say of the same?" if line else ""
-        return f"{observe.named(unwell[0])} is not Ready. What do its events and its log say, and what did the container before it say?{more}"
+        return (
+            f"{observe.named(unwell[0])} is not Ready. What do its events and its log say, and what did the container before it say?{more}"
+        )
     if not given:
         return "Every Pod is Ready. What stands between a Ready Pod and its clients: Service, endpoints, port, version?"
     if not ctx.answers.get("update"):
