@@ -31,10 +31,14 @@ def context(exercise: str, **more: Any) -> Any:
 # The message to the users
 
 GOOD = (
-    "Since 09:12 log summaries fail for everybody. Search works. We are returning a change of this morning to its earlier version. The next update follows at 10:00.",
-    "What you see: requests for log summaries end with an error. It began at 09:12. We have found what changed and are restoring the earlier state now. Next message: in 30 minutes.",
-    "You cannot create log summaries at the moment. This started at 9:12. We are reverting a configuration change, step by step. We do not yet know when all is back. Next update by 10:00.",
-    "Status 09:36: outage of log summaries since 09:12. All requests for summaries are failing, search is unaffected. The team is undoing a change. Further information at 10:00 UTC.",
+    "Since 09:12 log summaries fail for everybody. Search works. We are returning a change of this morning to its earlier version. "
+    "The next update follows at 10:00.",
+    "What you see: requests for log summaries end with an error. It began at 09:12. We have found what changed and are restoring the earlier state now. "
+    "Next message: in 30 minutes.",
+    "You cannot create log summaries at the moment. This started at 9:12. We are reverting a configuration change, step by step. "
+    "We do not yet know when all is back. Next update by 10:00.",
+    "Status 09:36: outage of log summaries since 09:12. All requests for summaries are failing, search is unaffected. The team is undoing a change. "
+    "Further information at 10:00 UTC.",
 )
 RIGHT = "Since 09:12 log summaries fail for everybody. {} We are rolling back a change to its earlier version. The next update follows at 10:00."
 
