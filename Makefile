@@ -8,7 +8,7 @@ CLUSTER ?= auto
 PYTEST ?= $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help lab up down test lint test-unit test-cluster test-notebooks test-browser test-kind course bench fidelity format clean
+.PHONY: help lab up down test lint test-unit test-cluster test-notebooks test-browser test-kind course drills bench fidelity format clean
 
 help: ## list what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -62,6 +62,10 @@ test-kind: $(VENV)/.installed-dev ## images as real containers, and the real kin
 
 course: $(VENV)/.installed-dev ## prove the course: starts fail, solutions pass, wrong attempts fail for their own reason
 	$(BIN)/ai-lab dev check
+
+drills: $(VENV)/.installed-dev ## prove 200 incident drills on the cluster in use; the log is build/drills.log
+	@mkdir -p build
+	$(BIN)/ai-lab dev drill --seeds 1-200 --log build/drills.log
 
 fidelity: $(VENV)/.installed-dev ## hold the embedded cluster against what a real one showed
 	$(PYTEST) tests/fidelity

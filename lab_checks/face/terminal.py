@@ -33,7 +33,8 @@ YesOption = Annotated[bool, typer.Option("--yes", help="ask nothing: also delete
 
 # A command of the course in a sentence: the name, and a subcommand after it.
 _MENTIONED = re.compile(
-    r"(?<![\w./=-])ai-lab(?= (?:answer|check|debrief|dev|diagnose|doctor|down|endpoint|env|hint|images|interview|open|progress|report|reset|start|status|up)\b)"
+    r"(?<![\w./=-])ai-lab"
+    r"(?= (?:answer|check|debrief|dev|diagnose|doctor|down|drill|endpoint|env|hint|images|interview|open|progress|report|reset|start|status|up)\b)"
 )
 
 
