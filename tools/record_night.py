@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -53,6 +54,15 @@ def _written(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def _moved(text: str, clock: str) -> str:
+    """An event whose body says when it was sent, as a restart's annotation does, on the clock of that night."""
+    return re.sub(
+        r'(restartedAt[\\": ]+)\d{4}-\d\d-\d\dT[\d:]{8}(?:Z|[+-]\d\d:\d\d)',
+        lambda found: found[1] + NIGHT.format(clock).replace("+00:00", "Z"),
+        text,
+    )
+
+
 def _prepared(kubeconfig: Path) -> None:
     base = Path(__file__).parents[1] / "manifests"
     shell("kubectl create namespace ai-platform --dry-run=client -o yaml | kubectl apply -f -", kubeconfig)
@@ -87,7 +97,7 @@ def main(target: Path) -> None:
             if _stamp(event["requestReceivedTimestamp"]) < began or (writes and event["verb"] in ("get", "list", "watch")):
                 continue
             moved = {name: _written(_stamp(event[name]) + shift) for name in ("requestReceivedTimestamp", "stageTimestamp")}
-            kept.append({name: value for name, value in {**event, **moved}.items() if name in KEPT})
+            kept.append(json.loads(_moved(json.dumps({name: value for name, value in {**event, **moved}.items() if name in KEPT}), clock)))
     target.write_text("".join(f"{json.dumps(each, separators=(',', ':'))}\n" for each in kept))
     print(f"{len(kept)} events in {target}")
 

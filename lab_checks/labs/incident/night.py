@@ -26,7 +26,7 @@ NIGHT = Path(__file__).with_name("night.jsonl")
 FIRST_ERROR, LAST_ERROR = "02:07:15", "02:25:41"
 RELEASE, MIRA, TEO = "system:serviceaccount:ci:release-bot", "mira", "teo"
 _LOOKS = ("get", "list", "watch")
-_SHORT = 88
+_SHORT = 104
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _leaves(body: Any, path: str = "") -> Iterator[str]:
     elif isinstance(body, list):
         for each in body:
             yield from _leaves(each, path)
-    else:
+    elif body is not None:
         yield f"{path}={body}"
 
 
