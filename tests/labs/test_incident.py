@@ -180,14 +180,16 @@ def test_a_right_too_many_is_told_by_its_kind(right: Right, wrong: Any) -> None:
     assert wrong(right)
 
 
-def test_what_the_assistant_reads_is_no_look_of_the_engineer() -> None:
-    def read(user: str) -> Deed:
-        return Deed(at=1.0, verb="list", resource="pods", namespace="ai-platform", name="", agent="", code=200, user=user)
+def test_what_the_assistant_reads_and_the_rights_that_it_got_are_no_deeds_of_the_engineer_in_a_call() -> None:
+    def deed(user: str, verb: str, resource: str) -> Deed:
+        return Deed(at=1.0, verb=verb, resource=resource, namespace="ai-platform", name="", agent="", code=200, user=user)
 
-    ctx = context("at-your-side", deeds=Deeds(True, (read(side.USER), read("mira"))))
+    every = (deed(side.USER, "list", "pods"), deed("mira", "create", "rolebindings"), deed("mira", "list", "pods"))
+    ctx = context("at-your-side", deeds=Deeds(True, every))
     assert len(side.it_read(ctx.deeds)) == 1
-    side.without_its_requests(ctx)
-    assert [each.user for each in ctx.__dict__["deeds"].deeds] == ["mira"]
+    with side.only_the_engineer(ctx):
+        assert ctx.deeds.deeds == every[2:]
+    assert ctx.deeds.deeds == every
 
 
 # Calls

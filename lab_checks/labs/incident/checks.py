@@ -111,8 +111,8 @@ def at_your_side(ctx: Context) -> Verdict:
     rights = side.reads_and_no_more(ctx)
     asked = side.did_read(ctx)
     side.claims_judged(ctx)
-    side.without_its_requests(ctx)
-    found = scored(ctx, laid).verdict()
+    with side.only_the_engineer(ctx):
+        found = scored(ctx, laid).verdict()
     return passed("the assistant read, you judged, and the service is restored", rights, asked, *found.seen) if found.passed else found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from lab_checks.engine.audit import Deed, Deeds
@@ -19,6 +21,7 @@ _LOOKS = frozenset({"get", "list", "watch"})
 _INTO_PODS = frozenset(
     {"pods/exec", "pods/attach", "pods/portforward", "pods/proxy", "services/proxy", "pods/ephemeralcontainers", "nodes/proxy"}
 )
+_RIGHTS = frozenset({"roles", "rolebindings", "clusterroles", "clusterrolebindings"})
 # What a call needs: (verb, resource, subresource, at cluster scope).
 _NEEDED = (("list", "pods", "", False), ("get", "pods", "log", False), ("list", "events", "", False), ("list", "nodes", "", True))
 
@@ -27,9 +30,16 @@ def _its(deed: Deed) -> bool:
     return deed.user == USER
 
 
-def without_its_requests(ctx: Context) -> None:
-    """Leaves the account's requests out of the learner's deeds: that an assistant read something is no look of the engineer's."""
-    ctx.__dict__["deeds"] = replace(ctx.deeds, deeds=tuple(each for each in ctx.deeds.deeds if not _its(each)))
+@contextmanager
+def only_the_engineer(ctx: Context) -> Iterator[None]:
+    """While a call is scored: what the assistant read is no look of the engineer's, and the rights that it was given are no change of the service."""
+    whole = ctx.deeds
+    left = tuple(each for each in whole.deeds if not _its(each) and each.resource not in _RIGHTS)
+    ctx.__dict__["deeds"] = replace(whole, deeds=left)
+    try:
+        yield
+    finally:
+        ctx.__dict__["deeds"] = whole
 
 
 def reads_and_no_more(ctx: Context) -> Seen:
