@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lab_checks import drill
@@ -50,7 +51,17 @@ def _lines(given: object) -> str:
 
 
 def _call(ctx: Context) -> Verdict:
-    return scored(ctx, drills.noted(ctx)).verdict()
+    return told(ctx, scored(ctx, drills.noted(ctx)))
+
+
+def told(ctx: Context, score: Score) -> Verdict:
+    """The verdict on a call; what is still to be handed in is handed in as in any exercise."""
+    found = score.verdict()
+    if not found.next.startswith("ai-lab drill answer"):
+        return found
+    update = "--update" in found.next
+    form = 'update="…"' if update else 'diagnoses={"SERVICE": {"cause": "…", "evidence": ["…"]}}'
+    return replace(found, next=f'lab.answer("{ctx.exercise.id}", {form})')
 
 
 @exercise(f"{LAB}/first-call")
@@ -112,7 +123,7 @@ def at_your_side(ctx: Context) -> Verdict:
     asked = side.did_read(ctx)
     side.claims_judged(ctx)
     with side.only_the_engineer(ctx):
-        found = scored(ctx, laid).verdict()
+        found = told(ctx, scored(ctx, laid))
     return passed("the assistant read, you judged, and the service is restored", rights, asked, *found.seen) if found.passed else found
 
 
@@ -124,8 +135,8 @@ def game_day(ctx: Context) -> Verdict:
     rows = day.over(call)
     if not rows:
         found = scored(ctx, laid)
-        if not found.verdict().passed:
-            return found.verdict()
+        if not found.passed:
+            return told(ctx, found)
         if other := unchanged.judge(ctx):
             return other
         rows = day.done(call, found, "; ".join(each.fault.title for each in laid.laid))
