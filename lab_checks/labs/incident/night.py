@@ -19,7 +19,7 @@ from lab_checks.engine.context import Context
 from lab_checks.engine.verdict import Seen
 from lab_checks.interview import language, matching
 from lab_checks.interview.matching import Lexicon
-from lab_checks.judging import sheet, words
+from lab_checks.judging import answers, sheet, words
 
 NIGHT = Path(__file__).with_name("night.jsonl")
 # What the clients' log said: the first request that failed, and the last one.
@@ -117,6 +117,12 @@ def lasted() -> float:
     return (end - begin).total_seconds() / 60
 
 
+def _minutes(given: object) -> float | None:
+    """A time in minutes; a number without a unit is taken as minutes."""
+    found = answers.number(given)
+    return None if found is None else found.value / 60 if found.measures == "time" else found.value
+
+
 def blanks() -> list[sheet.Blank]:
     right = {name: row.number for name, row in truth().items()}
     early, back = right["too_early"], max(each.number for each in rows() if "nightly-fine-tune" in each.what)
@@ -137,10 +143,10 @@ def blanks() -> list[sheet.Blank]:
         ),
     }
     look = "the rows, by their numbers"
-    found = [sheet.number(name, right[name], asked, look, told=told) for name, (asked, told) in asks.items()]
+    found = [sheet.number(name, right[name], asked, look, told=told, called=("row", "row number")) for name, (asked, told) in asks.items()]
     found.append(
         sheet.number(
-            "minutes", lambda given: abs(given - lasted()) <= 1, "whole minutes from the first failed request to the last", "the clients' log",
+            "minutes", lambda given: abs(given - lasted()) <= 1, "whole minutes from the first failed request to the last", "the clients' log", reads=_minutes,
             told={9: "that counts from the first act of an engineer: users had waited for longer"},
         )
     )  # fmt: skip
@@ -152,13 +158,17 @@ _GUARD = (
     "test*|check*|gate*|canary|probe*|alert*|policy|policies|admission|validat*|pipeline*|staging|stage|rollback|roll back|undo|quota|runbook|"
     "monitor*|dry run|digest|smoke|automat*|review*|permission*|right|rights|rbac|lock*|protect*|progress deadline|template"
 )
+# That nobody may do something any more is a guard as well.
+_TAKEN = "!right|rights|permission*|allowed"
 _CARE = "careful*|attention|concentrat*|diligent*|remind*|awareness|try harder|more care|be sure|remember"
 _NAMES = "mira|teo|larsen|colleague*|engineer .. who|human error|fault|blame*|guilty|mistake .. by"
 
 
 @cache
 def _patterns() -> dict[str, Any]:
-    found = {name: matching.compile_pattern(text) for name, text in (("guard", _GUARD), ("care", _CARE), ("names", _NAMES))}
+    found = {
+        name: matching.compile_pattern(text) for name, text in (("guard", _GUARD), ("taken", _TAKEN), ("care", _CARE), ("names", _NAMES))
+    }
     return {**found, "lexicon": Lexicon(list(found.values()))}
 
 
@@ -169,12 +179,12 @@ def lesson(ctx: Context, text: object) -> None:
         raise words.idle(ctx, "lesson-missing", credit=0.8)
     read = _patterns()
     passages = [matching.passage((each,), read["lexicon"]) for each in said]
-    holds = {name: any(matching.says(read[name], each) for each in passages) for name in ("guard", "care", "names")}
+    holds = {name: any(matching.says(read[name], each) for each in passages) for name in ("guard", "taken", "care", "names")}
     if holds["names"]:
         raise words.fail(ctx, "lesson-blames", _seen(text), credit=0.8)
     if holds["care"]:
         raise words.fail(ctx, "lesson-care", _seen(text), credit=0.8)
-    if not holds["guard"] or sum(len(each.words) for each in said) < 6:
+    if not (holds["guard"] or holds["taken"]) or sum(len(each.words) for each in said) < 6:
         raise words.fail(ctx, "lesson-no-guard", _seen(text), credit=0.8)
 
 
@@ -182,7 +192,7 @@ def _seen(text: object) -> Seen:
     return Seen("answer lesson", "", sheet.shown(text))
 
 
-def post_mortem(answers: Object) -> str:
+def post_mortem(given: Object) -> str:
     """The post-mortem as Markdown: the course's template, filled from the rows that the learner named, and the learner's own lesson."""
     found = truth()
     lines = [
@@ -197,6 +207,6 @@ def post_mortem(answers: Object) -> str:
             for name, row in found.items()
         ),
         "",
-        f"**Lesson.** {' '.join(str(answers.get('lesson', '')).split())}",
+        f"**Lesson.** {' '.join(str(given.get('lesson', '')).split())}",
     ]
     return "\n".join(lines)
