@@ -105,7 +105,9 @@ def check(
 def drill(
     seeds: Annotated[str, typer.Option(metavar="1-200", help="seeds, as 7 or 1-200 or 1,7,12-15")],
     faults: Annotated[int | None, typer.Option(min=1, max=2, help="without it: two in every third seed")] = None,
-    ways: Annotated[str, typer.Option(help="of solution, restart and tempting")] = "solution,restart",
+    ways: Annotated[
+        str, typer.Option(help="of solution, restart, both (one after the other, from one start) and tempting")
+    ] = "solution,restart",
     log: Annotated[Path | None, typer.Option(help="a file that the lines are added to")] = None,
 ) -> None:
     """Prove incident drills: each seed breaks in the promised way, its solution passes, a restart of everything (or the tempting fix) does not."""
@@ -119,7 +121,7 @@ def drill(
 
     try:
         wanted, chosen = proof.seeds_of(seeds), ways.split(",")
-        if strange := sorted(set(chosen) - {"solution", "restart", "tempting"}):
+        if strange := sorted(set(chosen) - {"solution", "restart", "both", "tempting"}):
             raise ValueError(strange[0])
     except ValueError as problem:
         typer.secho(f"✘ that cannot be meant: {problem}", fg="red", err=True)

@@ -19,7 +19,8 @@ from lab_checks.engine.verdict import Outcome, Verdict
 
 # Seconds that a check waits for a platform that is still moving.
 PATIENCE = 45.0
-_LOOK_EVERY = 0.5
+_LOOK_EVERY = 1.0
+_REPORT = "drill-report.json"
 
 
 class NoDrill(Exception):
@@ -94,15 +95,14 @@ class Desk:
     def check(self, drill: Drill, patience: float = PATIENCE, waiting: Say | None = None) -> Score:
         """The score, after up to `patience` seconds for a platform that is still moving; the verdict is kept, and so is the report."""
         deadline, told = time.monotonic() + patience, False
-        while True:
-            ctx, found = self._looked(drill)
-            moving = found.open is not None and found.open.outcome is Outcome.NOT_YET and not found.idle
-            if not moving or time.monotonic() > deadline:
+        while (still := judging.still_open(self.context(drill), drill)) is not None and still.outcome is Outcome.NOT_YET:
+            if time.monotonic() > deadline:
                 break
-            if not told and found.open is not None:
-                (waiting or self._session.say)(f"waiting: {found.open.headline}")
+            if not told:
+                (waiting or self._session.say)(f"waiting: {still.headline}")
                 told = True
             time.sleep(_LOOK_EVERY)
+        ctx, found = self._looked(drill)
         verdict = found.verdict()
         self._session.progress.record(drill.key, VERSION, str(verdict.outcome), verdict.headline, verdict.credit)
         self._keep(self._report(ctx, drill, found))
@@ -125,14 +125,13 @@ class Desk:
 
     def kept(self) -> Path:
         """Where the newest report is kept: it can be read after the drill has ended."""
-        return self._session.state / "drill-report.json"
+        return self._session.state / _REPORT
 
     def last(self) -> record.Report:
         """The newest report. Raises NoDrill."""
-        try:
-            found: dict[str, Any] = json.loads(self.kept().read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise NoDrill("no drill has been checked yet, so there is no report") from None
+        found = newest(self._session.state)
+        if found is None:
+            raise NoDrill("no drill has been checked yet, so there is no report")
         return found
 
     def end(self) -> None:
@@ -140,6 +139,15 @@ class Desk:
         session = self._session
         with session.cluster_stays():
             setup.clean(session.api, session.progress, session.say, session.ask, made_by_lab=session.cluster.made_by_lab)
+
+
+def newest(state: Path) -> record.Report | None:
+    """The newest report of the learner whose state folder this is; None where there is none that can be read."""
+    try:
+        found: dict[str, Any] = json.loads((state / _REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
 
 
 def of_key(key: str) -> Drill | None:

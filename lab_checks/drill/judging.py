@@ -86,7 +86,9 @@ def _engine(ctx: Context, drill: Drill, service: Service) -> Engine[None]:
         holds = fault is laid
         if holds:
             return lambda _: Finding(True, fault.fill(fault.fault.title))
-        well = f"{service.name} was well when the incident began" if laid is None else f"it is not what is wrong with {service.name}"
+        well = (
+            f"{service.name} was well when the incident began" if laid is None else f"what is wrong with {service.name} is something else"
+        )
         return lambda _: Finding(False, well)
 
     values = {} if laid is None else laid.values
@@ -118,7 +120,7 @@ def judge(ctx: Context, drill: Drill, diagnoses: Diagnoses, message: str) -> Sco
     """
     since = began(ctx)
     changes = writes(ctx.deeds)
-    open_ = _open(ctx, drill, since)
+    open_ = still_open(ctx, drill)
     lines = (
         *_diagnosed(ctx, drill, diagnoses),
         _order(ctx, drill),
@@ -142,9 +144,9 @@ def _worded(ctx: Context, drill: Drill, found: Verdict) -> Verdict:
     )
 
 
-def _open(ctx: Context, drill: Drill, since: float) -> Verdict | None:
+def still_open(ctx: Context, drill: Drill) -> Verdict | None:
     """The first thing that keeps the platform from being restored; None where it is. What waits comes after what is wrong."""
-    waits = None
+    waits, since = None, began(ctx)
     for service in drill.services:
         laid, view = drill.laid_on(service.name), inside(ctx, drill, service.namespace)
         try:

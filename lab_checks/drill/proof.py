@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lab_checks.drill.desk import Desk
 from lab_checks.drill.generator import Drill, Laid, generate
-from lab_checks.drill.score import Score
+from lab_checks.drill.score import COLLATERAL, TIME, Score
 from lab_checks.engine.api import CommandFailed, shell
 from lab_checks.engine.session import Session
 from lab_checks.engine.setup import LessonError
@@ -86,7 +86,11 @@ def tempt(session: Session, drill: Drill) -> None:
 
 
 def prove(session: Session, drill: Drill, ways: Iterable[str] = ("solution", "restart")) -> Iterator[Proof]:
-    """Works a drill in these ways (`solution`, `restart`, `tempting`), each from a start of its own."""
+    """Works a drill in these ways, each from a start of its own.
+
+    `solution` must pass, `restart` of everything and the `tempting` fix must not. `both` is the restart and then the solution: half the time of the two, and
+    the restart is all that is held against it.
+    """
     for way in ways:
         began = time.monotonic()
         try:
@@ -106,12 +110,27 @@ def _worked(session: Session, drill: Drill, way: str) -> tuple[str, str]:
     if problem := hand_in(session, drill):
         return "", f"the right diagnosis is not accepted: {problem}"
     if way == "solution":
-        solve(session, drill)
-        found = desk.check(drill, _SOLVED)
-        return _told(found), "" if found.passed else f"its solution does not pass: {_told(found)}"
-    {"restart": restart_everything, "tempting": tempt}[way](session, drill)
+        return _solved(session, desk, drill)
+    {"restart": restart_everything, "tempting": tempt, "both": restart_everything}[way](session, drill)
     found = desk.check(drill, _SHORT)
-    return _told(found), f"{way} passes, and must not: {_told(found)}" if found.passed else ""
+    if found.passed or (found.restored and way != "tempting"):
+        return _told(found), f"{way} restores the service, and must not: {_told(found)}"
+    return _after(session, desk, drill) if way == "both" else (_told(found), "")
+
+
+def _solved(session: Session, desk: Desk, drill: Drill) -> tuple[str, str]:
+    solve(session, drill)
+    found = desk.check(drill, _SOLVED)
+    return _told(found), "" if found.passed else f"its solution does not pass: {_told(found)}"
+
+
+def _after(session: Session, desk: Desk, drill: Drill) -> tuple[str, str]:
+    """The solution, after a restart that did not help: it restores the service, and nothing but the restart is held against the learner."""
+    solve(session, drill)
+    found = desk.check(drill, _SOLVED)
+    only = all(each.points == each.of for each in found.lines if each.name not in (COLLATERAL, TIME))
+    good = found.restored and only and "restarted" in found.line(COLLATERAL).why and not found.passed
+    return _told(found), "" if good else f"its solution does not restore it after a restart of everything: {_told(found)}"
 
 
 def _told(score: Score) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 
 from kubeobjects import Object
 from lab_checks.drill import clients
-from lab_checks.drill.generator import Condition, Laid, Service
+from lab_checks.drill.generator import PLUGIN, Condition, Laid, Service
+from lab_checks.engine import rollout
 from lab_checks.engine.api import CommandFailed, shell
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import see
-from lab_checks.engine.verdict import Seen, fail, wait
+from lab_checks.engine.verdict import Seen, Stop, fail, wait
 from lab_checks.judging import guards
 
 
@@ -71,8 +72,20 @@ def _gpu(ctx: Context, deployment: Object, pods: list[Object]) -> None:
     guards.tied_to_no_node(ctx, deployment)
     guards.template_has_no_node_name(deployment)
     for pod in pods:
-        guards.holds_gpus(ctx, pod)
+        try:
+            guards.holds_gpus(ctx, pod)
+        except Stop:
+            _plugin_stands(ctx)
+            raise
         guards.would_be_placed_again(ctx, pod)
+
+
+def _plugin_stands(ctx: Context) -> None:
+    """Not yet while the GPU plugin is being rolled out: until it has registered, its node offers nothing."""
+    plugin = ctx.api.get("daemonsets", PLUGIN, "kube-system")
+    pods = [each for each in ctx.all_pods if each["metadata"]["namespace"] == "kube-system"]
+    if coming := rollout.unfinished(plugin, pods, ctx.nodes, ctx.api.log):
+        raise wait(f"the GPU plugin is not there yet: {coming}", next=f"kubectl -n kube-system rollout status daemonset/{PLUGIN}")
 
 
 def _probes(_ctx: Context, deployment: Object, _pods: list[Object]) -> None:

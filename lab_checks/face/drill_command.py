@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from lab_checks.drill.desk import Desk
 
 app = typer.Typer(
-    help="Incident drills: a platform under load, broken by a seed, and you are on call.",
+    help="Take an incident drill: you are on call.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -73,7 +73,10 @@ def _desk(*, yes: bool = False) -> Iterator[Desk]:
 
 @app.command()
 def start(seed: Seed = None, faults: Faults = 1, yes: YesOption = False) -> None:
-    """Start a drill: the platform is created, gets its load, and is broken. The clock runs from then on."""
+    """Start a drill.
+
+    The platform is created, gets its load, and is broken. The clock runs from then on.
+    """
     from lab_checks.drill.generator import generate
 
     drill = generate(random.randrange(1, 1000) if seed is None else seed, faults)
@@ -91,7 +94,10 @@ def start(seed: Seed = None, faults: Faults = 1, yes: YesOption = False) -> None
 
 @app.command()
 def status(as_json: JsonOption = False) -> None:
-    """Show the clock, the services, what clients get, and what is handed in."""
+    """Show the clock and how things stand.
+
+    What the services' clients get now, and what is handed in.
+    """
     from lab_checks.drill import clients
     from lab_checks.drill.judging import began
 
@@ -122,7 +128,7 @@ def status(as_json: JsonOption = False) -> None:
 
 @app.command("causes")
 def list_causes() -> None:
-    """List the causes that a diagnosis chooses from."""
+    """List the causes to choose from."""
     from lab_checks.drill import catalogue
 
     for each in catalogue.load().values():
@@ -139,7 +145,7 @@ def answer(
     update: Annotated[str, typer.Option(metavar="TEXT", help="the message to the users")] = "",
     update_file: Annotated[Path | None, typer.Option(help="… or a file with it")] = None,
 ) -> None:
-    """Hand in a diagnosis for a service, the message to the users, or both."""
+    """Hand in a diagnosis, or the message to users."""
     if bool(service) != bool(cause) or (evidence and not cause):
         raise die(
             "a diagnosis has a service, a cause and its evidence", USAGE, "ai-lab drill answer --service NAME --cause CAUSE --evidence LINE"
@@ -167,7 +173,10 @@ def check(
     as_json: JsonOption = False,
     wait: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="how long to wait for a platform that is still moving")] = 45.0,
 ) -> None:
-    """Score the drill as it stands: cause, evidence, order, collateral damage, time and the message to the users."""
+    """Score the drill as it stands.
+
+    Cause, evidence, order, collateral damage, time, and the message to the users.
+    """
     with _desk() as desk:
         drill = desk.current()
         with passing() as waiting:
@@ -177,7 +186,8 @@ def check(
         typer.echo(json.dumps({"seed": drill.seed, "faults": drill.faults, "score": score.to_json(), "verdict": found.to_json()}, indent=1))
     else:
         show(found)
-        echo(f"  score: {score.total:g} of 100")
+        if not score.idle:
+            echo(f"  score: {score.total:g} of 100")
         if score.passed:
             for laid in drill.laid:
                 echo(f"  {laid.service.name}: {laid.fill(laid.fault.title)}. Tempting and wrong: {laid.fill(laid.fault.temptation)}.")
@@ -187,7 +197,10 @@ def check(
 
 @app.command()
 def report(as_json: JsonOption = False) -> None:
-    """Show the report: seed, clock, score, and the timeline from the audit log. After the end it is the newest one."""
+    """Show the report: score and timeline.
+
+    The seed in it replays the drill. After the end of a drill it is the newest one.
+    """
     from lab_checks.drill.record import report_text
 
     found = _report()
@@ -198,7 +211,10 @@ def report(as_json: JsonOption = False) -> None:
 def post_mortem(
     save: Annotated[Path | None, typer.Option("--file", help="write it there instead of printing it")] = None,
 ) -> None:
-    """Begin a post-mortem: what the audit log and the clients know is filled in, the rest is yours."""
+    """Begin a post-mortem from the audit log.
+
+    What the log and the clients know is filled in; the rest is yours to write.
+    """
     from lab_checks.drill import record
 
     text = record.post_mortem(_report())
@@ -238,7 +254,10 @@ def reset(yes: YesOption = False) -> None:
 
 @app.command()
 def end(yes: YesOption = False) -> None:
-    """End the drill: everything is taken back. The newest report is kept."""
+    """End the drill, and take everything back.
+
+    The newest report is kept.
+    """
     with _desk(yes=yes) as desk:
         drill = desk.current()
         desk.report(drill)
@@ -259,8 +278,9 @@ def evaluate(
     as_json: JsonOption = False,
     yes: YesOption = False,
 ) -> None:
-    """For instructors: compare an assistant at the drills, by seed: cause, evidence, and what its commands would have harmed.
+    """Compare an assistant, for instructors.
 
+    It is asked at the same drills, by seed, and judged by cause, evidence, and what its commands would have harmed.
     It sees what a read-only account prints, with secrets masked. Nothing that it says is run.
     """
     from lab_checks.drill import assistant

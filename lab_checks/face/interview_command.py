@@ -4,6 +4,7 @@ ai-lab interview                         the questions
 ai-lab interview three-probes            one question, answered here or in your editor
 ai-lab interview three-probes < mine.txt  … or from a file; exit status 0 only when the answer would do
 ai-lab interview --mock --seed 7         five questions, and a written report
+ai-lab interview --practical --seed 7    an incident drill as a question, on the lab cluster
 ai-lab interview three-probes --second-opinion   … and a model of yours (ai-lab endpoint) is asked what it hears besides
 """
 
@@ -42,6 +43,7 @@ def interview(
         typer.Option("--second-opinion", help="ask the model of ai-lab endpoint what it hears besides the rubric; sends your answer there"),
     ] = False,
     show_sent: Annotated[bool, typer.Option("--show-sent", help="print what --second-opinion would send, and send nothing")] = False,
+    practical: Annotated[bool, typer.Option("--practical", help="a practical question: an incident drill, on the lab cluster")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Practise for an interview; no cluster is needed.
@@ -52,9 +54,13 @@ def interview(
     typed: the same command goes on from there. From a file or a pipe, all of it is the answer; with --mock, lines of three dashes part the
     five answers.
     """
+    if practical and (question or as_mock):
+        raise die("--practical is a question of its own", USAGE, "ai-lab interview --practical")
     if (second or show_sent) and not question:
         raise die("a second opinion is on one answer: name its question", USAGE, "ai-lab interview QUESTION --second-opinion")
-    if as_mock:
+    if practical:
+        _practical(seed, as_json)
+    elif as_mock:
         _mock(seed or str(random.randrange(1, 1000)), save, as_json)
     elif question:
         _one(_find(question), model, as_json, second, show_sent)
@@ -79,7 +85,35 @@ def _list(as_json: bool) -> None:
         for each in questions.load():
             if each.area == area:
                 typer.echo(f"  {each.id:22} {each.title}")
-    typer.echo("ai-lab interview QUESTION asks one; ai-lab interview --mock asks five.")
+    typer.echo("ai-lab interview QUESTION asks one; ai-lab interview --mock asks five; ai-lab interview --practical is an incident.")
+
+
+def _practical(seed: str, as_json: bool) -> None:
+    """An incident drill as a question: what to start, and what the newest report says of it. Exit status 0 only where that drill was passed."""
+    import clusters
+    from lab_checks.drill.desk import newest
+    from lab_checks.drill.generator import generate
+
+    if seed and not (seed.isdecimal() and int(seed)):
+        raise die(f'"{seed}" is no seed of a drill', USAGE, "ai-lab interview --practical --seed 7")
+    last = newest(clusters.state_folder())
+    number = int(seed) if seed else last["seed"] if last and not last["score"]["passed"] else random.randrange(1, 1000)
+    drill = generate(number)
+    mine = last if last and (last["seed"], last["faults"]) == (drill.seed, drill.faults) else None
+    passed = bool(mine and mine["score"]["passed"])
+    if as_json:
+        typer.echo(json.dumps({"practical": drill.command, "seed": drill.seed, "score": mine["score"] if mine else None}, indent=1))
+        raise typer.Exit(0 if passed else NOT_YET)
+    _say(
+        "You are on call, and something is wrong with one of two model services. Find it, restore the service, and tell its users.",
+        bold=True,
+    )
+    _say("Say aloud what you look at, and why, as you would to an interviewer. Half an hour is what an interview gives you.", "  ")
+    typer.echo(f"  begin: {drill.command}")
+    if mine:
+        _say(f"so far: {mine['score']['total']:g} of {mine['score']['of']} points, {'passed' if passed else 'not passed'}", "  ")
+    typer.echo("  the score: ai-lab drill check; what to talk about afterwards: ai-lab drill post-mortem")
+    raise typer.Exit(0 if passed else NOT_YET)
 
 
 def _say(text: str, indent: str = "", hanging: str | None = None, *, err: bool = False, **style: bool | str) -> None:

@@ -74,7 +74,7 @@ def test_the_next_command_is_said_as_it_can_be_typed_there(tmp_path: Path) -> No
 def test_every_command_is_known_where_messages_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "command", lambda: "/there/ai-lab")
     names = [each.name or each.callback.__name__ for each in cli.app.registered_commands if each.callback]
-    for name in [*names, "endpoint", "interview", "images", "dev"]:
+    for name in [*names, "endpoint", "interview", "images", "drill", "dev"]:
         assert terminal.typable(f"next: ai-lab {name}, or `ai-lab {name} x`") == f"next: /there/ai-lab {name}, or `/there/ai-lab {name} x`"
     for other in ("--field-manager=ai-lab up", "the kind cluster called ai-lab", "ai-lab-worker2", "x/ai-lab up", "ai-lab updates"):
         assert terminal.typable(other) == other
