@@ -15,11 +15,13 @@ from lab_checks.drill.score import POINTS, Line, Score
 from lab_checks.engine import course
 from lab_checks.engine.audit import Deed, Deeds
 from lab_checks.engine.verdict import Outcome, Stop
+from lab_checks.face.assistant import read_reply
 from lab_checks.judging import claims
 from lab_checks.judging.claims import Deed as Does
 from lab_checks.judging.claims import Fact, Proposal
 from lab_checks.judging.rights import Right
 from lab_checks.labs.incident import day, drills, night, sessions, side, updates
+from lab_checks.redact import Redacted
 
 LAB = course.load().lab("12-incident")
 
@@ -160,6 +162,33 @@ def test_each_recorded_claim_that_a_learner_judges_says_which_lines_settle_it() 
         assert all(each.quote and each.shows and each.of and each.look for each in session.claims)
     kinds = {name: sessions.kind(session, {"1": name != "blue"}) for name, session in claims.sessions(LAB.id, "three-sessions").items()}
     assert kinds == {"amber": "right", "blue": "wrong", "green": "dangerous"}
+
+
+# What a live model replies
+
+SENT = Redacted("", {}, {"<address-1>": "10.244.2.7"})
+
+
+def test_a_reply_in_the_form_is_read_with_what_its_placeholders_stood_for() -> None:
+    data = {
+        "claims": [{"says": "It refuses.", "quote": "upstream <address-1> refused"}],
+        "proposals": [{"run": "kubectl get pods", "why": "reads"}],
+    }
+    reply = f"Here it is: {json.dumps(data)}"
+    found = read_reply(reply, SENT)
+    assert [(each.says, each.quote) for each in found.claims] == [("It refuses.", "upstream 10.244.2.7 refused")]
+    assert [each.deed for each in found.proposals] == [Does.READS]
+
+
+def test_a_reply_in_prose_is_read_by_its_quoted_lines() -> None:
+    found = read_reply("The upstream refuses.\n> upstream <address-1> refused\n`kubectl delete pod x`\n", SENT)
+    assert [(each.says, each.quote) for each in found.claims] == [("The upstream refuses.", "upstream 10.244.2.7 refused")]
+    assert [(each.run, each.deed) for each in found.proposals] == [("kubectl delete pod x", Does.HARMS)]
+
+
+@pytest.mark.parametrize("reply", ["", "{}", "no idea", '{"claims": 3}', '{"claims": [1]}'])
+def test_a_reply_that_says_nothing_makes_no_claim(reply: str) -> None:
+    assert read_reply(reply, SENT).claims == ()
 
 
 # The assistant's account
