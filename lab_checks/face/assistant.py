@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from lab_checks import endpoint
 from lab_checks.engine import identity, paths
 from lab_checks.engine.api import Api, CommandFailed, shell
-from lab_checks.engine.context import NAMESPACE
+from lab_checks.engine.context import NAMESPACE, Context
 from lab_checks.engine.course import Exercise, Lab
+from lab_checks.engine.session import NotStarted
 from lab_checks.face import debriefs
 from lab_checks.judging import claims, evidence
 from lab_checks.redact import Redacted, redact
@@ -139,7 +140,9 @@ class Assistant:
         """
         found = self._lab.exercise(exercise)
         task = claims.load(self._lab.id).get(exercise, {})
-        context = self._session.context(found)
+        context = self._started(found)
+        if context is None:
+            return
         recorded = claims.sessions(self._lab.id, exercise)
         if name and name not in recorded:
             print(f"[assistant] there is no session {name}; recorded: {', '.join(recorded)}")
@@ -174,7 +177,10 @@ class Assistant:
                 f"[assistant] {exercise}: here you hold the claims against the cluster; after the check has passed, this shows what it found"
             )
             return
-        against = claims.Against(self._session.context(found))
+        context = self._started(found)
+        if context is None:
+            return
+        against = claims.Against(context)
         for claim in said.claims:
             held = against.held(claim)
             whole = "holds" if held.holds else "does not hold"
@@ -182,6 +188,14 @@ class Assistant:
             if held.holds and claim.fact is None:
                 whole = "its line is real"
             print(f"claim {claim.number} {whole}: {held.why}")
+
+    def _started(self, exercise: Exercise) -> Context | None:
+        """The cluster as the exercise sees it; None, and told, where its start is not on it."""
+        try:
+            return self._session.context(exercise)
+        except NotStarted as problem:
+            print(f'[not yet] {exercise.id}: {problem}; lab.start("{exercise.id}") begins it')
+            return None
 
     def _passed(self, exercise: Exercise) -> bool:
         return debriefs.is_open(self._session.progress, exercise)

@@ -7,6 +7,8 @@ from typing import Any
 
 from lab_checks import drill
 from lab_checks.engine.api import Api
+from lab_checks.engine.session import NotStarted
+from lab_checks.engine.verdict import Stop
 from lab_checks.judging import said
 from lab_checks.labs.incident import day, drills, night, updates
 from lab_checks.labs.incident.checks import LAB, scored
@@ -67,10 +69,18 @@ def post_mortem_of_the_night(lab: LabNotebook) -> None:
 
 def report(lab: LabNotebook, exercise: str, *, post_mortem: bool = False) -> None:
     """Prints the report on the call that is on the cluster, or the post-mortem that is begun from it: clock, score, timeline from the audit log."""
-    ctx = lab._session.context(lab._exercise(exercise))
-    laid = drills.noted(ctx)
+    try:
+        ctx = lab._session.context(lab._exercise(exercise))
+        laid = drills.noted(ctx)
+        score = scored(ctx, laid)
+    except NotStarted as problem:
+        print(f'[not yet] {exercise}: {problem}; lab.start("{exercise}") begins it')
+        return
+    except Stop as stop:
+        print("\n".join(stop.verdict.of(exercise).lines()))
+        return
     given: dict[str, Any] = {name: dict(row) for name, row in (ctx.answers.get("diagnoses") or {}).items()}
-    found = drill.report(ctx, laid, scored(ctx, laid), given, str(ctx.answers.get("update") or ""))
+    found = drill.report(ctx, laid, score, given, str(ctx.answers.get("update") or ""))
     found["again"] = f"{drills.VARIABLE}={ctx.baseline['call']['seed']} ai-lab start {ctx.exercise.key}"
     print(drill.post_mortem(found) if post_mortem else drill.report_text(found))
 
