@@ -15,7 +15,7 @@
 A step is `run` (a bash line with kubectl set to the lab's cluster; `stdin` is fed to it), `diagnose`, `answer`, `await` (run, matches), or
 `measure`: like `run`, and what it prints, a JSON object, is handed in as answers. It is for what differs from run to run.
 An answer or a piece of evidence that only the cluster knows is `{run: …}`: what that command prints.
-`{cluster: restart}` is `ai-lab down` and `ai-lab up`; `{exercise: reset}` lays the start again.
+`{cluster: restart}` is `ai-lab down` and `ai-lab up`; `{exercise: reset}` lays the start again; `{check: now}` looks at it in between.
 """
 
 from __future__ import annotations
@@ -99,6 +99,8 @@ def replay(session: Session, exercise: Exercise, attempt: Attempt) -> None:
             session.cluster.up(Progress())
         elif "exercise" in step:
             session.start(exercise)
+        elif "check" in step:
+            session.check(exercise)
         elif "await" in step:
             _await(session, step["await"])
         else:

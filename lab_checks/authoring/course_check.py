@@ -27,8 +27,8 @@ def problems(root: Path | None = None) -> list[str]:
         found += attempts.missing(lab, attempts.load(base / attempts.FOLDER, lab))
     checked = {each.key for each in course.load().exercises}
     found += [f"a check is registered for {key}, which the course does not have" for key in registry.registered() if key not in checked]
-    # Of no lab: what a new cluster is given, and the DRA driver, which replaces a part of that.
-    known = {lab.id for lab in course.load().labs} | {"base", "dra", "job-queue-operator", "metrics-adapter"}
+    # Of no lab: what a new cluster is given, what takes the place of a part of that, and the platform of the drills.
+    known = {lab.id for lab in course.load().labs} | {"base", "dra", "drill", "job-queue-operator", "metrics-adapter"}
     found += [f"manifests/{path.name} belongs to no lab" for path in sorted((base / "manifests").iterdir()) if path.name not in known]
     found += notebooks.out_of_step(base)
     return found

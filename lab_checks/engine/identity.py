@@ -51,7 +51,7 @@ def kubeconfig(learners: Path, folder: Path, cluster: str, *, renew: bool = Fals
                 return path
             # With its own token, which still holds: the audit log would take the learner's connection for the learner.
             with contextlib.suppress(CommandFailed):
-                return _with_token(_token(path), learners, path)
+                return with_token(_token(path), learners, path)
     except (OSError, ValueError, LookupError):
         # None yet, or one that cannot be read.
         pass
@@ -60,7 +60,7 @@ def kubeconfig(learners: Path, folder: Path, cluster: str, *, renew: bool = Fals
 
 def _made(learners: Path, path: Path) -> Path:
     shell(f"kubectl apply --field-manager={NAME} --server-side --force-conflicts -f -", learners, stdin=json.dumps(_ACCOUNT))
-    return _with_token(_token(learners), learners, path)
+    return with_token(_token(learners), learners, path)
 
 
 def _token(by: Path) -> str:
@@ -68,8 +68,8 @@ def _token(by: Path) -> str:
     return shell(f"kubectl -n {NAMESPACE} create token {NAME} --duration={_LASTS}s", by).strip()
 
 
-def _with_token(token: str, learners: Path, path: Path) -> Path:
-    """Writes the course's kubeconfig: this token, at the address of the learner's."""
+def with_token(token: str, learners: Path, path: Path) -> Path:
+    """Writes a kubeconfig to `path`: this token, at the address of `learners`. Raises CommandFailed, OSError."""
     cluster = json.loads(shell("kubectl config view --minify --raw --flatten -o json", learners))["clusters"][0]["cluster"]
     body = {
         "apiVersion": "v1",
