@@ -2,6 +2,8 @@
 
 import { h } from "./picture.js";
 
+const SAID = "ai-lab-verdict";
+
 export const STYLE = `
 .ai-lab-bar { margin:4px 0 8px var(--jp-cell-prompt-width,64px); padding:6px 10px; border:1px solid var(--edge); border-left:6px solid var(--none); border-radius:4px; }
 .ai-lab-bar label, .ai-lab-now label { display:inline-flex; gap:5px; align-items:center; }
@@ -62,6 +64,8 @@ export class Exercise {
       h("button", { type: "button", "data-verb": verb, class: verb === "check" ? "main" : "", on: { click: () => this.press(verb) } }, verb[0].toUpperCase() + verb.slice(1)));
     this.box = h("input", { type: "checkbox", "data-verb": "watch", on: { change: () => source.ask("watch", { on: this.box.checked }) } });
     place.append(h("div", { class: "row" }, this.name, this.chip, ...this.buttons, h("label", {}, this.box, "check by itself"), this.busy), this.said, this.story);
+    this.elsewhere = ({ detail }) => detail !== this && detail.key === this.key && this.clear();
+    document.addEventListener(SAID, this.elsewhere);
     this.off = [
       source.on("hello", ({ looks, watching }) => ((this.looks = looks), (this.box.checked = watching), this.draw())),
       source.on("watch", ({ watching }) => (this.box.checked = watching)),
@@ -73,6 +77,7 @@ export class Exercise {
 
   dispose() {
     for (const each of this.off) each();
+    document.removeEventListener(SAID, this.elsewhere);
   }
 
   clear() {
@@ -111,6 +116,8 @@ export class Exercise {
   show(answer, verb = "check") {
     this.story.replaceChildren();
     if (answer.verdict) {
+      // A verdict stands in one place: where it came last.
+      if (this.pressed) document.dispatchEvent(new CustomEvent(SAID, { detail: this }));
       this.said.replaceChildren(verdictCard(answer.verdict, this.looks));
       if (answer.debrief && this.markdown) this.story.replaceChildren(this.markdown(answer.debrief));
       return;
