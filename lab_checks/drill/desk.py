@@ -20,6 +20,8 @@ from lab_checks.engine.verdict import Outcome, Verdict
 # Seconds that a check waits for a platform that is still moving.
 PATIENCE = 45.0
 _LOOK_EVERY = 1.0
+# Seconds between the two looks that a failure takes.
+_AGAIN = 4.0
 _REPORT = "drill-report.json"
 
 
@@ -94,14 +96,16 @@ class Desk:
 
     def check(self, drill: Drill, patience: float = PATIENCE, waiting: Say | None = None) -> Score:
         """The score, after up to `patience` seconds for a platform that is still moving; the verdict is kept, and so is the report."""
-        deadline, told = time.monotonic() + patience, False
-        while (still := judging.still_open(self.context(drill), drill)) is not None and still.outcome is Outcome.NOT_YET:
-            if time.monotonic() > deadline:
+        deadline, told, twice = time.monotonic() + patience, False, False
+        while (still := judging.still_open(self.context(drill), drill)) is not None and time.monotonic() < deadline:
+            if still.outcome is not Outcome.NOT_YET and twice:
                 break
+            # One look can lie: a Pod that the scheduler is about to place is Pending as well.
+            twice = still.outcome is not Outcome.NOT_YET
             if not told:
                 (waiting or self._session.say)(f"waiting: {still.headline}")
                 told = True
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_AGAIN if twice else _LOOK_EVERY)
         ctx, found = self._looked(drill)
         verdict = found.verdict()
         self._session.progress.record(drill.key, VERSION, str(verdict.outcome), verdict.headline, verdict.credit)

@@ -24,9 +24,14 @@ def required(ctx: Context, laid: Laid, since: float) -> None:
     for condition in laid.mitigated:
         _holds(ctx, condition)
     guards.made_from_template(ctx, deployment)
-    pods = guards.running_and_ready(ctx, deployment)
-    for name in laid.fault.guards:
-        _GUARDS[name](ctx, deployment, pods)
+    try:
+        pods = guards.running_and_ready(ctx, deployment)
+        for name in laid.fault.guards:
+            _GUARDS[name](ctx, deployment, pods)
+    except Stop:
+        if laid.fault.reach == "platform":
+            _plugin_stands(ctx)
+        raise
     _served(ctx, service, pods)
     _answered(ctx, service, since)
 
@@ -72,11 +77,7 @@ def _gpu(ctx: Context, deployment: Object, pods: list[Object]) -> None:
     guards.tied_to_no_node(ctx, deployment)
     guards.template_has_no_node_name(deployment)
     for pod in pods:
-        try:
-            guards.holds_gpus(ctx, pod)
-        except Stop:
-            _plugin_stands(ctx)
-            raise
+        guards.holds_gpus(ctx, pod)
         guards.would_be_placed_again(ctx, pod)
 
 
@@ -84,8 +85,15 @@ def _plugin_stands(ctx: Context) -> None:
     """Not yet while the GPU plugin is being rolled out: until it has registered, its node offers nothing."""
     plugin = ctx.api.get("daemonsets", PLUGIN, "kube-system")
     pods = [each for each in ctx.all_pods if each["metadata"]["namespace"] == "kube-system"]
-    if coming := rollout.unfinished(plugin, pods, ctx.nodes, ctx.api.log):
+    if plugin is not None and (coming := rollout.unfinished(plugin, pods, ctx.nodes, ctx.api.log)):
         raise wait(f"the GPU plugin is not there yet: {coming}", next=f"kubectl -n kube-system rollout status daemonset/{PLUGIN}")
+    for node in ctx.gpu_facts:
+        if node.allocatable < node.promised:
+            raise wait(
+                f"{node.name} does not offer its GPUs yet",
+                Seen(f"node/{node.name}", "allocatable", f"{node.allocatable} of {node.promised}"),
+                next=f"kubectl describe node {node.name}",
+            )
 
 
 def _probes(_ctx: Context, deployment: Object, _pods: list[Object]) -> None:
