@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from tests.browser.conftest import PATIENCE, learner_environment, open_notebook, shot
-from tests.conftest import BIN
+from tests.conftest import BIN, ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -40,10 +40,10 @@ def start_page(page: Any, address: str) -> None:
 
 
 def test_the_start_page_is_what_opens(page: Any, jupyterlab: tuple[str, Path]) -> None:
-    address, folder = jupyterlab
+    address, _ = jupyterlab
     start_page(page, address)
     names = page.locator(".ai-lab-start .lab > code").all_inner_texts()
-    assert sorted(names) == sorted(path.name for path in folder.glob("*.ipynb"))
+    assert sorted(names) == sorted(path.name for path in (ROOT / "labs").glob("*.ipynb"))
     assert page.locator(".ai-lab-start .step[data-next='yes']").count() == 1
     page.wait_for_selector(".ai-lab-start [data-part='cluster'][data-state='ready']", timeout=PATIENCE)
     # Names are shown in full: nothing of them is cut off.
@@ -123,8 +123,7 @@ def test_arrow_keys_go_from_pod_to_pod(page: Any, jupyterlab: tuple[str, Path]) 
     assert page.locator("#ai-lab-cluster .pod[tabindex='0']").count() == 1
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-@pytest.mark.parametrize("width", [1400, 900])
+@pytest.mark.parametrize(("theme", "width"), [("JupyterLab Dark", 900), ("JupyterLab Light", 1400)])
 def test_both_pages_can_be_read_by_everybody(page: Any, jupyterlab: tuple[str, Path], theme: str, width: int) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
@@ -136,7 +135,7 @@ def test_both_pages_can_be_read_by_everybody(page: Any, jupyterlab: tuple[str, P
     answer = page.request.put(settings, data={"raw": json.dumps({"theme": theme})}, headers={"Authorization": f"token {token}"})
     assert answer.ok, answer.text()
     start_page(page, address)
-    page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", timeout=PATIENCE)
+    page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached", timeout=PATIENCE)
     page.click(".ai-lab-start [data-open='picture']")
     page.wait_for_selector("#ai-lab-cluster .node:visible", timeout=PATIENCE)
     shot(page, f"start-{theme.split()[-1].lower()}-{width}")

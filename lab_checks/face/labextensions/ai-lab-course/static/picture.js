@@ -370,12 +370,20 @@ export class Picture {
       h("h2", {}, "Events"), this.parts.events,
     );
     root.addEventListener("keydown", (event) => this.step(event));
+    // What nobody sees is not drawn: it would slow down the terminal beside it.
+    this.visible = false;
+    this.watcher = new IntersectionObserver((entries) => {
+      this.visible = entries.at(-1).isIntersecting;
+      if (this.visible) this.soon();
+    });
+    this.watcher.observe(root);
     this.off = [source.on("state", (message) => this.hearState(message)), source.on("cluster", (message) => this.hear(message))];
     this.timer = setInterval(() => this.chosen && this.soon("details"), 1000);
   }
 
   dispose() {
     for (const each of this.off) each();
+    this.watcher.disconnect();
     clearInterval(this.timer);
   }
 
@@ -408,9 +416,9 @@ export class Picture {
 
   soon(...sections) {
     for (const each of sections) this.dirty.add(each);
-    if (this.asked) return;
+    // What changed while nobody looked is drawn, and marked, when it is looked at again.
+    if (this.asked || !this.visible) return;
     this.asked = true;
-    // A window that is not shown draws no frames: what changed meanwhile is marked when it is looked at again.
     requestAnimationFrame(() => {
       this.asked = false;
       this.draw();
