@@ -97,10 +97,10 @@ def _spoken(text: str, said: list[Sentence], passages: list[Passage], rules: Rub
         yield Finding("update-secret", f"{masked[0][:4]}…")
     if found := _INSIDE.search(text):
         yield Finding("update-inside", found[0])
-    for name in ("blame", "guess"):
+    for flag, name in (("blame", "update-blame"), ("guess", "update-guess")):
         for sentence, here in zip(said, passages, strict=True):
-            if any(matching.says(pattern, here) for pattern in rules.flags[name]):
-                yield Finding(f"update-{name}", sentence.said)
+            if any(matching.says(pattern, here) for pattern in rules.flags[flag]):
+                yield Finding(name, sentence.said)
 
 
 def _missing(said: list[Sentence], passages: list[Passage], rules: Rubric) -> Iterator[Finding]:
