@@ -13,7 +13,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.browser.conftest import PATIENCE, learner_environment, open_notebook, shot
+from tests.browser.conftest import PATIENCE, learner_environment, open_notebook, press_to_run, shot
 from tests.conftest import BIN, ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -130,9 +130,6 @@ def test_what_people_are_told_to_type_works_in_a_cell(page: Any, jupyterlab: tup
         deadline = time.monotonic() + PATIENCE / 1000
         while not re.search(pattern, cell.inner_text(), re.S):
             assert time.monotonic() < deadline, cell.inner_text()
-            # JupyterLab takes no keys while it is still connecting a notebook with its kernel.
-            if cell.locator(".jp-InputPrompt").inner_text().strip() == "[ ]:":
-                cell.locator(".cm-content").click()
-                page.keyboard.press("Control+Enter")
+            press_to_run(page, cell)
             page.wait_for_timeout(1000)
     shot(page, "cells")
