@@ -22,7 +22,6 @@ from lab_checks.redact import redact
 
 Report = dict[str, Any]
 
-_LOOKS = ("get", "list", "watch")
 # What the course asks with the learner's own kubeconfig, to tell one cluster from another.
 _OURS = ("namespaces", "kube-system")
 # Of what was sent with a change so many characters are kept.
@@ -62,7 +61,7 @@ def timeline(deeds: Deeds) -> list[dict[str, Any]]:
     for each in sorted(deeds.deeds, key=lambda deed: deed.at):
         if (each.resource, each.name) == _OURS:
             continue
-        if each.verb in _LOOKS and each.code < 300:
+        if each.looks and each.code < 300:
             what = f"read {each.resource}{f' {each.name}' if each.name else ''}{f' in {each.namespace}' if each.namespace else ''}"
             last = found[-1] if found else {}
             if last.get("what") == what:

@@ -6,7 +6,6 @@ from lab_checks.drill.generator import Drill, Laid
 from lab_checks.engine.audit import Deed, Deeds
 from lab_checks.engine.context import Context
 
-_LOOKS = ("get", "list", "watch")
 # Requests that the API calls create and that change no object: questions about rights, and looks into a Pod.
 _NO_CHANGE = frozenset(
     {
@@ -36,11 +35,7 @@ def writes(deeds: Deeds) -> list[Deed]:
 def reads(deeds: Deeds, laid: Laid) -> list[Deed]:
     """The reads that could have shown this fault."""
     near = ("", laid.service.namespace, "kube-system", "default")
-    return [
-        each
-        for each in deeds.deeds
-        if each.verb in _LOOKS and each.code < 300 and each.resource in laid.fault.reads and each.namespace in near
-    ]
+    return [each for each in deeds.deeds if each.looks and each.code < 300 and each.resource in laid.fault.reads and each.namespace in near]
 
 
 def touches(deed: Deed, laid: Laid) -> bool:

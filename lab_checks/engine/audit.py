@@ -12,7 +12,8 @@ from datetime import datetime
 
 from kubeobjects import Object
 
-_LOOKS = frozenset({"get", "list", "watch"})
+# The verbs that only read.
+LOOKS = frozenset({"get", "list", "watch"})
 # The accounts of components, of kube-system's controllers and of kind's storage provisioner.
 _COMPONENTS = (
     "system:kube-",
@@ -41,6 +42,11 @@ class Deed:
     user: str = ""
     body: Object | None = None
 
+    @property
+    def looks(self) -> bool:
+        """Whether it only reads."""
+        return self.verb in LOOKS
+
 
 @dataclass(frozen=True)
 class Deeds:
@@ -53,13 +59,11 @@ class Deeds:
         """Whether any of these resources was read with success; unknown counts as yes: nobody is blamed for a missing log."""
         if not self.known:
             return True
-        return any(deed.verb in _LOOKS and deed.resource in resources and deed.code < 300 for deed in self.deeds)
+        return any(deed.looks and deed.resource in resources and deed.code < 300 for deed in self.deeds)
 
     def changes(self, *resources: str) -> list[Deed]:
         """Writes that succeeded, to these resources or to any."""
-        return [
-            deed for deed in self.deeds if deed.verb not in _LOOKS and deed.code < 300 and (not resources or deed.resource in resources)
-        ]
+        return [deed for deed in self.deeds if not deed.looks and deed.code < 300 and (not resources or deed.resource in resources)]
 
     def deleted(self, resource: str) -> list[Deed]:
         return [deed for deed in self.changes(resource) if deed.verb in ("delete", "deletecollection")]
@@ -70,7 +74,7 @@ class Deeds:
         if not self.known or not changes:
             return self.looked_at(*resources)
         first = min(deed.at for deed in changes)
-        return any(deed.verb in _LOOKS and deed.resource in resources and deed.at <= first for deed in self.deeds)
+        return any(deed.looks and deed.resource in resources and deed.at <= first for deed in self.deeds)
 
 
 def _moment(event: Object) -> float:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeobjects import Object
+from lab_checks.engine.audit import LOOKS
 from lab_checks.engine.context import Context
 from lab_checks.engine.verdict import Seen
 from lab_checks.interview import language, matching
@@ -25,7 +26,6 @@ NIGHT = Path(__file__).with_name("night.jsonl")
 # What the clients' log said: the first request that failed, and the last one.
 FIRST_ERROR, LAST_ERROR = "02:07:15", "02:25:41"
 RELEASE, MIRA, TEO = "system:serviceaccount:ci:release-bot", "mira", "teo"
-_LOOKS = ("get", "list", "watch")
 _SHORT = 104
 
 
@@ -42,7 +42,7 @@ class Row:
 
     @property
     def looks(self) -> bool:
-        return self.verb in _LOOKS
+        return self.verb in LOOKS
 
     @property
     def clock(self) -> str:
