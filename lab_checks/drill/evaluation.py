@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from lab_checks import endpoint
 from lab_checks.drill import assistant
 from lab_checks.drill.desk import Desk
 from lab_checks.drill.generator import VERSION, Drill, generate
-from lab_checks.engine import setup
+from lab_checks.engine import identity, setup
 from lab_checks.engine.api import Api, CommandFailed, shell
 from lab_checks.engine.context import NAMESPACE
 from lab_checks.engine.session import Session
@@ -66,26 +65,10 @@ def account(api: Api) -> Iterator[Path]:
             "subjects": [{"kind": "ServiceAccount", "name": _NAME, "namespace": NAMESPACE}],
         },
     ]
-    shell(
-        "kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f -",
-        api.kubeconfig,
-        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}),
-    )
+    shell(identity.APPLY, api.kubeconfig, stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     token = shell(f"kubectl -n {NAMESPACE} create token {_NAME} --duration=3600s", api.kubeconfig).strip()
-    cluster = json.loads(shell("kubectl config view --minify --raw --flatten -o json", api.kubeconfig))["clusters"][0]["cluster"]
-    body = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": _NAME,
-        "clusters": [{"name": _NAME, "cluster": cluster}],
-        "users": [{"name": _NAME, "user": {"token": token}}],
-        "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME}}],
-    }
     with tempfile.TemporaryDirectory(prefix="ai-lab-assistant-") as folder:
-        path = Path(folder) / "kubeconfig"
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-            json.dump(body, file)
-        yield path
+        yield identity.with_token(token, api.kubeconfig, Path(folder) / "kubeconfig")
 
 
 def looked(api: Api, drill: Drill) -> dict[str, str]:

@@ -11,14 +11,13 @@ import yaml
 
 from kubeobjects import Object
 from lab_checks.drill.generator import Drill, Laid, Service
-from lab_checks.engine import manifests, paths, setup
+from lab_checks.engine import identity, manifests, paths, setup
 from lab_checks.engine.api import Api, CommandFailed, shell
 
 Say = Callable[[str], None]
 
 # How the base's objects are called before a service's names are put in.
 _SERVICE, _CLIENTS, _NAMESPACE = "ai-log-summary-api", "log-clients", "ai-platform"
-_APPLY = "kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f -"
 # Seconds that a symptom may take on a slow machine: a model that loads, a container that ends twice.
 _WAIT = 150.0
 
@@ -54,7 +53,7 @@ def steps(drill: Drill) -> list[setup.Step]:
     # What was said of a drill before, whose services may have had the same names, is no symptom of this one.
     # In one request each: after a day of labs they are thousands, and `kubectl delete events --all` asks for them one by one.
     found = [setup.Step(f"kubectl delete --raw /api/v1/namespaces/{each}/events") for each in drill.namespaces]
-    found += [setup.Step(_APPLY, stdin=_text(platform(drill)))]
+    found += [setup.Step(identity.APPLY, stdin=_text(platform(drill)))]
     found += [setup.Step(f"kubectl -n {each.namespace} rollout status deployment/{each.name} --timeout=150s") for each in drill.services]
     found += [setup.Step(_answers(each)) for each in drill.services]
     return found + [step for laid in drill.laid for step in _broken(laid)]
@@ -70,7 +69,7 @@ def _broken(laid: Laid) -> list[setup.Step]:
     found = []
     for each in laid.breaks:
         if each.apply:
-            found.append(setup.Step(_APPLY, stdin=each.apply))
+            found.append(setup.Step(identity.APPLY, stdin=each.apply))
         elif each.patch:
             body = json.dumps(yaml.safe_load(each.body))
             where = f"-n {each.namespace} " if each.namespace else ""

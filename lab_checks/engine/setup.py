@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubeobjects import Object
-from lab_checks.engine import baseline, claimed, course, leftovers, manifests, monitoring, observe, paths, rollout, snapshot
+from lab_checks.engine import baseline, claimed, course, identity, leftovers, manifests, monitoring, observe, paths, rollout, snapshot
 from lab_checks.engine.api import Api, ApiUnreachable, CommandFailed, shell
 from lab_checks.engine.context import NAMESPACE
 from lab_checks.engine.course import Exercise, UnknownName
@@ -149,7 +149,7 @@ def create(api: Api, key: str, start: Start, progress: Progress, say: Say, ask: 
 
 
 def _apply(api: Api, manifests: str) -> None:
-    shell("kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f -", api.kubeconfig, stdin=manifests)
+    shell(identity.APPLY, api.kubeconfig, stdin=manifests)
 
 
 def _settle(api: Api, namespaces: tuple[str, ...], say: Say) -> None:
@@ -211,7 +211,7 @@ def _namespace(api: Api, name: str) -> None:
             shell(f"kubectl label namespace {name} {' '.join(f'{each}-' for each in added)} --field-manager=ai-lab", api.kubeconfig)
         return
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {LABEL: "true"}}}
-    shell("kubectl apply --field-manager=ai-lab --server-side --force-conflicts -f -", api.kubeconfig, stdin=json.dumps(body))
+    shell(identity.APPLY, api.kubeconfig, stdin=json.dumps(body))
     while api.get("serviceaccounts", "default", name) is None:
         if time.monotonic() > deadline:
             raise LessonError(f"namespace {name} got no default ServiceAccount: is the controller manager running?")
