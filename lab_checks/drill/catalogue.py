@@ -99,10 +99,6 @@ def filled(text: str, values: Mapping[str, Any], *, pattern: bool = False) -> st
     return _NAME.sub(value, text)
 
 
-def _condition(row: Mapping[str, Any]) -> Condition:
-    return Condition(**row)
-
-
 def _fault(path: Path) -> Fault:
     row = tomllib.loads(path.read_text(encoding="utf-8"))
     known = {
@@ -122,12 +118,12 @@ def _fault(path: Path) -> Fault:
         spare=row.get("spare", False),
         values={name: tuple(choices) for name, choices in row.get("values", {}).items()},
         breaks=tuple(Break(**each) for each in row["break"]),
-        symptom=tuple(map(_condition, row["symptom"])),
+        symptom=tuple(Condition(**each) for each in row["symptom"]),
         evidence=tuple(Evidence(tuple(each["shows"]), each["told"], tuple(each.get("of", ()))) for each in row["evidence"]),
         look=row.get("look", "kubectl -n %namespace% get events --sort-by=.lastTimestamp"),
         alone=row.get("alone", ""),
         reads=tuple(row.get("reads", ("events", "pods", "pods/log"))),
-        mitigated=tuple(map(_condition, row.get("mitigated", ()))),
+        mitigated=tuple(Condition(**each) for each in row.get("mitigated", ())),
         allow={name: tuple(fields) for name, fields in row["allow"].items()},
         solution=tuple(row["solution"]),
         proof=tuple(row["proof"]),

@@ -12,10 +12,12 @@ ai-lab drill end                      takes everything back
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -229,19 +231,14 @@ def post_mortem(
 
 def _report() -> dict[str, object]:
     from lab_checks.drill.desk import NoDrill
+    from lab_checks.engine.reach import NoCluster
 
     with _desk() as desk:
         try:
             drill = desk.current()
-        except (NoDrill, _no_cluster()):
+        except (NoDrill, NoCluster):
             return desk.last()
         return desk.report(drill)
-
-
-def _no_cluster() -> type[Exception]:
-    from lab_checks.engine.reach import NoCluster
-
-    return NoCluster
 
 
 @app.command()
@@ -286,28 +283,14 @@ def evaluate(
     from lab_checks.drill import assistant
 
     try:
-        if recorded is not None:
-            name, found = assistant.replayed(recorded.read_text(encoding="utf-8"))
-        else:
-            text = _asked(url, model, seeds, count, yes)
-            if save is not None:
-                save.write_text(text, encoding="utf-8")
-            name, found = assistant.replayed(text)
+        text = _asked(url, model, seeds, count, yes) if recorded is None else recorded.read_text(encoding="utf-8")
+        if recorded is None and save is not None:
+            save.write_text(text, encoding="utf-8")
+        name, found = assistant.replayed(text)
     except (OSError, UnicodeDecodeError, assistant.BadSession) as problem:
         raise die(f"{recorded or save}: {problem}", USAGE) from None
     if as_json:
-        rows = [
-            {
-                "seed": each.seed,
-                "fault": each.fault,
-                "named": each.named,
-                "cause": each.cause,
-                "evidence": each.evidence,
-                "damage": list(each.damage),
-            }
-            for each in found
-        ]
-        typer.echo(json.dumps({"model": name, "drills": rows}, indent=1))
+        typer.echo(json.dumps({"model": name, "drills": [asdict(each) for each in found]}, indent=1))
     else:
         echo("\n".join(assistant.table(name or "the assistant", found)))
     raise typer.Exit(0 if all(each.good for each in found) else FAILED)
@@ -319,7 +302,11 @@ def _asked(url: str, model: str, seeds: str, count: int, yes: bool) -> str:
     from lab_checks.drill import assistant, evaluation, proof
 
     try:
-        where = endpoint.Endpoint(endpoint.checked(url), model or "default", _key()) if url else endpoint.configured()
+        where = (
+            endpoint.Endpoint(endpoint.checked(url), model or "default", os.environ.get("AI_LAB_ASSISTANT_KEY", ""))
+            if url
+            else endpoint.configured()
+        )
         if where is None:
             raise die("no assistant is configured", USAGE, "ai-lab drill evaluate --endpoint URL --model NAME, or --recorded FILE")
         wanted = proof.seeds_of(seeds) if seeds else list(assistant.seeds().values())
@@ -330,9 +317,3 @@ def _asked(url: str, model: str, seeds: str, count: int, yes: bool) -> str:
     except endpoint.EndpointError as problem:
         raise die(str(problem), FAILED) from None
     return json.dumps(session, indent=1)
-
-
-def _key() -> str:
-    import os
-
-    return os.environ.get("AI_LAB_ASSISTANT_KEY", "")

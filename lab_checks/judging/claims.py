@@ -30,15 +30,12 @@ from lab_checks.engine import paths
 from lab_checks.engine.context import Context
 from lab_checks.engine.observe import newest, shown
 from lab_checks.engine.verdict import Seen
-from lab_checks.judging import quotes
+from lab_checks.judging import kubectl_line, quotes
 from lab_checks.judging.shown import Shown
 
 # kube-system's DaemonSets: what their Pods log belongs to the evidence on a node.
 _SYSTEM = "kube-system"
 _LOG_LINES = 200
-_READS = frozenset(
-    {"get", "describe", "logs", "top", "events", "explain", "version", "api-resources", "api-versions", "cluster-info", "wait", "diff"}
-)
 # Of a verb with words of its own, those that only read.
 _READS_OF = {"rollout": {"history", "status"}, "auth": {"can-i", "whoami"}, "config": {"view", "get-contexts", "current-context"}}
 # What ends somebody's work, opens a Pod, or takes a protection away.
@@ -106,12 +103,12 @@ class Proposal:
             return Deed.UNCLEAR
         if not words or words[0] != "kubectl":
             return Deed.UNCLEAR
-        verbs = _verbs(words[1:])
+        _, verbs = kubectl_line.taken_apart(words[1:])
         if not verbs:
             return Deed.UNCLEAR
         if verbs[0] in _HARMS or "--force" in words or _to_nothing(words) or _takes_a_taint(verbs):
             return Deed.HARMS
-        if verbs[0] in _READS or (len(verbs) > 1 and verbs[1] in _READS_OF.get(verbs[0], ())):
+        if verbs[0] in kubectl_line.READS or (len(verbs) > 1 and verbs[1] in _READS_OF.get(verbs[0], ())):
             return Deed.HARMS if _reads_secrets(verbs) else Deed.READS
         return Deed.CHANGES
 
@@ -235,19 +232,6 @@ def _object(ctx: Context, named: str) -> Object | None:
         key, _, value = name.partition("=")
         return newest(pod for pod in ctx.pods if (pod["metadata"].get("labels") or {}).get(key) == value)
     return ctx.api.get(kind, name, namespace if slash else ctx.namespace)
-
-
-def _verbs(words: list[str]) -> list[str]:
-    """The words of a kubectl command that are no flags, and no values of short flags."""
-    found, value = [], False
-    for word in words:
-        if value:
-            value = False
-        elif word.startswith("-"):
-            value = word in ("-n", "-l", "-o", "-f", "-c", "-p", "--namespace", "--selector", "--context", "--as")
-        else:
-            found.append(word)
-    return found
 
 
 def _to_nothing(words: list[str]) -> bool:
