@@ -69,11 +69,23 @@ class Standing:
     last_start: float
 
 
+_FILE = "progress.db"
+
+
+def stamp(folder: Path) -> tuple[int, int]:
+    """Another one whenever something was written to the store in `folder`, by whatever process; (0, 0) while there is none."""
+    try:
+        seen = (folder / _FILE).stat()
+    except OSError:
+        return 0, 0
+    return seen.st_mtime_ns, seen.st_size
+
+
 class Progress:
     """The store in `folder`; `tell` hears what a learner has to know of it, such as that a damaged file was moved aside."""
 
     def __init__(self, folder: Path, tell: Callable[[str], None] = lambda line: None):
-        self._store = Store(folder / "progress.db", _TABLES, _COLUMNS, _OBJECTS, tell)
+        self._store = Store(folder / _FILE, _TABLES, _COLUMNS, _OBJECTS, tell)
 
     def ensure_writable(self) -> None:
         """Writes something that changes nothing: what follows may take a minute, and must not be lost at its end."""

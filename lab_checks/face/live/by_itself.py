@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kubeobjects import Object
+from lab_checks.engine import progress
 from lab_checks.engine.api import ApiUnreachable
 from lab_checks.engine.course import Exercise
 from lab_checks.engine.session import Session
@@ -34,10 +35,7 @@ class _Stirred:
 async def _progress(session: Session, stirred: _Stirred) -> None:
     before = None
     while True:
-        try:
-            stamp = (session.state / "progress.db").stat().st_mtime_ns
-        except OSError:
-            stamp = 0
+        stamp = progress.stamp(session.state)
         if stamp != before:
             before = stamp
             stirred.event.set()

@@ -21,6 +21,7 @@ from typing import Any
 
 import clusters
 from kubeobjects import Object
+from lab_checks.engine import course, progress
 from lab_checks.engine.api import ApiUnreachable, environment
 from lab_checks.engine.store import StoreError
 from lab_checks.face.live import course_map, load, reading
@@ -210,18 +211,11 @@ class Hub:
 
     # The course
 
-    def _progress_stamp(self) -> tuple[int, int]:
-        try:
-            seen = (self._session().session.state / "progress.db").stat()
-        except OSError:
-            return 0, 0
-        return seen.st_mtime_ns, seen.st_size
-
     async def _follow_progress(self) -> None:
         """Tells the map anew whenever somebody, in a notebook or a terminal, has started or checked something."""
         exercises, seen = self._session(), (-1, -1)
         while True:
-            stamp = self._progress_stamp()
+            stamp = progress.stamp(exercises.session.state)
             if stamp != seen:
                 seen = stamp
                 self._written.set()
@@ -295,8 +289,6 @@ class Hub:
         if verdict is not None:
             self._told_verdict = json.dumps(verdict, sort_keys=True)
             if verdict["mark"] == "not yet" and not verdict["idle"]:
-                from lab_checks.engine import course
-
                 exercise = course.load().find(key)[1]
                 self._chased[verdict["exercise"]] = time.monotonic() + (exercise.patience if exercise else 0.0)
         return {**found, "took": round(time.monotonic() - began, 3)}
