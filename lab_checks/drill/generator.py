@@ -8,8 +8,8 @@ texts are filled with: `service`, `namespace`, `clients`, `product`, `other_prod
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -104,12 +104,16 @@ class Laid:
 
 @dataclass(frozen=True)
 class Drill:
-    """One incident. `services` is the whole platform; `laid` what is wrong with it, one fault a service at most."""
+    """One incident. `services` is the whole platform; `laid` what is wrong with it, one fault a service at most.
+
+    `more` is what an exercise that has the drill lets change besides, in the form of a lab's `allow`.
+    """
 
     seed: int
     faults: int
     services: tuple[Service, Service]
     laid: tuple[Laid, ...]
+    more: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     @property
     def key(self) -> str:
@@ -133,7 +137,7 @@ class Drill:
         for each in self.laid:
             for key, fields in each.allow.items():
                 found[key] = (*found.get(key, ()), *fields)
-        return found
+        return {**self.more, **found}
 
     def exercise(self) -> Exercise:
         """The drill in the form in which everything that judges takes an exercise."""

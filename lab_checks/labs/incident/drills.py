@@ -61,11 +61,8 @@ def noted(ctx: Context) -> Drill:
     row = ctx.baseline.get("call")
     if not row:
         raise idle("this start has no call", next=f"ai-lab start {ctx.exercise.key}")
-    shared = of(ctx.exercise.id, row["seed"], row["number"])
-    ctx.exercise = replace(ctx.exercise, allow={**ctx.exercise.allow, **shared.allow})
-    found = replace(shared)
-    # A drill works this out once, from its faults alone.
-    found.__dict__["allow"] = ctx.exercise.allow
+    found = replace(of(ctx.exercise.id, row["seed"], row["number"]), more=ctx.exercise.allow)
+    ctx.exercise = replace(ctx.exercise, allow=found.allow)
     return found
 
 
