@@ -13,6 +13,7 @@ from clusters.base import ADDONS
 from clusters.embedded.client import Client, Object
 from clusters.embedded.errors import ApiError
 from clusters.embedded.resources import by_kind
+from kubeobjects import yaml_loader
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # On the namespace kube-system of a cluster that has been given its add-ons.
@@ -24,8 +25,7 @@ def read(folder: Path) -> list[Object]:
     # Imported here: only a start needs it.
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return [obj for name in ADDONS for obj in yaml.load_all((folder / name).read_text(), loader) if obj]
+    return [obj for name in ADDONS for obj in yaml.load_all((folder / name).read_text(), yaml_loader.fastest()) if obj]
 
 
 async def apply(client: Client, folder: Path) -> bool:

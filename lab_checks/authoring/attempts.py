@@ -32,6 +32,7 @@ from typing import Any
 import yaml
 
 from clusters.base import Progress
+from kubeobjects import yaml_loader
 from lab_checks.engine.api import CommandFailed, shell
 from lab_checks.engine.course import Exercise, Lab
 from lab_checks.engine.session import Session
@@ -55,9 +56,8 @@ class Attempt:
 def load(folder: Path, lab: Lab) -> list[Attempt]:
     """All attempts of a lab. Raises ValueError for a file that names an exercise that the lab has not."""
     path = folder / f"{lab.id}.yaml"
-    # Some files have a thousand lines: libyaml reads them ten times as fast, where PyYAML was built with it.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    data = yaml.load(path.read_text(), loader) if path.exists() else {}
+    # Some files have a thousand lines.
+    data = yaml.load(path.read_text(), yaml_loader.fastest()) if path.exists() else {}
     found = []
     for name, ways in data.items():
         if name not in {each.id for each in lab.exercises}:

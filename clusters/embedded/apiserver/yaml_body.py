@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from clusters.embedded.errors import ApiError
+from kubeobjects import yaml_loader
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(f"{_TAG}{name}" for name in ("str", "bool", "int", "float", "null", "timestamp"))
@@ -83,8 +84,7 @@ class _Reader:
         self._size = 0
 
     def read(self, body: bytes) -> Any:
-        # libyaml's parser is many times as fast; not every build of PyYAML has it.
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        loader = yaml_loader.fastest()
         try:
             for event in yaml.parse(body, Loader=loader):
                 if isinstance(event, yaml.DocumentEndEvent):
