@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from kubeobjects import Object
 from lab_checks.engine.context import Context
+from lab_checks.engine.metrics import Series
 from lab_checks.engine.verdict import Seen, wait
 
 LATENCY, FIRST_TOKEN = "model_request_duration_seconds", "model_time_to_first_token_seconds"
@@ -44,11 +45,16 @@ def span(values: Iterable[float]) -> Span | None:
 def over_windows(ctx: Context, promql: str) -> Span:
     """A query that gives one value, with `{window}` in it, over each of the windows, and over a minute at earlier moments; not yet while it gives none."""
     now = [sample.value for window in WINDOWS for sample in ctx.query(promql.replace("{window}", window))]
-    earlier = ctx.query_range(promql.replace("{window}", "1m"), ctx.now - _AGO, ctx.now, _STEP)
+    earlier = at_moments(ctx, promql.replace("{window}", "1m"))
     found = span([*now, *(value for series in earlier for _, value in series.points)])
     if found is None:
         raise wait("too little has been scraped yet", Seen("monitoring", promql.replace("{window}", "1m"), "no value"))
     return found
+
+
+def at_moments(ctx: Context, promql: str) -> list[Series]:
+    """What a query gave at the moments of the last minutes."""
+    return ctx.query_range(promql, ctx.now - _AGO, ctx.now, _STEP)
 
 
 def quantile(share: float, metric: str, labels: str = "") -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import defaultdict
 from collections.abc import Callable
 
 from lab_checks.engine.context import Context
@@ -18,9 +20,9 @@ Bucket = tuple[float, float]
 
 
 def blanks(ctx: Context) -> list[Blank]:
-    buckets = [_buckets(ctx, window) for window in WINDOWS]
-    holding = {holding_bucket(each, 0.95) for each in buckets}
-    bounds = sorted(buckets[0])
+    now = [_buckets(ctx, window) for window in WINDOWS]
+    holding = {holding_bucket(each, 0.95) for each in (*now, *_earlier(ctx))}
+    bounds = sorted(now[0])
     share = measured.over_windows(
         ctx, f'100 * sum(rate({LATENCY}_bucket{{le="{GOAL}"}}[{{window}}])) / sum(rate({LATENCY}_count[{{window}}]))'
     )
@@ -56,6 +58,15 @@ def _buckets(ctx: Context, window: str) -> dict[float, float]:
     if not found or not found[max(found)]:
         raise wait("no requests have been scraped yet", Seen("monitoring", f"{LATENCY}_bucket", "no series"))
     return found
+
+
+def _earlier(ctx: Context) -> list[dict[float, float]]:
+    """The buckets of a minute at the moments at which a learner may have read them."""
+    moments: dict[float, dict[float, float]] = defaultdict(dict)
+    for series in measured.at_moments(ctx, f"sum by (le) (rate({LATENCY}_bucket[1m]))"):
+        for moment, value in series.points:
+            moments[moment][float(series.labels["le"])] = value
+    return [each for each in moments.values() if each.get(math.inf)]
 
 
 def holding_bucket(buckets: dict[float, float], share: float) -> Bucket:
