@@ -42,7 +42,7 @@ export const STYLE = `
 .ai-lab-picture .node { border:1px solid var(--edge); border-top:4px solid var(--good); border-radius:4px; padding:6px 8px; min-width:0; }
 .ai-lab-picture .node[data-ready=no] { border-top-color:var(--bad); border-top-style:dashed; }
 .ai-lab-picture .node[data-ready=none] { border-top-color:var(--none); border-style:dashed; }
-.ai-lab-picture .gpus { display:flex; flex-wrap:wrap; gap:4px; margin:4px 0; }
+.ai-lab-picture .gpus { display:flex; flex-wrap:wrap; gap:4px; margin:4px 0; align-items:center; }
 .ai-lab-picture .pods { display:flex; flex-wrap:wrap; gap:3px; margin-top:5px; }
 .ai-lab-picture .pod { min-height:22px; min-width:22px; padding:0 5px; border:2px solid var(--none); background:var(--paper); font-size:12px; line-height:18px;
   max-width:100%; overflow-wrap:anywhere; text-align:left; }
@@ -199,22 +199,40 @@ const clock = (at) => new Date(at * 1000).toTimeString().slice(0, 8);
 
 // Small pictures
 
-/** One GPU: a card that is free (outlined), held (filled, dotted pins) or unhealthy (crossed out). */
+/** One GPU in words. `device`, `claim` and `parts` are there where a DRA driver offers it. */
+function gpuWords(gpu) {
+  const name = gpu.device ? `GPU ${gpu.device}` : "GPU";
+  if (gpu.state === "part") return `${name} held in parts (${gpu.parts.join(", ")}), ${Math.round(gpu.share * 100)}% of its memory, by ${gpu.by} (ResourceClaim ${gpu.claim})`;
+  if (gpu.state === "held") return `${name} held by ${gpu.by}${gpu.claim ? ` (ResourceClaim ${gpu.claim})` : ""}`;
+  return `${name} ${gpu.state}`;
+}
+
+/** One GPU: a card that is free (outlined), held (filled, with a dot), held in parts (filled as far) or unhealthy (crossed out). */
 function gpuPicture(gpu) {
-  const told = gpu.state === "held" ? `GPU held by ${gpu.by}` : `GPU ${gpu.state}`;
-  const colour = { held: "var(--info)", free: "var(--good)", unhealthy: "var(--bad)" }[gpu.state];
+  const told = gpuWords(gpu);
+  const colour = { held: "var(--info)", part: "var(--info)", free: "var(--good)", unhealthy: "var(--bad)" }[gpu.state];
   const body = svg("rect", { x: 2, y: 3, width: 26, height: 16, rx: 2, fill: gpu.state === "held" ? colour : "none", stroke: colour, "stroke-width": 2 });
   const pins = svg("path", { d: "M6 19v3M12 19v3M18 19v3M24 19v3", stroke: colour, "stroke-width": 2 });
-  const mark =
-    gpu.state === "unhealthy"
-      ? svg("path", { d: "M4 4L26 18M26 4L4 18", stroke: colour, "stroke-width": 2 })
-      : gpu.state === "held"
-        ? svg("circle", { cx: 15, cy: 11, r: 4, fill: "#fff" })
-        : null;
-  const drawn = svg("svg", { width: 30, height: 23, viewBox: "0 0 30 23", role: "img", "aria-label": told, "data-gpu": gpu.state });
+  const mark = {
+    unhealthy: () => svg("path", { d: "M4 4L26 18M26 4L4 18", stroke: colour, "stroke-width": 2 }),
+    held: () => svg("circle", { cx: 15, cy: 11, r: 4, fill: "#fff" }),
+    part: () => svg("rect", { x: 2, y: 3, width: Math.max(26 * gpu.share, 4), height: 16, rx: 2, fill: colour }),
+  }[gpu.state];
+  const drawn = svg("svg", { width: 30, height: 23, viewBox: "0 0 30 23", role: "img", "aria-label": told, "data-gpu": gpu.state, "data-device": gpu.device ?? "" });
   drawn.append(svg("title", {}, told), body, pins);
-  if (mark) drawn.append(mark);
+  if (mark) drawn.append(mark());
   return drawn;
+}
+
+/** A node's GPUs. Where the device plugin and a DRA driver both offer some, each has a row of its own: the API does not say which are the same. */
+function gpuRows(gpus) {
+  const ways = [["ResourceSlice", gpus.filter((each) => each.device)], ["nvidia.com/gpu", gpus.filter((each) => !each.device)]].filter(([, some]) => some.length);
+  return ways.map(([way, some]) => {
+    const held = some.filter((each) => each.state === "held" || each.state === "part").length;
+    const row = h("div", { class: "gpus", role: "group", "aria-label": `${some.length} GPUs by ${way}, ${held} held` }, some.map(gpuPicture));
+    if (way === "ResourceSlice" || ways.length > 1) row.append(h("span", { class: "quiet" }, `by ${way}`));
+    return row;
+  });
 }
 
 const TONE_COLOURS = { ready: "#009E73", starting: "#E69F00", waiting: "#888888", trouble: "#D55E00", done: "#0072B2", leaving: "#CC79A7" };
@@ -334,7 +352,7 @@ function hover(element, words) {
 }
 
 const podWords = (pod) =>
-  `${pod.namespace}/${pod.name}: ${pod.state}${pod.why ? `. ${pod.why}` : ""}${pod.gpus ? `. Asks for ${pod.gpus} GPU` : ""}${pod.restarts ? `. ${pod.restarts} restarts` : ""}`;
+  `${pod.namespace}/${pod.name}: ${pod.state}${pod.why ? `. ${pod.why}` : ""}${pod.gpus ? `. Asks for ${pod.gpus} GPU` : ""}${pod.claimed.length ? `. Holds ${pod.claimed.join(", ")} by ResourceClaim` : ""}${pod.restarts ? `. ${pod.restarts} restarts` : ""}`;
 
 // What of a row counts as a change worth a mark: what moves all the time (memory, samples) does not.
 const told = {
@@ -484,7 +502,7 @@ export class Picture {
     made.dataset.dense = dense ? "yes" : "no";
     made.setAttribute("aria-pressed", String(this.chosen === key));
     made.setAttribute("aria-label", podWords(pod));
-    const words = dense ? sign : `${sign} ${pod.name}${pod.gpus ? ` · ${pod.gpus} GPU` : ""}`;
+    const words = dense ? sign : `${sign} ${pod.name}${pod.gpus ? ` · ${pod.gpus} GPU` : ""}${pod.claimed.length ? ` · ${pod.claimed.join(", ")}` : ""}`;
     if (made.textContent !== words) made.textContent = words;
     return this.mark(made, key);
   }
@@ -503,14 +521,13 @@ export class Picture {
       return h("div", { class: "pods", role: "group", "aria-label": `${here.length} Pods` }, here.map(([key, pod]) => this.chip(key, pod, here.length > NAMES_UP_TO)));
     };
     const cards = [...this.rows.nodes].sort((one, other) => (one[1].name < other[1].name ? -1 : 1)).map(([key, node]) => {
-      const held = node.gpus.filter((each) => each.state === "held").length;
       const state = `${node.ready ? "✔ Ready" : "✘ not Ready"}${node.cordoned ? ", cordoned" : ""}`;
       const card = h(
         "section", { class: "node", "data-ready": node.ready ? "yes" : "no", "data-node": node.name, "aria-label": `node ${node.name}, ${state}` },
         h("h3", {}, node.name),
         h("div", { class: "quiet" }, state, node.control ? " · control plane" : "", node.product ? ` · ${node.product}` : ""),
         node.why ? h("div", { class: "quiet" }, node.why) : null,
-        node.gpus.length ? h("div", { class: "gpus", role: "group", "aria-label": `${node.gpus.length} GPUs, ${held} held` }, node.gpus.map(gpuPicture)) : null,
+        gpuRows(node.gpus),
         Object.entries(node.devices).map(([name, use]) => h("div", { class: "quiet" }, `${name}: ${use.asked} of ${use.of} held`)),
         node.taints.length ? h("div", { class: "quiet" }, "taints: ", node.taints.join(", ")) : null,
         h("div", { class: "meters" }, ["cpu", "memory"].map((name) => {
