@@ -65,9 +65,9 @@ def newest(slices: Iterable[Object]) -> list[Object]:
         if each["spec"]["driver"] == DRIVER:
             pools[each["spec"]["pool"]["name"]].append(each)
     found = []
-    for each in pools.values():
-        last = max(one["spec"]["pool"]["generation"] for one in each)
-        found += [one for one in each if one["spec"]["pool"]["generation"] == last]
+    for members in pools.values():
+        last = max(each["spec"]["pool"]["generation"] for each in members)
+        found += [each for each in members if each["spec"]["pool"]["generation"] == last]
     return found
 
 

@@ -6,6 +6,7 @@ import { StartPage, STYLE as START } from "./start_page.js";
 
 const START_PAGE = "ai-lab-start-page";
 const CLUSTER = "ai-lab-cluster";
+const NARROW = 1100; // pixels
 
 // Names of files and tabs in full: a learner finds a lab by its name.
 const NAMES = `
@@ -157,6 +158,8 @@ function activate(app, Widget, tracker, rendermime, palette) {
   cluster.id = CLUSTER;
   cluster.title.label = "Cluster";
   cluster.title.caption = "The cluster, live";
+  // In a narrow window the list of files makes room: notebook and cluster are what is looked at then, and the course's map names the files too.
+  cluster.onAfterShow = () => innerWidth < NARROW && shell.leftCollapsed === false && shell.collapseLeft();
   const now = h("div");
   const drawn = h("div");
   cluster.node.append(now, drawn);
