@@ -255,3 +255,5 @@ class Learner:
 START_PAGE, PANEL = _START_PAGE, _PANEL
 # What the course itself draws in a notebook: the bars beside its exercises with the verdicts in them.
 BARS = f"{_NOTEBOOK} .ai-lab-bar"
+# A verdict that a cell shows.
+CARDS = f"{_NOTEBOOK} .jp-OutputArea-output div[role='status']"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser import learner
-from tests.browser.learner import BARS, DARK, LIGHT, NARROW, PANEL, START_PAGE, WIDE, Learner, Terminal
+from tests.browser.learner import BARS, CARDS, DARK, LIGHT, NARROW, PANEL, START_PAGE, WIDE, Learner, Terminal
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -37,6 +37,10 @@ def test_welcome_too_many_replicas_and_then_one(page: Any, jupyterlab: tuple[str
     mira.type_and_run("--replicas=3", "%%bash\nkubectl -n ai-platform scale deployment/ai-log-summary-api --replicas=1")
     mira.check("passed")
     mira.sees_green()
+    # The cell says the same as the button.
+    assert "passed · first-fix" in mira.run(mira.cell('lab.check("first-fix")'))
+    mira.picture("cell")
+    mira.finds_no_grave_fault(CARDS)
     mira.open_panel()
     mira.pod("ai-log-summary-api", "ready")
     mira.picture("green")
@@ -184,6 +188,8 @@ def test_incident_the_wrong_cause_and_then_the_right_one(page: Any, jupyterlab: 
     mira.type_and_run("# Your fix.", "%%bash\nkubectl -n team-search set selector service/chat-router app=chat-router")
     mira.type_and_run('# lab.answer("first-call", update=', f'lab.answer("first-call", update="{UPDATE}")')
     mira.check("failed", "cause has 0 of 25 points.*readiness-elsewhere is not the cause")
+    # A verdict is said once: where Check was pressed.
+    assert page.locator(f"{PANEL} .verdict").count() == 0
     mira.picture("wrong")
     mira.type_and_run("readiness-elsewhere", DIAGNOSIS.format("service-selects-nothing"))
     mira.check("passed")

@@ -35,7 +35,7 @@ export function verdictCard(verdict, looks) {
   const card = h("div", { class: `verdict${verdict.passed ? " ai-lab-green" : ""}`, style: `border-left-color:${look.colour}`, "data-mark": verdict.mark });
   card.append(h("div", {}, h("b", {}, `${look.sign} ${verdict.mark}`), `: ${verdict.headline}`));
   if (verdict.seen.length) {
-    card.append(h("div", {}, "Seen:"), h("ul", {}, verdict.seen.map((each) => h("li", {}, h("code", {}, each.object), ` ${each.field}: `, h("code", {}, each.value)))));
+    card.append(h("div", {}, "Seen:"), h("ul", {}, verdict.seen.map((each) => h("li", {}, h("code", {}, each.object), each.field ? ` ${each.field}: ` : ": ", h("code", {}, each.value)))));
   }
   if (verdict.expected) card.append(h("div", {}, `Expected: ${verdict.expected}`));
   if (verdict.credit > 0 && verdict.credit < 1) card.append(h("div", {}, `So far: ${Math.round(verdict.credit * 100)}% of this exercise`));
@@ -78,11 +78,11 @@ export class Exercise {
     ];
   }
 
-  /** Whether a verdict that comes by itself is shown here: always at the exercise under way; in a notebook where Check was pressed last. */
+  /** Whether a verdict that comes by itself is shown here: where Check was pressed last, and, with the switch on, at the exercise under way. */
   hears() {
     if (this.pressed) return false;
     const last = asked.get(this.key);
-    return this.title || !last ? this.speaks : last === this;
+    return last === this || (this.title && this.box.checked) || (!last && this.speaks);
   }
 
   dispose() {
@@ -113,7 +113,7 @@ export class Exercise {
   async press(verb) {
     if (this.pressed) return;
     this.pressed = verb;
-    if (verb === "check" && !this.title) asked.set(this.key, this);
+    if (verb === "check") asked.set(this.key, this);
     this.busy.textContent = "…";
     for (const each of this.buttons) each.disabled = true;
     try {

@@ -13,7 +13,9 @@ const NAMES = `
 .jp-DirListing-item { height:auto !important; }
 .jp-DirListing-itemText { white-space:normal !important; overflow-wrap:anywhere; }
 #jp-main-dock-panel .lm-DockPanel-tabBar .lm-TabBar-tab { flex:0 1 auto; max-width:none; }
-.ai-lab-panel { overflow:auto; background:var(--jp-layout-color1); }
+.ai-lab-panel { display:flex; flex-direction:column; background:var(--jp-layout-color1); }
+.ai-lab-panel > :first-child { flex:none; max-height:60%; overflow:auto; }
+.ai-lab-panel > .ai-lab-picture { flex:1; min-height:0; }
 .ai-lab-panel .ai-lab-now { margin:8px 12px; }
 `;
 

@@ -338,13 +338,21 @@ export function filterPicture(pod) {
 // The whole picture
 
 let tip = null;
-let scrolled = null;
+
+/** The one box for words on what the mouse or the focus is at. It does not move with what it is about, so it goes when that is scrolled. */
+function tipBox() {
+  if (!tip) {
+    tip = document.body.appendChild(h("div", { class: "ai-lab ai-lab-tip", role: "tooltip", id: "ai-lab-tip" }));
+    document.addEventListener("scroll", () => (tip.hidden = true), { capture: true, passive: true });
+  }
+  return tip;
+}
 
 function hover(element, words) {
   const show = () => {
     // What was chosen is told in full below.
     if (element.getAttribute("aria-pressed") === "true") return;
-    tip ??= document.body.appendChild(h("div", { class: "ai-lab ai-lab-tip", role: "tooltip", id: "ai-lab-tip" }));
+    tipBox();
     tip.textContent = words();
     tip.owner = element;
     tip.hidden = false;
@@ -357,7 +365,6 @@ function hover(element, words) {
   };
   for (const event of ["mouseenter", "focus"]) element.addEventListener(event, show);
   for (const event of ["mouseleave", "blur", "click"]) element.addEventListener(event, hide);
-  scrolled ??= document.addEventListener("scroll", () => tip && (tip.hidden = true), { capture: true, passive: true }) ?? true;
 }
 
 const podWords = (pod) =>
@@ -431,10 +438,12 @@ export class Picture {
     for (const [section, { set, gone }] of Object.entries(sections)) {
       const rows = this.rows[section];
       if (!rows) continue;
+      // The first rows of all are no change.
+      const known = rows.size > 0 && !whole;
       for (const key of gone) rows.delete(key);
       for (const [key, row] of Object.entries(set)) {
         const before = rows.get(key);
-        if (!whole && told[section] && (!before || told[section](before) !== told[section](row))) this.fresh.set(key, 0);
+        if (known && told[section] && (!before || told[section](before) !== told[section](row))) this.fresh.set(key, 0);
         rows.set(key, row);
       }
       this.soon(section);
