@@ -108,13 +108,6 @@ def shot(page: Any, name: str) -> None:
         page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
-def press_to_run(page: Any, cell: Any) -> None:
-    """Control+Enter in a cell that has not run yet: JupyterLab takes no keys while it is still connecting a notebook with its kernel."""
-    if cell.locator(".jp-InputPrompt").inner_text().strip() == "[ ]:":
-        cell.locator(".cm-content").click()
-        page.keyboard.press("Control+Enter")
-
-
 def open_notebook(page: Any, address: str, name: str) -> None:
     base, _, query = address.partition("?")
     page.goto(f"{base}/tree/{name}?{query}&reset", timeout=PATIENCE)

@@ -55,6 +55,31 @@ def choose_look(page: Any, address: str, theme: str, width: int) -> None:
     assert answer.ok, answer.text()
 
 
+def run_cell(page: Any, cell: Any) -> str:
+    """Runs a code cell by Control+Enter and gives its output as text, once it has ended.
+
+    JupyterLab takes no keys while it is still connecting a notebook with its kernel, and may forget what it took then: the prompt is that of
+    before again, and the learner presses once more.
+    """
+    prompt = cell.locator(".jp-InputPrompt")
+    before = prompt.inner_text().strip()
+
+    def waits() -> bool:
+        return prompt.inner_text().strip() in (before, "[ ]:")
+
+    def has_ended() -> bool:
+        if waits():
+            cell.locator(".cm-content").click()
+            page.keyboard.press("Control+Enter")
+            soon = time.monotonic() + _TAKEN_WITHIN
+            while waits() and time.monotonic() < soon:
+                page.wait_for_timeout(50)
+        return bool(re.fullmatch(r"\[\d+\]:", prompt.inner_text().strip())) and not waits()
+
+    until(page, has_ended, lambda: f"the cell has not ended: {cell.inner_text()}")
+    return "\n".join(cell.locator(".jp-OutputArea-output").all_inner_texts())
+
+
 class Terminal:
     """JupyterLab's terminal that the start page opens. Make it before it is opened: it reads what comes to the browser from then on."""
 
@@ -175,6 +200,8 @@ class Learner:
         until(self.page, settled, verdict.inner_text)
         said = str(verdict.inner_text())
         assert verdict.get_attribute("data-mark") == mark, said
+        if mark == "failed":
+            self.page.wait_for_selector(f"{self._bar()} .chip[data-state='failed']", timeout=PATIENCE)
         for each in words:
             assert re.search(each, said, re.S), f"{each!r} is not in: {said}"
         return said
@@ -193,28 +220,8 @@ class Learner:
         return found
 
     def run(self, cell: Any) -> str:
-        """Runs a cell by Control+Enter and gives its output as text, once it has ended.
-
-        JupyterLab takes no keys while it is still connecting a notebook with its kernel, and may forget what it took then: the prompt is that of
-        before again, and the learner presses once more.
-        """
-        prompt = cell.locator(".jp-InputPrompt")
-        before = prompt.inner_text().strip()
-
-        def waits() -> bool:
-            return prompt.inner_text().strip() in (before, "[ ]:")
-
-        def has_ended() -> bool:
-            if waits():
-                cell.locator(".cm-content").click()
-                self.page.keyboard.press("Control+Enter")
-                soon = time.monotonic() + _TAKEN_WITHIN
-                while waits() and time.monotonic() < soon:
-                    self.page.wait_for_timeout(50)
-            return bool(re.fullmatch(r"\[\d+\]:", prompt.inner_text().strip())) and not waits()
-
-        until(self.page, has_ended, lambda: f"the cell has not ended: {cell.inner_text()}")
-        return "\n".join(cell.locator(".jp-OutputArea-output").all_inner_texts())
+        """As `run_cell`."""
+        return run_cell(self.page, cell)
 
     def run_first(self) -> None:
         """The notebook's first cell, which opens the lab."""

@@ -5,30 +5,27 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
-from tests.browser.conftest import PATIENCE, learner_environment, open_notebook, press_to_run, shot
-from tests.browser.learner import Terminal
+from tests.browser.conftest import PATIENCE, learner_environment, open_notebook, shot
+from tests.browser.learner import Terminal, run_cell
 from tests.conftest import BIN, ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-MANY_CELLS = 60  # more than stand before anything that is waited for; JupyterLab makes the cells of a long notebook while it is read
+MANY_CELLS = 40  # more than stand before anything that is waited for
 
 
 def run_to(page: Any, marker: str) -> None:
-    """Runs cell after cell, as a learner does with Shift+Enter, until an output shows `marker`."""
-    page.click(".jp-Notebook .jp-Cell >> nth=0")
-    page.keyboard.press("Escape")
-    for _ in range(MANY_CELLS):
-        page.keyboard.press("Shift+Enter")
-        page.wait_for_selector(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=PATIENCE)
-        if page.locator(f".jp-OutputArea-output:has-text('{marker}')").count():
+    """Runs code cell after code cell until an output shows `marker`."""
+    for number in range(MANY_CELLS):
+        cell = page.locator(".jp-NotebookPanel:visible .jp-CodeCell").nth(number)
+        cell.scroll_into_view_if_needed(timeout=PATIENCE)
+        if marker in run_cell(page, cell):
             return
     raise AssertionError(f"no output ever showed {marker!r}")
 
@@ -102,10 +99,6 @@ def test_what_people_are_told_to_type_works_in_a_cell(page: Any, jupyterlab: tup
     nbformat.write(notebook, folder / "mine.ipynb")
     open_notebook(page, address, "mine.ipynb")
     for number, pattern in enumerate(cells.values()):
-        cell = page.locator(".jp-Notebook .jp-CodeCell").nth(number)
-        deadline = time.monotonic() + PATIENCE / 1000
-        while not re.search(pattern, cell.inner_text(), re.S):
-            assert time.monotonic() < deadline, cell.inner_text()
-            press_to_run(page, cell)
-            page.wait_for_timeout(1000)
+        said = run_cell(page, page.locator(".jp-Notebook .jp-CodeCell").nth(number))
+        assert re.search(pattern, said, re.S), said
     shot(page, "cells")

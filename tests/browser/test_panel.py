@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.browser.conftest import PATIENCE, open_notebook, press_to_run, shot
-from tests.browser.learner import DARK, LIGHT, NARROW, WIDE, choose_look, grave_faults
+from tests.browser.conftest import PATIENCE, open_notebook, shot
+from tests.browser.learner import DARK, LIGHT, NARROW, WIDE, choose_look, grave_faults, run_cell
 from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -85,12 +84,7 @@ def test_the_same_picture_is_a_widget_in_a_notebook(page: Any, jupyterlab: tuple
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     nbformat.write(notebook, folder / "picture.ipynb")
     open_notebook(page, address, "picture.ipynb")
-    cell = page.locator(".jp-NotebookPanel:visible .jp-CodeCell").first
-    drawn = page.locator(".jp-OutputArea-output .ai-lab-picture")
-    deadline = time.monotonic() + PATIENCE / 1000
-    while not drawn.count() and time.monotonic() < deadline:
-        press_to_run(page, cell)
-        page.wait_for_timeout(1000)
+    run_cell(page, page.locator(".jp-NotebookPanel:visible .jp-CodeCell").first)
     page.wait_for_selector(".jp-OutputArea-output .ai-lab-picture .node[data-ready='yes']", timeout=PATIENCE)
     page.wait_for_selector(".jp-OutputArea-output .ai-lab-picture[data-state='ready']", timeout=PATIENCE)
     assert page.locator(".jp-OutputArea-output .ai-lab-picture svg[data-gpu]").count() == 3
