@@ -17,6 +17,14 @@ from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
+# Texts that go on in a second line.
+WRAPPED = """elements => elements.filter((each) => {
+  const text = document.createRange();
+  text.selectNodeContents(each.firstChild);
+  return text.getClientRects().length > 1;
+}).map((each) => each.textContent)"""
+CUT = "elements => elements.filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.textContent)"
+
 
 def start_page(page: Any, address: str) -> None:
     base, _, query = address.partition("?")
@@ -32,8 +40,7 @@ def test_the_start_page_is_what_opens(page: Any, jupyterlab: tuple[str, Path]) -
     assert page.locator(".ai-lab-start .step[data-next='yes']").count() == 1
     page.wait_for_selector(".ai-lab-start [data-part='cluster'][data-state='ready']", timeout=PATIENCE)
     # Names are shown in full: nothing of them is cut off.
-    cut = "elements => elements.filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.textContent)"
-    assert page.eval_on_selector_all(".ai-lab-start code, .ai-lab-start h3, .jp-DirListing-itemText", cut) == []
+    assert page.eval_on_selector_all(".ai-lab-start code, .ai-lab-start h3, .jp-DirListing-itemText", CUT) == []
     assert not page.locator(".jp-Launcher:visible").count()
 
 
@@ -75,6 +82,8 @@ def test_both_pages_can_be_read_by_everybody(page: Any, jupyterlab: tuple[str, P
     for place in (".ai-lab-start", "#ai-lab-cluster"):
         found = Axe().run(page, context=place, options={"runOnly": ["wcag2a", "wcag2aa"]})
         assert found.violations_count == 0, found.generate_report()
+    assert page.eval_on_selector_all(".ai-lab-start *, #ai-lab-cluster h3, #ai-lab-cluster .quiet, #ai-lab-cluster .pod", CUT) == []
+    assert page.eval_on_selector_all("#ai-lab-cluster .meters > .quiet, #ai-lab-cluster .legend > span", WRAPPED) == []
 
 
 def test_the_same_picture_is_a_widget_in_a_notebook(page: Any, jupyterlab: tuple[str, Path]) -> None:
