@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.browser.conftest import PATIENCE, open_notebook, shot
+from tests.browser.conftest import PATIENCE, learner_environment, open_notebook, shot
 from tests.browser.learner import DARK, LIGHT, NARROW, WIDE, choose_look, grave_faults, run_cell
-from tests.conftest import ROOT
+from tests.conftest import BIN, ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -53,6 +54,54 @@ def test_the_state_is_behind_the_servers_token(jupyterlab: tuple[str, Path]) -> 
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{root}ai-lab/state", timeout=60)
     assert refused.value.code == 403
+
+
+def device(name: str, kind: str, memory: str, **more: dict[str, str]) -> dict[str, Any]:
+    return {"name": name, "attributes": {"type": {"string": kind}, **more}, "capacity": {"memory": {"value": memory}}}
+
+
+def test_cards_that_a_dra_driver_offers_are_drawn_by_their_names(page: Any, jupyterlab: tuple[str, Path]) -> None:
+    address, folder = jupyterlab
+    environment = learner_environment(folder.parent)
+    kubeconfig = folder.parent / "state" / "embedded" / "kubeconfig"
+
+    def kubectl(*arguments: str, given: object = None) -> None:
+        command = [str(BIN / "kubectl"), "--kubeconfig", str(kubeconfig), *arguments]
+        subprocess.run(command, input=json.dumps(given) if given else None, env=environment, text=True, check=True, timeout=60)
+
+    devices = [
+        device("gpu-0", "gpu", "40Gi", uuid={"string": "GPU-0"}),
+        device("gpu-0-mig-2g10gb-0", "mig", "10Gi", parentUUID={"string": "GPU-0"}),
+    ]
+    pool = {"name": "ai-lab-worker", "generation": 1, "resourceSliceCount": 1}
+    offered = {
+        "apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice", "metadata": {"name": "drawn"},
+        "spec": {"driver": "gpu.nvidia.com", "nodeName": "ai-lab-worker", "pool": pool, "devices": devices},
+    }  # fmt: skip
+    request = {"name": "part", "exactly": {"deviceClassName": "mig.nvidia.com"}}
+    claim = {
+        "apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": "drawn", "namespace": "default"},
+        "spec": {"devices": {"requests": [request]}},
+    }  # fmt: skip
+    given = {"request": "part", "driver": "gpu.nvidia.com", "pool": "ai-lab-worker", "device": "gpu-0-mig-2g10gb-0"}
+    start_page(page, address)
+    page.click(".ai-lab-start [data-open='picture']")
+    node = "#ai-lab-cluster .node[data-node='ai-lab-worker']"
+    page.wait_for_selector(node, timeout=PATIENCE)
+    assert page.locator(f"{node} svg[data-gpu]").count() == 0
+    try:
+        kubectl("create", "-f", "-", given=offered)
+        page.wait_for_selector(f"{node} svg[data-device='gpu-0'][data-gpu='free']", timeout=PATIENCE)
+        kubectl("create", "-f", "-", given=claim)
+        allocated = json.dumps({"status": {"allocation": {"devices": {"results": [given]}}}})
+        kubectl("patch", "resourceclaim", "drawn", "--subresource=status", "--type=merge", "--patch", allocated)
+        drawn = page.wait_for_selector(f"{node} svg[data-device='gpu-0'][data-gpu='part']", timeout=PATIENCE)
+        assert "25% of its memory" in drawn.get_attribute("aria-label")
+        shot(page, "dra-part")
+    finally:
+        kubectl("delete", "resourceclaim", "drawn", "--ignore-not-found", "--wait=false")
+        kubectl("delete", "resourceslice", "drawn", "--ignore-not-found")
+    page.wait_for_selector(f"{node} svg[data-gpu]", state="detached", timeout=PATIENCE)
 
 
 def test_arrow_keys_go_from_pod_to_pod(page: Any, jupyterlab: tuple[str, Path]) -> None:
