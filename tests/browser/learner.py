@@ -231,7 +231,7 @@ class Learner:
         """Replaces the source of the cell that has `into` in it, runs it, and gives its output."""
         cell = self.cell(into)
         cell.locator(".cm-content").click()
-        self.page.keyboard.press("Control+a")
+        self.page.keyboard.press("ControlOrMeta+a")
         # As a paste: the editor indents what is typed line by line.
         self.page.keyboard.insert_text(source)
         # The cell is found by its place from here on: its text is another one.
