@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ def learner_environment(home: Path) -> dict[str, str]:
     return {**others, "HOME": str(home), "AI_LAB_HOME": str(home / "state"), "SHELL": shutil.which("bash") or "", "PATH": "/usr/bin:/bin"}
 
 
-@pytest.fixture(scope="session")
-def jupyterlab() -> Iterator[tuple[str, Path]]:
+@contextmanager
+def opened() -> Iterator[tuple[str, Path]]:
     """(address with token, the folder with the learner's copies) of a JupyterLab that `ai-lab open` has opened."""
     home = Path(tempfile.mkdtemp(prefix="ai-lab-browser-"))
     folder = home / "my-labs"
@@ -64,6 +65,13 @@ def jupyterlab() -> Iterator[tuple[str, Path]]:
         process.wait(60)
         subprocess.run([str(BIN / "ai-lab"), "down"], env=environment, check=False, timeout=60)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def jupyterlab() -> Iterator[tuple[str, Path]]:
+    """As `opened`, one for all browser tests."""
+    with opened() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
@@ -98,13 +106,6 @@ def shot(page: Any, name: str) -> None:
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=str(Path(folder) / f"{name}.png"))
-
-
-def press_to_run(page: Any, cell: Any) -> None:
-    """Control+Enter in a cell that has not run yet: JupyterLab takes no keys while it is still connecting a notebook with its kernel."""
-    if cell.locator(".jp-InputPrompt").inner_text().strip() == "[ ]:":
-        cell.locator(".cm-content").click()
-        page.keyboard.press("Control+Enter")
 
 
 def open_notebook(page: Any, address: str, name: str) -> None:

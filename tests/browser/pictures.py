@@ -5,18 +5,17 @@ Each is kept below 150 kB: README and site are read over slow lines too.
 
 from __future__ import annotations
 
-import json
-import time
-from contextlib import contextmanager
+import re
 from typing import Any
 
 from tests.browser import test_jupyterlab as course
+from tests.browser.conftest import PATIENCE, chromium, open_notebook, opened
+from tests.browser.learner import Terminal
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "docs" / "pictures"
 SIZE = {"width": 1120, "height": 720}
 MOST = 150_000  # bytes
-PATIENCE = course.PATIENCE
 
 # What is typed in the terminal, and what it shows at its end.
 COMMANDS = (
@@ -38,7 +37,7 @@ def taken(page: Any, name: str) -> None:
 
 def notebook_and_verdict(page: Any, address: str) -> None:
     """Lab 03's first exercise, started and checked: the talk around the picture of what each node would answer, and the verdict's card."""
-    course.open_notebook(page, address, "03-pending.ipynb")
+    open_notebook(page, address, "03-pending.ipynb")
     course.run_to(page, "not yet · moved-in")
     for name, shown in (
         ("verdict", ".jp-OutputArea-output div[role='status']"),
@@ -49,32 +48,16 @@ def notebook_and_verdict(page: Any, address: str) -> None:
         taken(page, name)
 
 
-def await_shown(page: Any, frames: list[str], words: str) -> None:
-    """Waits until the terminal has printed `words`; `frames` are what came to the browser so far."""
-    deadline = time.monotonic() + PATIENCE / 1000
-    while words not in (said := "".join(frame[1] for frame in map(json.loads, frames) if frame[0] == "stdout")):
-        assert time.monotonic() < deadline, f"the terminal never showed {words!r}: {said}"
-        page.wait_for_timeout(200)
-
-
 def terminal(page: Any, address: str) -> None:
     base, _, query = address.partition("?")
-    shown: list[str] = []
-
-    def listen(socket: Any) -> None:
-        if "/terminals/websocket/" in socket.url:
-            socket.on("framereceived", lambda frame: shown.append(frame if isinstance(frame, str) else frame.decode()))
-
-    page.on("websocket", listen)
+    typed = Terminal(page)
     page.goto(f"{base}?{query}&reset", timeout=PATIENCE)
-    page.click(".jp-LauncherCard[data-category='Other'] >> text=Terminal", timeout=PATIENCE)
-    page.wait_for_selector(".jp-Terminal .xterm-helper-textarea", state="attached", timeout=PATIENCE)
-    typed = page.locator(".jp-Terminal .xterm-helper-textarea")
-    await_shown(page, shown, "profile was read")
+    typed.open()
     for command, shows in COMMANDS:
-        typed.press_sequentially(command)
+        since = len(typed.shown)
+        page.locator(".jp-Terminal .xterm-helper-textarea").press_sequentially(command)
         page.keyboard.press("Enter")
-        await_shown(page, shown, shows)
+        typed.wait_for(re.escape(shows), since)
     page.wait_for_timeout(500)
     taken(page, "terminal")
 
@@ -82,9 +65,9 @@ def terminal(page: Any, address: str) -> None:
 def main() -> None:
     from playwright.sync_api import sync_playwright
 
-    executable = course.chromium()
+    executable = chromium()
     assert executable is not None, "there is no Chromium; tests/browser/get-chromium.sh finds one"
-    with contextmanager(course.jupyterlab.__wrapped__)() as (address, _), sync_playwright() as playwright:
+    with opened() as (address, _), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable or None, args=["--no-sandbox", "--disable-gpu", "--no-first-run"])
         page = browser.new_page(viewport=SIZE)
         for take in (notebook_and_verdict, terminal):

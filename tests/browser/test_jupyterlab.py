@@ -3,32 +3,29 @@ lab 00 say to type, typed in a terminal and in a cell."""
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
-from tests.browser.conftest import PATIENCE, learner_environment, open_notebook, press_to_run, shot
+from tests.browser.conftest import PATIENCE, learner_environment, open_notebook, shot
+from tests.browser.learner import Terminal, run_cell
 from tests.conftest import BIN, ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-MANY_CELLS = 60  # more than stand before anything that is waited for; JupyterLab makes the cells of a long notebook while it is read
+MANY_CELLS = 40  # more than stand before anything that is waited for
 
 
 def run_to(page: Any, marker: str) -> None:
-    """Runs cell after cell, as a learner does with Shift+Enter, until an output shows `marker`."""
-    page.click(".jp-Notebook .jp-Cell >> nth=0")
-    page.keyboard.press("Escape")
-    for _ in range(MANY_CELLS):
-        page.keyboard.press("Shift+Enter")
-        page.wait_for_selector(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=PATIENCE)
-        if page.locator(f".jp-OutputArea-output:has-text('{marker}')").count():
+    """Runs code cell after code cell until an output shows `marker`."""
+    for number in range(MANY_CELLS):
+        cell = page.locator(".jp-NotebookPanel:visible .jp-CodeCell").nth(number)
+        cell.scroll_into_view_if_needed(timeout=PATIENCE)
+        if marker in run_cell(page, cell):
             return
     raise AssertionError(f"no output ever showed {marker!r}")
 
@@ -77,38 +74,14 @@ TYPED = (
 def test_what_people_are_told_to_type_works_in_a_jupyterlab_terminal(page: Any, jupyterlab: tuple[str, Path]) -> None:
     address, _ = jupyterlab
     told = (ROOT / "README.md").read_text() + (ROOT / "solutions" / "00-welcome.md").read_text()
-    shown: list[str] = []
-
-    def listen(socket: Any) -> None:
-        if "/terminals/websocket/" in socket.url:
-            socket.on("framereceived", lambda frame: shown.append(frame if isinstance(frame, str) else frame.decode()))
-
-    def output() -> str:
-        """What the shell has printed so far, as it came to the browser."""
-        frames = [json.loads(each) for each in shown]
-        text = "".join(frame[1] for frame in frames if frame[0] == "stdout")
-        return re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|\].*?(\x07|\x1b\\\\))", "", text)
-
-    def await_output(pattern: str, since: int) -> None:
-        deadline = time.monotonic() + PATIENCE / 1000
-        while not re.search(pattern, output()[since:], re.S):
-            assert time.monotonic() < deadline, output()[since:]
-            page.wait_for_timeout(100)
-
-    page.on("websocket", listen)
+    terminal = Terminal(page)
     base, _, query = address.partition("?")
     page.goto(f"{base}?{query}&reset", timeout=PATIENCE)
-    page.click(".ai-lab-start [data-open='terminal']", timeout=PATIENCE)
-    page.wait_for_selector(".jp-Terminal .xterm-helper-textarea", state="attached", timeout=PATIENCE)
-    await_output("profile was read", 0)
+    terminal.open()
     for command, pattern in TYPED:
         name = " ".join(command.split()[:2]) if command.startswith("ai-lab") else command
         assert name in told or name.removeprefix("ai-lab ") in told, f"nobody is told to type {command!r}"
-        since = len(output())
-        page.locator(".jp-Terminal .xterm-helper-textarea").press_sequentially(f"{command}; echo status=$?=")
-        page.keyboard.press("Enter")
-        await_output(r"status=\d+=", since)
-        answer = output()[since:]
+        answer = terminal.type(command)
         assert re.search(pattern, answer), answer
         assert "command not found" not in answer
     shot(page, "terminal")
@@ -126,10 +99,6 @@ def test_what_people_are_told_to_type_works_in_a_cell(page: Any, jupyterlab: tup
     nbformat.write(notebook, folder / "mine.ipynb")
     open_notebook(page, address, "mine.ipynb")
     for number, pattern in enumerate(cells.values()):
-        cell = page.locator(".jp-Notebook .jp-CodeCell").nth(number)
-        deadline = time.monotonic() + PATIENCE / 1000
-        while not re.search(pattern, cell.inner_text(), re.S):
-            assert time.monotonic() < deadline, cell.inner_text()
-            press_to_run(page, cell)
-            page.wait_for_timeout(1000)
+        said = run_cell(page, page.locator(".jp-Notebook .jp-CodeCell").nth(number))
+        assert re.search(pattern, said, re.S), said
     shot(page, "cells")

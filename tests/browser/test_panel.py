@@ -1,10 +1,9 @@
-"""The start page, the live panel and the buttons: an exercise is started, worked in a terminal's place and checked, and the page turns green."""
+"""The start page, the live panel and its widget: what they show, what they keep to themselves, and whether everybody can read them."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -13,25 +12,19 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.browser.conftest import PATIENCE, learner_environment, open_notebook, press_to_run, shot
+from tests.browser.conftest import PATIENCE, learner_environment, open_notebook, shot
+from tests.browser.learner import DARK, LIGHT, NARROW, WIDE, choose_look, grave_faults, run_cell
 from tests.conftest import BIN, ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-EXERCISE = "03-pending/moved-in"
-SOLUTION = """
-spec:
-  template:
-    spec:
-      tolerations:
-        - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
-"""
-
-
-def kubectl(home: Path, *arguments: str) -> None:
-    environment = learner_environment(home)
-    kubeconfig = home / "state" / "embedded" / "kubeconfig"
-    subprocess.run([str(BIN / "kubectl"), "--kubeconfig", str(kubeconfig), *arguments], env=environment, check=True, timeout=60)
+# Texts that go on in a second line.
+WRAPPED = """elements => elements.filter((each) => {
+  const text = document.createRange();
+  text.selectNodeContents(each.firstChild);
+  return text.getClientRects().length > 1;
+}).map((each) => each.textContent)"""
+CUT = "elements => elements.filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.textContent)"
 
 
 def start_page(page: Any, address: str) -> None:
@@ -48,8 +41,7 @@ def test_the_start_page_is_what_opens(page: Any, jupyterlab: tuple[str, Path]) -
     assert page.locator(".ai-lab-start .step[data-next='yes']").count() == 1
     page.wait_for_selector(".ai-lab-start [data-part='cluster'][data-state='ready']", timeout=PATIENCE)
     # Names are shown in full: nothing of them is cut off.
-    cut = "elements => elements.filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.textContent)"
-    assert page.eval_on_selector_all(".ai-lab-start code, .ai-lab-start h3, .jp-DirListing-itemText", cut) == []
+    assert page.eval_on_selector_all(".ai-lab-start code, .ai-lab-start h3, .jp-DirListing-itemText", CUT) == []
     assert not page.locator(".jp-Launcher:visible").count()
 
 
@@ -64,51 +56,52 @@ def test_the_state_is_behind_the_servers_token(jupyterlab: tuple[str, Path]) -> 
     assert refused.value.code == 403
 
 
-def test_an_exercise_is_started_watched_and_turns_green(page: Any, jupyterlab: tuple[str, Path]) -> None:
+def device(name: str, kind: str, memory: str, **more: dict[str, str]) -> dict[str, Any]:
+    return {"name": name, "attributes": {"type": {"string": kind}, **more}, "capacity": {"memory": {"value": memory}}}
+
+
+def test_cards_that_a_dra_driver_offers_are_drawn_by_their_names(page: Any, jupyterlab: tuple[str, Path]) -> None:
     address, folder = jupyterlab
-    home = folder.parent
+    environment = learner_environment(folder.parent)
+    kubeconfig = folder.parent / "state" / "embedded" / "kubeconfig"
+
+    def kubectl(*arguments: str, given: object = None) -> None:
+        command = [str(BIN / "kubectl"), "--kubeconfig", str(kubeconfig), *arguments]
+        subprocess.run(command, input=json.dumps(given) if given else None, env=environment, text=True, check=True, timeout=60)
+
+    devices = [
+        device("gpu-0", "gpu", "40Gi", uuid={"string": "GPU-0"}),
+        device("gpu-0-mig-2g10gb-0", "mig", "10Gi", parentUUID={"string": "GPU-0"}),
+    ]
+    pool = {"name": "ai-lab-worker", "generation": 1, "resourceSliceCount": 1}
+    offered = {
+        "apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice", "metadata": {"name": "drawn"},
+        "spec": {"driver": "gpu.nvidia.com", "nodeName": "ai-lab-worker", "pool": pool, "devices": devices},
+    }  # fmt: skip
+    request = {"name": "part", "exactly": {"deviceClassName": "mig.nvidia.com"}}
+    claim = {
+        "apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": "drawn", "namespace": "default"},
+        "spec": {"devices": {"requests": [request]}},
+    }  # fmt: skip
+    given = {"request": "part", "driver": "gpu.nvidia.com", "pool": "ai-lab-worker", "device": "gpu-0-mig-2g10gb-0"}
     start_page(page, address)
-    # The notebook opens at the exercise: JupyterLab makes the cells of a long one while it is read.
-    page.click(f".ai-lab-start [data-key='{EXERCISE}']")
-    bar = f".jp-Notebook .ai-lab-bar[data-exercise='{EXERCISE}']"
-    page.wait_for_selector(f"{bar}[data-beside='start']", state="attached", timeout=PATIENCE)
-    start = page.locator(f"{bar}[data-beside='start']")
-    start.scroll_into_view_if_needed(timeout=PATIENCE)
-    start.locator("[data-verb='start']").click()
-    page.wait_for_selector(f"{bar}[data-beside='start'] .chip[data-state='started']", timeout=PATIENCE)
-    # The panel: the Pod waits, and every node's answer is drawn.
-    page.click(".jp-SideBar [data-id='ai-lab-cluster']")
-    panel = page.locator("#ai-lab-cluster")
-    page.wait_for_selector("#ai-lab-cluster .pod[data-tone='waiting']", timeout=PATIENCE)
-    page.wait_for_selector("#ai-lab-cluster [data-filters] svg[data-stop='TaintToleration']", timeout=PATIENCE)
-    assert panel.locator("[data-filters] li").count() == 4
-    assert panel.locator("svg[data-gpu='held']").count() == 0
-    shot(page, "panel-waiting")
-    # A check of an untouched start is one verdict, and it is not red.
-    start.locator("[data-verb='check']").click()
-    page.wait_for_selector(f"{bar}[data-beside='start'] .verdict", timeout=PATIENCE)
-    assert page.locator(f"{bar} .verdict").count() == 1
-    assert start.locator(".verdict").get_attribute("data-mark") == "not yet"
-    shot(page, "not-yet")
-    # With the switch on, the diagnosis and the fix from a terminal are enough.
-    panel.locator(".ai-lab-now [data-verb='watch']").check()
-    subprocess.run(
-        [str(BIN / "ai-lab"), "diagnose", EXERCISE, "--cause", "taint-not-tolerated", "--evidence", "3 node(s) had untolerated taint(s)"],
-        env=learner_environment(home), check=True, timeout=60, capture_output=True,
-    )  # fmt: skip
-    kubectl(home, "-n", "ai-platform", "patch", "deployment", "ai-log-summary-api", "--patch", SOLUTION)
-    page.wait_for_selector("#ai-lab-cluster svg[data-gpu='held']", timeout=PATIENCE)
-    page.wait_for_selector("#ai-lab-cluster .ai-lab-now .verdict.ai-lab-green", timeout=PATIENCE)
-    page.wait_for_selector(f"{bar}[data-beside='start'] .chip[data-state='passed']", timeout=PATIENCE)
-    shot(page, "green")
-    panel.locator(".ai-lab-now [data-verb='watch']").uncheck()
-    # And the button says the same.
-    start.locator("[data-verb='check']").click()
-    page.wait_for_selector(f"{bar}[data-beside='start'] .verdict.ai-lab-green", timeout=PATIENCE)
-    page.wait_for_selector("#ai-lab-cluster .pod[data-tone='ready']", timeout=PATIENCE)
-    panel.locator(".pod[data-tone='ready']").first.click()
-    page.wait_for_selector("#ai-lab-cluster [data-details] svg", timeout=PATIENCE)
-    shot(page, "life")
+    page.click(".ai-lab-start [data-open='picture']")
+    node = "#ai-lab-cluster .node[data-node='ai-lab-worker']"
+    page.wait_for_selector(node, timeout=PATIENCE)
+    assert page.locator(f"{node} svg[data-gpu]").count() == 0
+    try:
+        kubectl("create", "-f", "-", given=offered)
+        page.wait_for_selector(f"{node} svg[data-device='gpu-0'][data-gpu='free']", timeout=PATIENCE)
+        kubectl("create", "-f", "-", given=claim)
+        allocated = json.dumps({"status": {"allocation": {"devices": {"results": [given]}}}})
+        kubectl("patch", "resourceclaim", "drawn", "--subresource=status", "--type=merge", "--patch", allocated)
+        drawn = page.wait_for_selector(f"{node} svg[data-device='gpu-0'][data-gpu='part']", timeout=PATIENCE)
+        assert "25% of its memory" in drawn.get_attribute("aria-label")
+        shot(page, "dra-part")
+    finally:
+        kubectl("delete", "resourceclaim", "drawn", "--ignore-not-found", "--wait=false")
+        kubectl("delete", "resourceslice", "drawn", "--ignore-not-found")
+    page.wait_for_selector(f"{node} svg[data-gpu]", state="detached", timeout=PATIENCE)
 
 
 def test_arrow_keys_go_from_pod_to_pod(page: Any, jupyterlab: tuple[str, Path]) -> None:
@@ -124,17 +117,12 @@ def test_arrow_keys_go_from_pod_to_pod(page: Any, jupyterlab: tuple[str, Path]) 
     assert page.locator("#ai-lab-cluster .pod[tabindex='0']").count() == 1
 
 
-@pytest.mark.parametrize(("theme", "width"), [("JupyterLab Dark", 900), ("JupyterLab Light", 1400)])
+@pytest.mark.parametrize(("theme", "width"), [(DARK, NARROW), (LIGHT, WIDE)])
 def test_both_pages_can_be_read_by_everybody(page: Any, jupyterlab: tuple[str, Path], theme: str, width: int) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     address, _ = jupyterlab
-    page.set_viewport_size({"width": width, "height": 1000})
-    base, _, query = address.partition("?")
-    settings = f"{base}/api/settings/@jupyterlab/apputils-extension:themes?{query}"
-    token = query.removeprefix("token=")
-    answer = page.request.put(settings, data={"raw": json.dumps({"theme": theme})}, headers={"Authorization": f"token {token}"})
-    assert answer.ok, answer.text()
+    choose_look(page, address, theme, width)
     start_page(page, address)
     page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached", timeout=PATIENCE)
     page.click(".ai-lab-start [data-open='picture']")
@@ -143,6 +131,8 @@ def test_both_pages_can_be_read_by_everybody(page: Any, jupyterlab: tuple[str, P
     for place in (".ai-lab-start", "#ai-lab-cluster"):
         found = Axe().run(page, context=place, options={"runOnly": ["wcag2a", "wcag2aa"]})
         assert found.violations_count == 0, found.generate_report()
+    assert page.eval_on_selector_all(".ai-lab-start *, #ai-lab-cluster h3, #ai-lab-cluster .quiet, #ai-lab-cluster .pod", CUT) == []
+    assert page.eval_on_selector_all("#ai-lab-cluster .meters > .quiet, #ai-lab-cluster .legend > span", WRAPPED) == []
 
 
 def test_the_same_picture_is_a_widget_in_a_notebook(page: Any, jupyterlab: tuple[str, Path]) -> None:
@@ -152,16 +142,12 @@ def test_the_same_picture_is_a_widget_in_a_notebook(page: Any, jupyterlab: tuple
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     nbformat.write(notebook, folder / "picture.ipynb")
     open_notebook(page, address, "picture.ipynb")
-    cell = page.locator(".jp-NotebookPanel:visible .jp-CodeCell").first
-    drawn = page.locator(".jp-OutputArea-output .ai-lab-picture")
-    deadline = time.monotonic() + PATIENCE / 1000
-    while not drawn.count() and time.monotonic() < deadline:
-        press_to_run(page, cell)
-        page.wait_for_timeout(1000)
+    run_cell(page, page.locator(".jp-NotebookPanel:visible .jp-CodeCell").first)
     page.wait_for_selector(".jp-OutputArea-output .ai-lab-picture .node[data-ready='yes']", timeout=PATIENCE)
     page.wait_for_selector(".jp-OutputArea-output .ai-lab-picture[data-state='ready']", timeout=PATIENCE)
     assert page.locator(".jp-OutputArea-output .ai-lab-picture svg[data-gpu]").count() == 3
     shot(page, "widget")
+    assert grave_faults(page, ".jp-OutputArea-output .ai-lab-picture") == []
 
 
 def test_the_cluster_is_stopped_and_started_from_the_page(page: Any, jupyterlab: tuple[str, Path]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from kubeobjects import Object, meta, node_selection, placement, quantity
 from kubeobjects.podresources import asked
 from lab_checks.engine.observe import GPU, condition, is_pending_for_a_node, is_ready
+from lab_checks.face.live import claimed_gpus
 
 Row = dict[str, Any]
 
@@ -241,6 +242,7 @@ def pod_row(pod: Object) -> Row:
         "created": seconds(pod["metadata"].get("creationTimestamp")),
         "restarts": sum(each.get("restartCount", 0) for each in _statuses(pod)),
         "gpus": gpus_asked(pod),
+        "claimed": [],
         "owner": f"{owner['kind']}/{owner['name']}" if owner else "",
         "life": life(pod),
         "limits": memory_limits(pod),
@@ -249,7 +251,16 @@ def pod_row(pod: Object) -> Row:
     }
 
 
-def node_row(node: Object, pods: list[Object], room: Room) -> Row:
+def all_gpus(node: Object, holders: Iterable[Object], claimed: list[Row]) -> list[Row]:
+    """The node's GPUs: those that a DRA driver offers (`claimed`), each by its device's name, and those of the device plugin.
+
+    Where a driver offers the node's cards, the device plugin's missing ones are these same cards and no broken ones.
+    """
+    plugin = gpus(node, holders)
+    return [*claimed, *(each for each in plugin if not (claimed and each["state"] == "unhealthy"))]
+
+
+def node_row(node: Object, pods: list[Object], room: Room, claimed: list[Row]) -> Row:
     name, labels = node["metadata"]["name"], node["metadata"].get("labels") or {}
     told = condition(node, "Ready")
     holders = [each for each in pods if each.get("status", {}).get("phase") not in _OVER]
@@ -265,7 +276,7 @@ def node_row(node: Object, pods: list[Object], room: Room) -> Row:
         "product": labels.get("nvidia.com/gpu.product", ""),
         "control": "node-role.kubernetes.io/control-plane" in labels,
         "taints": [f"{each['key']}:{each['effect']}" for each in node["spec"].get("taints") or []],
-        "gpus": gpus(node, holders),
+        "gpus": all_gpus(node, holders, claimed),
         "devices": {
             each: {"asked": float(room.taken[name][each]), "of": float(quantity.parse(value))}
             for each, value in (node.get("status", {}).get("allocatable") or {}).items()
@@ -326,7 +337,10 @@ class Assembler:
         self._known: dict[str, tuple[str, Row]] = {}
 
     def rows(self, objects: Objects) -> Sections:
-        """`objects` by kind: pods, nodes, services, endpointslices, events. Out: rows of nodes, pods, services and events, each by its key."""
+        """`objects` by kind: pods, nodes, services, endpointslices, events, resourceclaims, resourceslices; one that is missing is empty.
+
+        Out: rows of nodes, pods, services and events, each by its key.
+        """
         nodes, pods = list(objects.get("nodes", ())), list(objects.get("pods", ()))
         resources = resources_of(nodes)
         room = Room.of(pods, resources)
@@ -337,10 +351,11 @@ class Assembler:
         for each in objects.get("endpointslices", ()):
             labels = each["metadata"].get("labels") or {}
             slices[each["metadata"]["namespace"], labels.get("kubernetes.io/service-name", "")].append(each)
+        claimed = claimed_gpus.read(objects.get("resourceslices", ()), objects.get("resourceclaims", ()), pods)
         in_order = sorted(nodes, key=lambda each: str(each["metadata"]["name"]))
         return {
-            "nodes": {_key(each): node_row(each, on[each["metadata"]["name"]], room) for each in in_order},
-            "pods": self._pods(pods, in_order, room, resources),
+            "nodes": {_key(each): self._node(each, on, room, claimed) for each in in_order},
+            "pods": self._pods(pods, in_order, room, resources, claimed),
             "services": {
                 _key(each): service_row(each, slices[each["metadata"]["namespace"], each["metadata"]["name"]])
                 for each in objects.get("services", ())
@@ -348,7 +363,14 @@ class Assembler:
             "events": self._events(objects.get("events", ())),
         }
 
-    def _pods(self, pods: list[Object], nodes: list[Object], room: Room, resources: list[str]) -> dict[str, Row]:
+    @staticmethod
+    def _node(node: Object, on: Mapping[str, list[Object]], room: Room, claimed: claimed_gpus.Claimed) -> Row:
+        name = node["metadata"]["name"]
+        return node_row(node, on[name], room, claimed.on.get(name, []))
+
+    def _pods(
+        self, pods: list[Object], nodes: list[Object], room: Room, resources: list[str], claimed: claimed_gpus.Claimed
+    ) -> dict[str, Row]:
         found, known = {}, {}
         for pod in pods:
             key, version = _key(pod), str(pod["metadata"].get("resourceVersion", ""))
@@ -357,6 +379,8 @@ class Assembler:
             known[key] = (version, row)
             if is_pending_for_a_node(pod):
                 row = {**row, "filters": [filter_of(pod, node, room, resources) for node in nodes]}
+            if devices := claimed.of_pod.get(str(pod["metadata"].get("uid", ""))):
+                row = {**row, "claimed": devices}
             found[key] = row
         self._known = known
         return found

@@ -3,10 +3,13 @@
 import { h } from "./picture.js";
 
 const SAID = "ai-lab-verdict";
+// By exercise, whose Check was pressed last: a verdict that comes by itself later takes the place of that one.
+const asked = new Map();
 
 export const STYLE = `
 .ai-lab-bar { margin:4px 0 8px var(--jp-cell-prompt-width,64px); padding:6px 10px; border:1px solid var(--edge); border-left:6px solid var(--none); border-radius:4px; }
 .ai-lab-bar label, .ai-lab-now label { display:inline-flex; gap:5px; align-items:center; }
+.ai-lab .row > span:empty { display:none; }
 .ai-lab .verdict { border-left:6px solid var(--none); padding:6px 12px; margin:6px 0 2px; background:var(--lift); overflow-wrap:anywhere; }
 .ai-lab .verdict ul { margin:0 0 2px 0; }
 .ai-lab .verdict.ai-lab-green { background:color-mix(in srgb, var(--good) 14%, var(--paper)); }
@@ -32,7 +35,7 @@ export function verdictCard(verdict, looks) {
   const card = h("div", { class: `verdict${verdict.passed ? " ai-lab-green" : ""}`, style: `border-left-color:${look.colour}`, "data-mark": verdict.mark });
   card.append(h("div", {}, h("b", {}, `${look.sign} ${verdict.mark}`), `: ${verdict.headline}`));
   if (verdict.seen.length) {
-    card.append(h("div", {}, "Seen:"), h("ul", {}, verdict.seen.map((each) => h("li", {}, h("code", {}, each.object), ` ${each.field}: `, h("code", {}, each.value)))));
+    card.append(h("div", {}, "Seen:"), h("ul", {}, verdict.seen.map((each) => h("li", {}, h("code", {}, each.object), each.field ? ` ${each.field}: ` : ": ", h("code", {}, each.value)))));
   }
   if (verdict.expected) card.append(h("div", {}, `Expected: ${verdict.expected}`));
   if (verdict.credit > 0 && verdict.credit < 1) card.append(h("div", {}, `So far: ${Math.round(verdict.credit * 100)}% of this exercise`));
@@ -70,13 +73,21 @@ export class Exercise {
       source.on("hello", ({ looks, watching }) => ((this.looks = looks), (this.box.checked = watching), this.draw())),
       source.on("watch", ({ watching }) => (this.box.checked = watching)),
       source.on("course", (course) => ((this.course = course), this.draw())),
-      source.on("verdict", (answer) => answer.exercise === this.key && this.speaks && !this.pressed && this.show(answer)),
+      source.on("verdict", (answer) => answer.exercise === this.key && this.hears() && this.show(answer)),
       source.on("said", ({ line }) => this.pressed && (this.busy.textContent = `… ${line}`)),
     ];
   }
 
+  /** Whether a verdict that comes by itself is shown here: where Check was pressed last, and, with the switch on, at the exercise under way. */
+  hears() {
+    if (this.pressed) return false;
+    const last = asked.get(this.key);
+    return last === this || (this.title && this.box.checked) || (!last && this.speaks);
+  }
+
   dispose() {
     for (const each of this.off) each();
+    if (asked.get(this.key) === this) asked.delete(this.key);
     document.removeEventListener(SAID, this.elsewhere);
   }
 
@@ -102,6 +113,7 @@ export class Exercise {
   async press(verb) {
     if (this.pressed) return;
     this.pressed = verb;
+    if (verb === "check") asked.set(this.key, this);
     this.busy.textContent = "…";
     for (const each of this.buttons) each.disabled = true;
     try {

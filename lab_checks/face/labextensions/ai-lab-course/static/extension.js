@@ -6,13 +6,16 @@ import { StartPage, STYLE as START } from "./start_page.js";
 
 const START_PAGE = "ai-lab-start-page";
 const CLUSTER = "ai-lab-cluster";
+const NARROW = 1100; // pixels
 
 // Names of files and tabs in full: a learner finds a lab by its name.
 const NAMES = `
 .jp-DirListing-item { height:auto !important; }
 .jp-DirListing-itemText { white-space:normal !important; overflow-wrap:anywhere; }
 #jp-main-dock-panel .lm-DockPanel-tabBar .lm-TabBar-tab { flex:0 1 auto; max-width:none; }
-.ai-lab-panel { overflow:auto; background:var(--jp-layout-color1); }
+.ai-lab-panel { display:flex; flex-direction:column; background:var(--jp-layout-color1); }
+.ai-lab-panel > :first-child { flex:none; max-height:60%; overflow:auto; }
+.ai-lab-panel > .ai-lab-picture { flex:1; min-height:0; }
 .ai-lab-panel .ai-lab-now { margin:8px 12px; }
 `;
 
@@ -157,6 +160,8 @@ function activate(app, Widget, tracker, rendermime, palette) {
   cluster.id = CLUSTER;
   cluster.title.label = "Cluster";
   cluster.title.caption = "The cluster, live";
+  // In a narrow window the list of files makes room: notebook and cluster are what is looked at then, and the course's map names the files too.
+  cluster.onAfterShow = () => innerWidth < NARROW && shell.leftCollapsed === false && shell.collapseLeft();
   const now = h("div");
   const drawn = h("div");
   cluster.node.append(now, drawn);

@@ -42,7 +42,7 @@ export const STYLE = `
 .ai-lab-picture .node { border:1px solid var(--edge); border-top:4px solid var(--good); border-radius:4px; padding:6px 8px; min-width:0; }
 .ai-lab-picture .node[data-ready=no] { border-top-color:var(--bad); border-top-style:dashed; }
 .ai-lab-picture .node[data-ready=none] { border-top-color:var(--none); border-style:dashed; }
-.ai-lab-picture .gpus { display:flex; flex-wrap:wrap; gap:4px; margin:4px 0; }
+.ai-lab-picture .gpus { display:flex; flex-wrap:wrap; gap:4px; margin:4px 0; align-items:center; }
 .ai-lab-picture .pods { display:flex; flex-wrap:wrap; gap:3px; margin-top:5px; }
 .ai-lab-picture .pod { min-height:22px; min-width:22px; padding:0 5px; border:2px solid var(--none); background:var(--paper); font-size:12px; line-height:18px;
   max-width:100%; overflow-wrap:anywhere; text-align:left; }
@@ -55,7 +55,7 @@ export const STYLE = `
 .ai-lab-picture .pod[data-tone=leaving] { border-color:var(--gone); border-style:dotted; }
 .ai-lab-picture .pod[aria-pressed=true] { background:var(--lift); font-weight:600; }
 .ai-lab .fresh { box-shadow:0 0 0 3px #F0E442; }
-.ai-lab .meters { display:grid; grid-template-columns:1fr 1fr; gap:8px; }
+.ai-lab .meters { display:grid; grid-template-columns:repeat(auto-fit,minmax(118px,1fr)); gap:0 8px; }
 .ai-lab .meter { height:6px; background:var(--lift); border:1px solid var(--edge); margin:1px 0 3px; }
 .ai-lab .meter > div { height:100%; background:var(--info); }
 .ai-lab-picture svg text { fill:var(--ink); font-family:inherit; font-size:12px; }
@@ -65,6 +65,10 @@ export const STYLE = `
 .ai-lab-picture .filters .at { flex:0 1 150px; }
 .ai-lab-picture .filters li > span { flex:1 1 180px; overflow-wrap:anywhere; }
 .ai-lab-picture .filters svg { flex:none; }
+.ai-lab-picture .legend > span { white-space:nowrap; margin-right:12px; }
+.ai-lab-picture .system { display:inline-flex; gap:5px; align-items:center; margin:4px 0 8px; }
+.ai-lab-picture figure { margin:6px 0; }
+.ai-lab-picture figure svg { display:block; width:100%; max-width:440px; }
 .ai-lab .unseen { position:absolute; width:1px; height:1px; overflow:hidden; clip-path:inset(50%); white-space:nowrap; }
 .ai-lab-tip { position:fixed; z-index:10000; max-width:360px; padding:6px 10px; border:1px solid; border-radius:4px; pointer-events:none; overflow-wrap:anywhere; }
 @media (prefers-reduced-motion:no-preference) { .ai-lab .fresh { transition:box-shadow .4s; } }
@@ -199,25 +203,46 @@ const clock = (at) => new Date(at * 1000).toTimeString().slice(0, 8);
 
 // Small pictures
 
-/** One GPU: a card that is free (outlined), held (filled, dotted pins) or unhealthy (crossed out). */
+/** One GPU in words. `device`, `claim` and `parts` are there where a DRA driver offers it. */
+function gpuWords(gpu) {
+  const name = gpu.device ? `GPU ${gpu.device}` : "GPU";
+  if (gpu.state === "part") return `${name} held in parts (${gpu.parts.join(", ")}), ${Math.round(gpu.share * 100)}% of its memory, by ${gpu.by} (ResourceClaim ${gpu.claim})`;
+  if (gpu.state === "held") return `${name} held by ${gpu.by}${gpu.claim ? ` (ResourceClaim ${gpu.claim})` : ""}`;
+  return `${name} ${gpu.state}`;
+}
+
+/** One GPU: a card that is free (outlined), held (filled, with a dot), held in parts (filled as far) or unhealthy (crossed out). */
 function gpuPicture(gpu) {
-  const told = gpu.state === "held" ? `GPU held by ${gpu.by}` : `GPU ${gpu.state}`;
-  const colour = { held: "var(--info)", free: "var(--good)", unhealthy: "var(--bad)" }[gpu.state];
+  const told = gpuWords(gpu);
+  const colour = { held: "var(--info)", part: "var(--info)", free: "var(--good)", unhealthy: "var(--bad)" }[gpu.state];
   const body = svg("rect", { x: 2, y: 3, width: 26, height: 16, rx: 2, fill: gpu.state === "held" ? colour : "none", stroke: colour, "stroke-width": 2 });
   const pins = svg("path", { d: "M6 19v3M12 19v3M18 19v3M24 19v3", stroke: colour, "stroke-width": 2 });
-  const mark =
-    gpu.state === "unhealthy"
-      ? svg("path", { d: "M4 4L26 18M26 4L4 18", stroke: colour, "stroke-width": 2 })
-      : gpu.state === "held"
-        ? svg("circle", { cx: 15, cy: 11, r: 4, fill: "#fff" })
-        : null;
-  const drawn = svg("svg", { width: 30, height: 23, viewBox: "0 0 30 23", role: "img", "aria-label": told, "data-gpu": gpu.state });
+  const mark = {
+    unhealthy: () => svg("path", { d: "M4 4L26 18M26 4L4 18", stroke: colour, "stroke-width": 2 }),
+    held: () => svg("circle", { cx: 15, cy: 11, r: 4, fill: "#fff" }),
+    part: () => svg("rect", { x: 2, y: 3, width: Math.max(26 * gpu.share, 4), height: 16, rx: 2, fill: colour }),
+  }[gpu.state];
+  const drawn = svg("svg", { width: 30, height: 23, viewBox: "0 0 30 23", role: "img", "aria-label": told, "data-gpu": gpu.state, "data-device": gpu.device ?? "" });
   drawn.append(svg("title", {}, told), body, pins);
-  if (mark) drawn.append(mark);
+  if (mark) drawn.append(mark());
   return drawn;
 }
 
+/** A node's GPUs. Where the device plugin and a DRA driver both offer some, each has a row of its own: the API does not say which are the same. */
+function gpuRows(gpus) {
+  const ways = [["ResourceSlice", gpus.filter((each) => each.device)], ["nvidia.com/gpu", gpus.filter((each) => !each.device)]].filter(([, some]) => some.length);
+  return ways.map(([way, some]) => {
+    const held = some.filter((each) => each.state === "held" || each.state === "part").length;
+    const row = h("div", { class: "gpus", role: "group", "aria-label": `${some.length} GPUs by ${way}, ${held} held` }, some.map(gpuPicture));
+    if (way === "ResourceSlice" || ways.length > 1) row.append(h("span", { class: "quiet" }, `by ${way}`));
+    return row;
+  });
+}
+
 const TONE_COLOURS = { ready: "#009E73", starting: "#E69F00", waiting: "#888888", trouble: "#D55E00", done: "#0072B2", leaving: "#CC79A7" };
+
+// Units across a drawing. It stays small, and words stand beside it as text: in a narrow panel letters of a drawing would shrink with it.
+const WIDTH = 300;
 
 /** A Pod's life: one bar from its creation until now, a piece for each state; the same as a list for people who do not see it. */
 export function lifePicture(life, now) {
@@ -226,15 +251,15 @@ export function lifePicture(life, now) {
   const begin = steps[0].since;
   const whole = Math.max(now - begin, 1);
   const pieces = steps.map((step, at) => ({ ...step, from: step.since - begin, until: (steps[at + 1]?.since ?? now) - begin }));
-  const drawn = svg("svg", { viewBox: "0 0 560 44", width: "100%", role: "img", "aria-label": `life of the Pod, ${lasted(whole)}` });
+  const drawn = svg("svg", { viewBox: `0 0 ${WIDTH} 44`, role: "img", "aria-label": `life of the Pod, ${lasted(whole)}` });
   for (const piece of pieces) {
-    const x = (piece.from / whole) * 556;
-    const width = Math.max(((piece.until - piece.from) / whole) * 556, 3);
+    const x = (piece.from / whole) * WIDTH;
+    const width = Math.max(((piece.until - piece.from) / whole) * WIDTH, 3);
     drawn.append(svg("rect", { x, y: 4, width, height: 20, fill: TONE_COLOURS[piece.tone], stroke: "var(--paper)" }, svg("title", {}, `${piece.word}: ${lasted(piece.until - piece.from)}`)));
     if (width > 18) drawn.append(svg("text", { x: x + 3, y: 40 }, TONES[piece.tone].sign));
   }
   const list = h("ol", {}, pieces.map((piece) => h("li", {}, `${TONES[piece.tone].sign} ${clock(piece.since)} ${piece.word}, ${lasted(piece.until - piece.from)}`)));
-  return h("div", { "data-life": pieces.length }, drawn, list);
+  return h("figure", { "data-life": pieces.length }, drawn, list);
 }
 
 function way(points, x, y) {
@@ -246,22 +271,21 @@ export function memoryPicture(name, points, limit, kills) {
   const from = points[0][0];
   const until = Math.max(points.at(-1)[0], from + 10);
   const most = Math.max(limit, ...points.map((each) => each[1])) * 1.1;
-  const x = (at) => 4 + ((at - from) / (until - from)) * 430;
-  const y = (bytes) => 96 - (bytes / most) * 84;
+  const x = (at) => 2 + ((at - from) / (until - from)) * (WIDTH - 4);
+  const y = (bytes) => 80 - (bytes / most) * 74;
   const within = kills.filter((each) => each.at >= from - 2 && each.at <= until + 2);
-  const told = `memory of ${name}: ${mib(points.at(-1)[1])} of ${mib(limit)}${within.length ? `, killed at its limit (OOMKilled) at ${clock(within.at(-1).at)}` : ""}`;
-  const drawn = svg("svg", { viewBox: "0 0 560 104", width: "100%", role: "img", "aria-label": told, "data-memory": name });
+  const now = `now ${mib(points.at(-1)[1])}`;
+  const end = within.length ? `✘ OOMKilled at ${clock(within.at(-1).at)}` : "";
+  const told = `memory of ${name}: ${now}, limit ${mib(limit)}${end ? `, ${end}` : ""}`;
+  const drawn = svg("svg", { viewBox: `0 0 ${WIDTH} 84`, role: "img", "aria-label": told, "data-memory": name });
   drawn.append(svg("title", {}, told));
-  drawn.append(svg("line", { x1: 4, x2: 434, y1: y(limit), y2: y(limit), stroke: "#D55E00", "stroke-width": 2, "stroke-dasharray": "6 4" }));
-  drawn.append(svg("text", { x: 440, y: y(limit) + 4 }, `limit ${mib(limit)}`));
+  drawn.append(svg("line", { x1: 2, x2: WIDTH - 2, y1: y(limit), y2: y(limit), stroke: "#D55E00", "stroke-width": 2, "stroke-dasharray": "6 4" }));
   drawn.append(svg("path", { d: way(points, x, y), fill: "none", stroke: "#0072B2", "stroke-width": 2 }));
-  drawn.append(svg("text", { x: 440, y: Math.min(y(points.at(-1)[1]) + 4, 100) + (Math.abs(y(points.at(-1)[1]) - y(limit)) < 14 ? 14 : 0) }, `now ${mib(points.at(-1)[1])}`));
   for (const kill of within) {
-    const at = Math.min(Math.max(x(kill.at), 8), 430);
+    const at = Math.min(Math.max(x(kill.at), 8), WIDTH - 8);
     drawn.append(svg("path", { d: `M${at - 5} ${y(limit) - 5}l10 10m0 -10l-10 10`, stroke: "#D55E00", "stroke-width": 3 }));
-    drawn.append(svg("text", { x: Math.min(at, 360), y: 102 }, "OOMKilled"));
   }
-  return h("figure", { style: "margin:4px 0" }, h("figcaption", {}, name), drawn);
+  return h("figure", {}, h("figcaption", {}, name), h("div", { class: "quiet" }, `${now} (line), limit ${mib(limit)} (dashes)`), end ? h("div", {}, end) : null, drawn);
 }
 
 /** One measured value over time. */
@@ -271,12 +295,11 @@ function loadPicture(name, { unit, points }) {
   const most = Math.max(...points.map((each) => each[1]), 0.001) * 1.1;
   const newest = points.at(-1)[1];
   const told = `${name}: now ${newest.toPrecision(3)} ${unit}, most ${(most / 1.1).toPrecision(3)} ${unit}`;
-  const drawn = svg("svg", { viewBox: "0 0 560 74", width: "100%", role: "img", "aria-label": told, "data-load": name });
+  const drawn = svg("svg", { viewBox: `0 0 ${WIDTH} 64`, role: "img", "aria-label": told, "data-load": name });
   drawn.append(svg("title", {}, told));
-  drawn.append(svg("line", { x1: 4, x2: 434, y1: 68, y2: 68, stroke: "currentColor", "stroke-opacity": 0.4 }));
-  drawn.append(svg("path", { d: way(points, (at) => 4 + ((at - from) / (until - from)) * 430, (value) => 68 - (value / most) * 60), fill: "none", stroke: "#0072B2", "stroke-width": 2 }));
-  drawn.append(svg("text", { x: 440, y: 40 }, `now ${newest.toPrecision(3)} ${unit}`));
-  return h("figure", { style: "margin:4px 0" }, h("figcaption", {}, name), drawn);
+  drawn.append(svg("line", { x1: 2, x2: WIDTH - 2, y1: 60, y2: 60, stroke: "currentColor", "stroke-opacity": 0.4 }));
+  drawn.append(svg("path", { d: way(points, (at) => 2 + ((at - from) / (until - from)) * (WIDTH - 4), (value) => 60 - (value / most) * 54), fill: "none", stroke: "#0072B2", "stroke-width": 2 }));
+  return h("figure", {}, h("figcaption", {}, name), h("div", { class: "quiet" }, `now ${newest.toPrecision(3)} ${unit}`), drawn);
 }
 
 /** What each node answers to a Pod that waits: a row a node, the filters as stations; the first no ends the way. */
@@ -316,9 +339,20 @@ export function filterPicture(pod) {
 
 let tip = null;
 
+/** The one box for words on what the mouse or the focus is at. It does not move with what it is about, so it goes when that is scrolled. */
+function tipBox() {
+  if (!tip) {
+    tip = document.body.appendChild(h("div", { class: "ai-lab ai-lab-tip", role: "tooltip", id: "ai-lab-tip" }));
+    document.addEventListener("scroll", () => (tip.hidden = true), { capture: true, passive: true });
+  }
+  return tip;
+}
+
 function hover(element, words) {
   const show = () => {
-    tip ??= document.body.appendChild(h("div", { class: "ai-lab ai-lab-tip", role: "tooltip", id: "ai-lab-tip" }));
+    // What was chosen is told in full below.
+    if (element.getAttribute("aria-pressed") === "true") return;
+    tipBox();
     tip.textContent = words();
     tip.owner = element;
     tip.hidden = false;
@@ -334,7 +368,7 @@ function hover(element, words) {
 }
 
 const podWords = (pod) =>
-  `${pod.namespace}/${pod.name}: ${pod.state}${pod.why ? `. ${pod.why}` : ""}${pod.gpus ? `. Asks for ${pod.gpus} GPU` : ""}${pod.restarts ? `. ${pod.restarts} restarts` : ""}`;
+  `${pod.namespace}/${pod.name}: ${pod.state}${pod.why ? `. ${pod.why}` : ""}${pod.gpus ? `. Asks for ${pod.gpus} GPU` : ""}${pod.claimed.length ? `. Holds ${pod.claimed.join(", ")} by ResourceClaim` : ""}${pod.restarts ? `. ${pod.restarts} restarts` : ""}`;
 
 // What of a row counts as a change worth a mark: what moves all the time (memory, samples) does not.
 const told = {
@@ -361,10 +395,10 @@ export class Picture {
     const toggle = h("input", { type: "checkbox", on: { change: (event) => ((this.system = event.target.checked), this.soon("pods", "services", "events")) } });
     this.state = h("div", { class: "note", role: "status" }, "The cluster is being asked.");
     this.parts = Object.fromEntries(["nodes", "waiting", "details", "services", "memory", "load", "events"].map((name) => [name, h("div", { "data-part": name })]));
-    const legend = h("p", { class: "quiet" }, Object.values(TONES).map((tone) => `${tone.sign} ${tone.told}`).join("   "));
+    const legend = h("p", { class: "quiet legend" }, Object.values(TONES).flatMap((tone) => [h("span", {}, `${tone.sign} ${tone.told}`), " "]));
     root.append(
       this.state, this.parts.waiting,
-      h("h2", {}, "Nodes, GPUs and Pods"), legend, h("label", { class: "quiet" }, toggle, " also kube-system"),
+      h("h2", {}, "Nodes, GPUs and Pods"), legend, h("label", { class: "quiet system" }, toggle, "also kube-system"),
       this.parts.nodes, this.parts.details, this.parts.memory, this.parts.load,
       h("h2", {}, "Services"), this.parts.services,
       h("h2", {}, "Events"), this.parts.events,
@@ -404,10 +438,12 @@ export class Picture {
     for (const [section, { set, gone }] of Object.entries(sections)) {
       const rows = this.rows[section];
       if (!rows) continue;
+      // The first rows of all are no change.
+      const known = rows.size > 0 && !whole;
       for (const key of gone) rows.delete(key);
       for (const [key, row] of Object.entries(set)) {
         const before = rows.get(key);
-        if (!whole && told[section] && (!before || told[section](before) !== told[section](row))) this.fresh.set(key, 0);
+        if (known && told[section] && (!before || told[section](before) !== told[section](row))) this.fresh.set(key, 0);
         rows.set(key, row);
       }
       this.soon(section);
@@ -484,7 +520,7 @@ export class Picture {
     made.dataset.dense = dense ? "yes" : "no";
     made.setAttribute("aria-pressed", String(this.chosen === key));
     made.setAttribute("aria-label", podWords(pod));
-    const words = dense ? sign : `${sign} ${pod.name}${pod.gpus ? ` · ${pod.gpus} GPU` : ""}`;
+    const words = dense ? sign : `${sign} ${pod.name}${pod.gpus ? ` · ${pod.gpus} GPU` : ""}${pod.claimed.length ? ` · ${pod.claimed.join(", ")}` : ""}`;
     if (made.textContent !== words) made.textContent = words;
     return this.mark(made, key);
   }
@@ -503,14 +539,13 @@ export class Picture {
       return h("div", { class: "pods", role: "group", "aria-label": `${here.length} Pods` }, here.map(([key, pod]) => this.chip(key, pod, here.length > NAMES_UP_TO)));
     };
     const cards = [...this.rows.nodes].sort((one, other) => (one[1].name < other[1].name ? -1 : 1)).map(([key, node]) => {
-      const held = node.gpus.filter((each) => each.state === "held").length;
       const state = `${node.ready ? "✔ Ready" : "✘ not Ready"}${node.cordoned ? ", cordoned" : ""}`;
       const card = h(
         "section", { class: "node", "data-ready": node.ready ? "yes" : "no", "data-node": node.name, "aria-label": `node ${node.name}, ${state}` },
         h("h3", {}, node.name),
         h("div", { class: "quiet" }, state, node.control ? " · control plane" : "", node.product ? ` · ${node.product}` : ""),
         node.why ? h("div", { class: "quiet" }, node.why) : null,
-        node.gpus.length ? h("div", { class: "gpus", role: "group", "aria-label": `${node.gpus.length} GPUs, ${held} held` }, node.gpus.map(gpuPicture)) : null,
+        gpuRows(node.gpus),
         Object.entries(node.devices).map(([name, use]) => h("div", { class: "quiet" }, `${name}: ${use.asked} of ${use.of} held`)),
         node.taints.length ? h("div", { class: "quiet" }, "taints: ", node.taints.join(", ")) : null,
         h("div", { class: "meters" }, ["cpu", "memory"].map((name) => {
