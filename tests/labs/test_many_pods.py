@@ -197,7 +197,7 @@ def test_a_webhook_spares_jobs_of_no_queue_by_a_selector_or_a_condition(hook: Ob
 @pytest.mark.parametrize(
     ("hook", "says"),
     [
-        ({"failurePolicy": "Ignore"}, "let through unseen"),
+        ({"failurePolicy": "Ignore"}, "created unchecked"),
         ({"rules": []}, "not asked about Jobs of this namespace"),
         ({"namespaceSelector": {"matchLabels": {"team": "research"}}}, "not asked about Jobs of this namespace"),
         ({"objectSelector": {"matchLabels": {queues.LABEL: "research"}}}, "not asked about Jobs that name a queue"),
