@@ -113,8 +113,8 @@ STARTED = [event("Started", "Pod", f"{interruption.SERVING}-{number}") for numbe
         ([], "has not had its peak yet"),
         ([scaled("from 0 to 1"), *STARTED], "scaled to one Pod"),
         ([scaled("from 0 to 2"), STARTED[0]], "before two Pods of serving had started"),
-        ([scaled("from 0 to 2", "2026-11-02T10:02:00Z"), *STARTED], "did not fall into the training"),
-        ([scaled("from 0 to 2", "2026-11-02T09:59:00Z"), *STARTED], "did not fall into the training"),
+        ([scaled("from 0 to 2", "2026-11-02T10:02:00Z"), *STARTED], "was not during the training"),
+        ([scaled("from 0 to 2", "2026-11-02T09:59:00Z"), *STARTED], "was not during the training"),
     ],
 )
 def test_a_peak_has_two_pods_that_run_while_there_is_something_to_train(events: list[Object], says: str) -> None:
