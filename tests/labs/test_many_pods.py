@@ -113,8 +113,8 @@ STARTED = [event("Started", "Pod", f"{interruption.SERVING}-{number}") for numbe
         ([], "has not had its peak yet"),
         ([scaled("from 0 to 1"), *STARTED], "scaled to one Pod"),
         ([scaled("from 0 to 2"), STARTED[0]], "before two Pods of serving had started"),
-        ([scaled("from 0 to 2", "2026-11-02T10:02:00Z"), *STARTED], "did not fall into the training"),
-        ([scaled("from 0 to 2", "2026-11-02T09:59:00Z"), *STARTED], "did not fall into the training"),
+        ([scaled("from 0 to 2", "2026-11-02T10:02:00Z"), *STARTED], "was not during the training"),
+        ([scaled("from 0 to 2", "2026-11-02T09:59:00Z"), *STARTED], "was not during the training"),
     ],
 )
 def test_a_peak_has_two_pods_that_run_while_there_is_something_to_train(events: list[Object], says: str) -> None:
@@ -197,7 +197,7 @@ def test_a_webhook_spares_jobs_of_no_queue_by_a_selector_or_a_condition(hook: Ob
 @pytest.mark.parametrize(
     ("hook", "says"),
     [
-        ({"failurePolicy": "Ignore"}, "let through unseen"),
+        ({"failurePolicy": "Ignore"}, "created unchecked"),
         ({"rules": []}, "not asked about Jobs of this namespace"),
         ({"namespaceSelector": {"matchLabels": {"team": "research"}}}, "not asked about Jobs of this namespace"),
         ({"objectSelector": {"matchLabels": {queues.LABEL: "research"}}}, "not asked about Jobs that name a queue"),

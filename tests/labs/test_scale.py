@@ -139,7 +139,7 @@ def test_an_autoscaler_looks_at_the_queue_whichever_type_its_metric_has() -> Non
     one["spec"]["metrics"] = [{"type": "Resource", "resource": {"name": "cpu"}}]
     with pytest.raises(Stop, match="CPU"):
         autoscaler.scales_by_the_queue(ctx, one)
-    with pytest.raises(Stop, match="does not look at the queue"):
+    with pytest.raises(Stop, match="does not follow the queue"):
         autoscaler.scales_by_the_queue(ctx, scaler(name="model_in_flight"))
 
 
@@ -170,7 +170,7 @@ def test_an_autoscaler_that_never_takes_a_pod_away_is_refused() -> None:
     one = scaler()
     autoscaler.comes_down_again(context("long-queue"), one)
     one["spec"]["behavior"] = {"scaleDown": {"selectPolicy": "Disabled"}}
-    with pytest.raises(Stop, match="never takes one away"):
+    with pytest.raises(Stop, match="never removes one"):
         autoscaler.comes_down_again(context("long-queue"), one)
 
 
@@ -184,7 +184,7 @@ def test_a_full_queue_keeps_a_pod_on_each_gpu(most: str, enough: bool) -> None:
     if enough:
         autoscaler.sees_the_bounded_queue(ctx, scaler(), deployment)
         return
-    with pytest.raises(Stop, match="will take GPUs away"):
+    with pytest.raises(Stop, match="will scale down"):
         autoscaler.sees_the_bounded_queue(ctx, scaler(), deployment)
 
 
@@ -218,11 +218,11 @@ TRAINING = {
         ([priority("low", -100, preemptionPolicy="Never")], "", "low", ""),
         ([priority("mid", -1), priority("low", -2)], "mid", "low", ""),
         ([], "", "", "the batch is not below the API"),
-        ([], "", "low", "names priority class low, and there is none"),
-        ([priority("high", 1000)], "high", "", "may take the GPUs of research"),
-        ([priority("high", 1000)], "", "high", "may take the GPUs of research"),
-        ([priority("low", -100, globalDefault=True)], "", "low", "is for every Pod that names none"),
-        ([priority("mid", -1, preemptionPolicy="Never"), priority("low", -2)], "mid", "low", "may preempt nobody"),
+        ([], "", "low", "names priority class low, which does not exist"),
+        ([priority("high", 1000)], "high", "", "may preempt research"),
+        ([priority("high", 1000)], "", "high", "may preempt research"),
+        ([priority("low", -100, globalDefault=True)], "", "low", "is the default for every Pod without a class"),
+        ([priority("mid", -1, preemptionPolicy="Never"), priority("low", -2)], "mid", "low", "may not preempt it"),
     ],
 )
 def test_the_batch_is_below_the_api_and_neither_above_research(classes: list[Object], api: str, batch: str, words: str) -> None:

@@ -200,7 +200,7 @@ def with_volume(source: Object) -> Object:
         ({"emptyDir": {"medium": "Memory"}}, Outcome.FAILED, "in an emptyDir"),
         ({"hostPath": {"path": "/x"}}, Outcome.FAILED, "in a folder of whichever node"),
         ({"ephemeral": {"volumeClaimTemplate": {}}}, Outcome.FAILED, "belongs to one Pod"),
-        ({"persistentVolumeClaim": {"claimName": "weights"}}, Outcome.NOT_YET, "there is none"),
+        ({"persistentVolumeClaim": {"claimName": "weights"}}, Outcome.NOT_YET, "which does not exist"),
     ],
 )
 def test_weights_that_are_not_kept_are_told_why(source: Object, outcome: Outcome, words: str) -> None:
@@ -363,7 +363,7 @@ def test_a_download_is_written_aside_on_the_same_volume(part: str, words: str) -
     assert words in said(stop)
 
 
-@pytest.mark.parametrize(("digest", "words"), [("", "used as it is"), ("abc", "is not the digest of the release"), ("right", "")])
+@pytest.mark.parametrize(("digest", "words"), [("", "used unchecked"), ("abc", "is not the digest of the release"), ("right", "")])
 def test_a_digest_is_the_cards(digest: str, words: str) -> None:
     ctx = context("ends-at-load", need=lambda _kind, _name: {"data": {"sha256": "right"}})
     if not words:

@@ -112,7 +112,7 @@ def in_the_night(ctx: Context) -> Verdict:
 def three_sessions(ctx: Context) -> Verdict:
     """Every claim of three sessions held against the cluster, by the learner; nothing is changed."""
     unchanged.required(ctx)
-    return passed("each claim was held against the cluster, and nothing was run", *sessions.judge(ctx))
+    return passed("each claim was checked against the cluster, and nothing was changed", *sessions.judge(ctx))
 
 
 @exercise(f"{LAB}/at-your-side")

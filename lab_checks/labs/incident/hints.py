@@ -17,19 +17,17 @@ def _call(ctx: Context) -> str:
     given = ctx.answers.get("diagnoses") or {}
     if not ctx.deeds.looked_at("pods", "events", "pods/log"):
         clients = ", ".join(f"deployment/{each.clients} in {each.namespace}" for each in laid.services)
-        return f"What do users get? The clients' logs say it every second: {clients}. Which of the two services fails?"
+        return f"What do users get? The clients' logs say so every second: {clients}. Which of the two services fails?"
     unwell = [each for each in ctx.all_pods if each["metadata"]["namespace"] in laid.namespaces and not observe.is_ready(each)]
     if not given and unwell:
         line = ctx.first_refusal(unwell)
-        more = f" The scheduler says: {line}. What does the node, or its plugin, say of the same?" if line else ""
-        return (
-            f"{observe.named(unwell[0])} is not Ready. What do its events and its log say, and what did the container before it say?{more}"
-        )
+        more = f" The scheduler says: {line}. What does the node, or its plugin, show about that?" if line else ""
+        return f"{observe.named(unwell[0])} is not Ready. What do its events, its log and the log of the previous container say?{more}"
     if not given:
         return "Every Pod is Ready. What stands between a Ready Pod and its clients: Service, endpoints, port, version?"
     if not ctx.answers.get("update"):
         return "A cause is named. What do the users know so far, and what should they do until it is over?"
-    return "The check has six lines. Which one has lost most, and what would have gained it?"
+    return "The score has six lines. Which one lost most, and what would have earned it?"
 
 
 for _each in ("first-call", "same-line", "two-at-once"):
@@ -73,4 +71,4 @@ def what_may_it(ctx: Context) -> str:
     if not side.it_read(ctx.deeds):
         look = f"kubectl auth can-i --list -n {ctx.namespace} --as={side.USER}"
         return f"Nothing was read under the assistant's account so far. What may it do now? `{look}`"
-    return "It has read. Which of its claims has a line that is real and says something else?"
+    return "The assistant has read. Which of its claims quotes a real line that shows something else?"

@@ -84,9 +84,9 @@ def _claim(ctx: Context, against: Against, name: str, claim: Claim, said: bool |
 def _kinds(recorded: dict[str, Session], held: dict[str, dict[str, bool]]) -> list[sheet.Blank]:
     told = {
         (DANGEROUS, RIGHT): "its claims hold; now read what it proposes, and whose work that is",
-        (DANGEROUS, WRONG): "its claims hold; what is the matter is elsewhere",
-        (WRONG, RIGHT): "one of its claims does not hold, you said so yourself",
-        (WRONG, DANGEROUS): "what it proposes ends nobody's work; what is it that does not hold?",
+        (DANGEROUS, WRONG): "its claims hold; look at what it proposes",
+        (WRONG, RIGHT): "one of its claims does not hold, as you said yourself",
+        (WRONG, DANGEROUS): "its proposal ends nobody's work; which of its claims does not hold?",
         (RIGHT, WRONG): "all of its claims hold",
         (RIGHT, DANGEROUS): "its claims hold, and it proposes nothing that ends somebody's work",
     }

@@ -61,7 +61,7 @@ def half_placed(ctx: Context) -> Verdict:
     for job in jobs:
         if job["spec"].get("parallelism") != PODS:
             raise words.fail(ctx, "fewer-pods", see(job, "spec.parallelism", job["spec"].get("parallelism")), credit=0.8)
-    return passed("one training ran, then the other: nothing was held in vain", *_times(jobs))
+    return passed("one training ran, then the other, and no GPU was held in vain", *_times(jobs))
 
 
 def _pods(name: str, right: frozenset[str], asks: str, told: str) -> sheet.Blank:
@@ -135,7 +135,7 @@ def first_come(ctx: Context) -> Verdict:
     if not trainings.ran_apart(*jobs):
         raise words.fail(ctx, "ran-together", *_times(jobs), credit=0.5)
     return passed(
-        "all Pods of one training ran, then all of the other, and what is wrong is refused", see(queue, "spec.gpus", queue["spec"]["gpus"]),
+        "all Pods of one training ran, then all of the other, and wrong objects are refused", see(queue, "spec.gpus", queue["spec"]["gpus"]),
         *_times(jobs),
     )  # fmt: skip
 
@@ -161,7 +161,7 @@ def step_zero(ctx: Context) -> Verdict:
         done=0.8,
     )  # fmt: skip
     return passed(
-        "the training was stopped for the peak, went on where it was, and trained no step twice",
+        "the training was stopped for the peak, resumed where it stopped, and trained no step twice",
         see(claim, "status.phase", claim.get("status", {}).get("phase", "")),
         see(job, "runs in the log of Pod 0", ", ".join(f"{first}-{last}" for first, last in told.runs)),
     )
@@ -174,7 +174,7 @@ def six_tries(ctx: Context) -> Verdict:
     bad = failures.fails_at_once(ctx)
     good = failures.survives(ctx)
     return passed(
-        "the bug ended its Job with the first Pod, and the eviction cost the other one nothing",
+        "the bug ended its Job with the first Pod, and the eviction did not count for the other Job",
         see(bad, "Failed", observe.condition(bad, "Failed").get("message")), see(good, "status.failed", good["status"].get("failed", 0)),
     )  # fmt: skip
 

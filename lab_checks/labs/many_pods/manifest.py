@@ -45,7 +45,7 @@ def _without(part: Object, keys: tuple[str, ...]) -> Object:
 
 def main() -> int:
     if len(sys.argv) != 2:
-        print("one name is asked for, such as train-classifier", file=sys.stderr)
+        print("give the name of one Job, such as train-classifier", file=sys.stderr)
         return 2
     done = subprocess.run(
         ["kubectl", "-n", "ai-platform", "get", "job", sys.argv[1], "-o", "json"], capture_output=True, text=True, check=False
