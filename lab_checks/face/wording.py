@@ -63,7 +63,8 @@ _CALL = re.compile(rf'\blab\.(?P<verb>{_VERBS}|progress)\((?P<arguments>(?:[^()"
 # A query to the cluster's monitoring has no command of its own in a terminal; its PromQL is what counts.
 _QUERY = re.compile(r"\blab\.(?:query|plot)\((?:'(?P<promql>[^']*)'|…)[^()']*\)")
 _PRACTICE = re.compile(r'\bpractice\.(?P<verb>ask|mock|report)\((?P<argument>(?:[^()"]|"[^"]*")*)\)')
-_ARGUMENT = re.compile(r'(?:[^,"]|"[^"]*")+')
+# A comma within a list or a table, two deep, is a part of the argument.
+_ARGUMENT = re.compile(r'(?:[^,"{\[]|"[^"]*"|\{(?:[^{}"]|"[^"]*"|\{(?:[^{}"]|"[^"]*")*\})*\}|\[(?:[^\[\]"]|"[^"]*")*\])+')
 
 
 def in_terminal(text: str, lab: str) -> str:
@@ -79,6 +80,8 @@ def in_terminal(text: str, lab: str) -> str:
             return f"ai-lab diagnose {target}"
         if verb == "diagnose":
             rest = [f"--{each.replace('=', ' ', 1)}" if "=" in each else each for each in rest]
+        # The shell keeps braces and quotes only within quotes.
+        rest = [re.sub(r"^(\w+=)([{\[].*)$", r"\1'\2'", each, flags=re.DOTALL) for each in rest]
         return " ".join(["ai-lab", verb, target, *rest])
 
     def interview(found: re.Match[str]) -> str:

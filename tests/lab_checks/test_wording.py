@@ -33,6 +33,10 @@ def test_a_command_is_a_call_in_a_notebook_and_back(command: str, call: str) -> 
     [
         ('Hand in lab.answer("moved-in", node="…", free=…).', 'Hand in ai-lab answer 03-pending/moved-in node="…" free=….'),
         ('lab.answer("x", a="one, and two", b=1)', 'ai-lab answer 03-pending/x a="one, and two" b=1'),
+        (
+            'lab.answer("x", of={"ONE": {"cause": "…", "evidence": ["…", "…"]}}, b=[1, 2], c=3)',
+            """ai-lab answer 03-pending/x of='{"ONE": {"cause": "…", "evidence": ["…", "…"]}}' b='[1, 2]' c=3""",
+        ),
         ('lab.causes("x")', "ai-lab diagnose 03-pending/x"),
         ('`practice.ask("signals")` asks', "`ai-lab interview signals` asks"),
         ("`practice.mock(7)`", "`ai-lab interview --mock --seed 7`"),
