@@ -404,12 +404,27 @@ def returning(sets: list[Object], events: list[Object]) -> Any:
         get=lambda _kind, _name: None,
         need=lambda _kind, name: {"data": {"sha256": digests[name]}},
         before=lambda _kind, _name: start,
-        told=lambda _reason: events,
+        told=lambda reason: [each for each in events if each["reason"] == reason],
     )
 
 
 def gave_way_to_v1(replicaset: Object) -> Object:
     return {"reason": "ScalingReplicaSet", "message": f"Scaled down replica set {replicaset['metadata']['name']} from 1 to 0"}
+
+
+def scaled_up(replicaset: Object, second: int) -> Object:
+    message = f"Scaled up replica set {replicaset['metadata']['name']} from 0 to 1"
+    return {"reason": "ScalingReplicaSet", "message": message, "firstTimestamp": f"2026-01-01T00:00:{second:02}Z"}
+
+
+def server_started(replicaset: Object, second: int, field: str = "spec.containers{model-server}") -> Object:
+    about = {"kind": "Pod", "name": f"{replicaset['metadata']['name']}-x7k2p", "fieldPath": field}
+    return {
+        "reason": "Started",
+        "message": "Container started",
+        "involvedObject": about,
+        "firstTimestamp": f"2026-01-01T00:00:{second:02}Z",
+    }
 
 
 def checking(each: Object, digest: str) -> Object:
@@ -425,7 +440,7 @@ def test_v1_that_was_overwritten_is_not_beside_v2_until_it_is_fetched_again() ->
         (revision(6, "v1", "/weights/file"), "v1 is not beside v2"),
         (checking(revision(6, "v1", "/weights/file"), "one"), ""),
     ):
-        ctx = returning([MORNING, thrown, back, newest], [gave_way_to_v1(newest)])
+        ctx = returning([MORNING, thrown, back, newest], [gave_way_to_v1(newest), server_started(back, 1)])
         if not words:
             versions.came_back(ctx, owner)
             continue
@@ -446,9 +461,17 @@ def test_v1_that_was_overwritten_is_not_beside_v2_until_it_is_fetched_again() ->
 def test_a_way_back_is_v1_between_v2_and_v2(sets: list[Object], came_back: bool) -> None:
     owner = {**laid("asked-for-v2"), "metadata": {"name": API, "namespace": "ai-platform", "uid": "uid-api"}}
     if came_back:
-        versions.came_back(returning(sets, [gave_way_to_v1(sets[-1])]), owner)
-        with pytest.raises(Stop, match="never became Ready"):
-            versions.came_back(returning(sets, [gave_way_to_v1(sets[-2])]), owner)
+        v1, v2 = sets[-2:]
+        told = [gave_way_to_v1(v2), scaled_up(v2, 10)]
+        versions.came_back(returning(sets, [*told, server_started(v1, 20)]), owner)
+        for never in (
+            [gave_way_to_v1(v1), server_started(v1, 20)],
+            [*told, server_started(v1, 5)],
+            [*told, server_started(v1, 20, "spec.initContainers{fetch-weights}")],
+            [*told, server_started(v2, 20)],
+        ):
+            with pytest.raises(Stop, match="never became Ready"):
+                versions.came_back(returning(sets, never), owner)
         return
     ctx = returning(sets, [])
     with pytest.raises(Stop) as stop:

@@ -209,6 +209,8 @@ def three_readers(ctx: Context) -> Verdict:
     # Said only to somebody who has said it already.
     if claim is not None and (ctx.answers.get("diagnosis") or {}).get("accepted"):
         claims.not_refused(ctx, claim)
+    if claim is not None and "ReadWriteOncePod" in (modes := claim["spec"].get("accessModes") or []):
+        raise words.fail(ctx, "one-pod-at-a-time", see(claim, "spec.accessModes", modes), name=name, credit=0.3)
     if not claims.read_only(deployment):
         mounts = guards.server_container(deployment).get("volumeMounts")
         raise words.fail(ctx, "server-may-write", see(deployment, "containers[model-server].volumeMounts", mounts), name=SCORER, credit=0.5)

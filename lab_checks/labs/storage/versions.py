@@ -86,16 +86,29 @@ def came_back(ctx: Context, deployment: Object) -> None:
     returned = [each for each, _, template, _ in rows[:-1] if _asks_for_v1(ctx, template)]
     if not served or not any(min(served) < each < number for each in returned):
         raise words.idle(ctx, "way-back-not-tried", seen, credit=0.6)
-    # A rolling update takes the last Pod of v2 away once v1 is Ready, and not before.
-    if not any(_scaled_down(ctx, name) for _, _, _, name in there):
+    v2 = [name for _, _, _, name in there]
+    v1 = [name for _, _, template, name in rows if _asks_for_v1(ctx, template)]
+    # A rolling update that may surge takes the last Pod of v2 away once v1 is Ready. One that may not, for want of a second GPU, takes it away first.
+    if not any(_scaled(ctx, "down", name) for name in v2) or not _began(ctx, v1, v2, guards.server_container(deployment)["name"]):
         raise words.fail(ctx, "v1-never-ready", seen, credit=0.6)
     _v1_still_there(ctx, deployment, rows)
 
 
-def _scaled_down(ctx: Context, replicaset: str) -> bool:
-    """Whether a Deployment's events say that this ReplicaSet gave up a Pod for another one."""
-    begins = f"Scaled down replica set {replicaset} "
-    return any(each.get("message", "").startswith(begins) for each in ctx.told("ScalingReplicaSet"))
+def _scaled(ctx: Context, direction: str, replicaset: str) -> list[Object]:
+    """What the Deployment's events say of Pods that this ReplicaSet got ("up") or gave up for another one ("down")."""
+    begins = f"Scaled {direction} replica set {replicaset} "
+    return [each for each in ctx.told("ScalingReplicaSet") if each.get("message", "").startswith(begins)]
+
+
+def _began(ctx: Context, v1: list[str], v2: list[str], container: str) -> bool:
+    """Whether the server of a Pod of these ReplicaSets of v1 was started after those of v2 had got their first Pod: what it waits for was over."""
+    since = min((each.get("firstTimestamp") or "" for name in v2 for each in _scaled(ctx, "up", name)), default="")
+    return any(
+        each["involvedObject"]["name"].rpartition("-")[0] in v1
+        and each["involvedObject"].get("fieldPath") == f"spec.containers{{{container}}}"
+        and (each.get("firstTimestamp") or "") >= since
+        for each in ctx.told("Started")
+    )
 
 
 def _v1_still_there(ctx: Context, deployment: Object, rows: list[tuple[int, list[int], Object, str]]) -> None:
