@@ -413,13 +413,18 @@ def main(hear_interrupts: bool = False) -> None:
         from lab_checks.face import drill_command
 
         app.add_typer(drill_command.app, name="drill")
+    elif len(sys.argv) > 1 and sys.argv[1] == "certificate":
+        from lab_checks.face import certificate_command
+
+        app.add_typer(certificate_command.app, name="certificate")
     elif len(sys.argv) < 2 or sys.argv[1] in ("endpoint", "interview", "--help"):
-        from lab_checks.face import drill_command, endpoint_command, image_commands, interview_command
+        from lab_checks.face import certificate_command, drill_command, endpoint_command, image_commands, interview_command
 
         app.command()(interview_command.interview)
         app.command("endpoint")(endpoint_command.command)
         app.add_typer(image_commands.app, name="images")
         app.add_typer(drill_command.app, name="drill")
+        app.add_typer(certificate_command.app, name="certificate")
     try:
         if hear_interrupts:
             signal.signal(signal.SIGINT, signal.default_int_handler)

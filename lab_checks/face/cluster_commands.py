@@ -240,7 +240,7 @@ def open_course(
 
 
 def notebooks(folder: Annotated[Path | None, typer.Argument(help="where they are kept")] = None) -> None:
-    """Copy the notebooks into your folder, for an editor of your own.
+    """Copy the notebooks into your folder, for your own editor.
 
     Those that you have changed stay as they are. `ai-lab open` does the same, and opens JupyterLab on them.
     """
