@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import clusters
+from lab_checks import whole_file
 
 # Seconds for all of a call: whoever waits longer thinks that the command hangs.
 PATIENCE = 30.0
@@ -96,10 +97,7 @@ def _kept() -> dict[str, str]:
 def keep(endpoint: Endpoint) -> None:
     """Writes the settings, readable by their owner only. Raises OSError."""
     path().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path().with_name(f".{path().name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({"url": endpoint.url, "model": endpoint.model, "key": endpoint.key}, file)
-    os.replace(draft, path())
+    whole_file.write(path(), json.dumps({"url": endpoint.url, "model": endpoint.model, "key": endpoint.key}))
 
 
 def forget() -> bool:

@@ -10,8 +10,6 @@ ai-lab certificate new-key instructor.key          an instructor's key
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Annotated
 
 import typer
 
+from lab_checks import whole_file
 from lab_checks.engine import course, learner
 from lab_checks.face.terminal import FAILED, NOT_YET, USAGE, JsonOption, die, echo, open_session, tilde
 from lab_checks.interview import report
@@ -27,7 +26,8 @@ from lab_checks.teaching import certificate, certificate_page, signing
 app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 _JSON, _PAGE = "certificate.json", "certificate.html"
-_FINGERPRINT = "SHA256:"
+# A certificate and a public key are there to be shown.
+_FOR_ALL = 0o644
 
 
 @app.callback()
@@ -65,8 +65,8 @@ def issue(
         raise die(problem.what, USAGE, problem.next) from None
     folder = out or report.folder()
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / _JSON, certificate.text(signed))
-    _write(folder / _PAGE, certificate_page.page(signed, _JSON))
+    whole_file.write(folder / _JSON, certificate.text(signed), _FOR_ALL)
+    whole_file.write(folder / _PAGE, certificate_page.page(signed, _JSON), _FOR_ALL)
     if as_json:
         typer.echo(certificate.text(signed), nl=False)
         return
@@ -75,19 +75,6 @@ def issue(
     echo(f"  for people: {tilde(folder / _PAGE)}")
     echo(f"  fingerprint of the key: {signed['signature']['fingerprint']}")
     echo(f"  {certificate.PROVES[kind]}")
-
-
-def _write(path: Path, text: str) -> None:
-    """The whole file or none of it. Raises OSError."""
-    number, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
 
 
 @app.command()
@@ -101,7 +88,7 @@ def verify(
     Exit status 0 where it is, 1 where it was changed or another key signed it, and 2 where the file holds no certificate.
     """
     try:
-        wanted = key if key.startswith(_FINGERPRINT) else signing.fingerprint(signing.public(Path(key))) if key else ""
+        wanted = key if key.startswith(signing.FINGERPRINT) else signing.fingerprint(signing.public(Path(key))) if key else ""
         found = certificate.read(file)
     except signing.KeyProblem as problem:
         raise die(problem.what, USAGE, problem.next) from None
@@ -145,11 +132,17 @@ def new_key(file: Annotated[Path, typer.Argument(metavar="FILE", help="where the
     """
     beside = file.with_name(f"{file.name}.pub")
     if beside.exists():
-        raise die(f"{beside} is there already", USAGE, "take another name: a key that is replaced verifies nothing any more")
+        raise _taken(beside)
     try:
         made = signing.make(file)
     except FileExistsError:
-        raise die(f"{file} is there already", USAGE, "take another name: a key that is replaced verifies nothing any more") from None
-    _write(beside, signing.public_pem(made.public_key()).decode())
+        raise _taken(file) from None
+    except OSError as problem:
+        raise die(f"{file} cannot be written: {problem.strerror}", USAGE, "name a file in a folder that is there") from None
+    whole_file.write(beside, signing.public_pem(made.public_key()), _FOR_ALL)
     echo(f"[made] {file} signs: keep it to yourself")
     echo(f"  {beside} verifies: hand it out, or publish its fingerprint {signing.fingerprint(made.public_key())}")
+
+
+def _taken(path: Path) -> typer.Exit:
+    return die(f"{path} is there already", USAGE, "take another name: a key that is replaced verifies nothing any more")

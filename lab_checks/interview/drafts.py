@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import clusters
+from lab_checks import whole_file
 
 
 def folder() -> Path:
@@ -48,16 +49,12 @@ class Draft:
         if text == self.text and (not text or not self.problem):
             return
         self.text = text
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft.write_bytes(text.encode(errors="replace"))
-            os.replace(draft, self.path)
+            whole_file.write(self.path, text.encode(errors="replace"))
             self.problem = ""
         except OSError as problem:
             self.problem = problem.strerror or str(problem)
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
 
     def hand_in(self, text: str) -> None:
         self.keep(text)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import random
 import re
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from lab_checks import endpoint
+from lab_checks import endpoint, whole_file
 from lab_checks.endpoint import Endpoint, EndpointError
 from lab_checks.interview import drafts, language, questions, rubric
 from lab_checks.interview.questions import Point, Question
@@ -364,6 +363,4 @@ def remember(question: Question, answer: str, opinion: Opinion) -> None:
     }
     folder = drafts.folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = folder / f".opinions.{os.getpid()}"
-    draft.write_text(json.dumps(dict(list(rows.items())[-_KEPT:])))
-    os.replace(draft, folder / "opinions.json")
+    whole_file.write(folder / "opinions.json", json.dumps(dict(list(rows.items())[-_KEPT:])))

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 ALGORITHM = "Ed25519"
 OWN = "certificate.key"
+# What every fingerprint begins with.
+FINGERPRINT = "SHA256:"
 _MADE = "ai-lab certificate new-key FILE makes one"
 
 
@@ -44,7 +46,7 @@ def raw(key: Ed25519PublicKey) -> bytes:
 
 def fingerprint(key: Ed25519PublicKey) -> str:
     """`SHA256:` and the base64 of the hash of the key's 32 bytes: what people compare."""
-    return f"SHA256:{base64.b64encode(hashlib.sha256(raw(key)).digest()).decode().rstrip('=')}"
+    return f"{FINGERPRINT}{base64.b64encode(hashlib.sha256(raw(key)).digest()).decode().rstrip('=')}"
 
 
 def own(state: Path) -> Ed25519PrivateKey:

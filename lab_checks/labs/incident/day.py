@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import Any
 
 import clusters
+from lab_checks import whole_file
 from lab_checks.drill import Score
 
 # Seconds after a call in which the next one has to be started, or the day begins anew.
@@ -27,10 +27,8 @@ def _path() -> Any:
 
 
 def _write(record: dict[str, Any]) -> None:
-    draft = _path().with_name(f".game-day.{os.getpid()}")
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    draft.write_text(json.dumps(record))
-    os.replace(draft, _path())
+    _path().parent.mkdir(parents=True, exist_ok=True)
+    whole_file.write(_path(), json.dumps(record))
 
 
 def next_call(cluster: str, seed: int) -> int:
