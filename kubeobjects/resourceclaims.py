@@ -63,6 +63,11 @@ def allocation(claim: Object) -> Object | None:
     return found
 
 
+def devices(claim: Object) -> list[Object]:
+    """The allocated devices, `status.allocation.devices.results`; none where nothing is allocated."""
+    return ((allocation(claim) or {}).get("devices") or {}).get("results") or []
+
+
 def reserved_for(claim: Object) -> list[Object]:
     return (claim.get("status") or {}).get("reservedFor") or []
 

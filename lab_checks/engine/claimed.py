@@ -16,8 +16,7 @@ MANIFEST = "manifests/dra/gpu-dra-driver.yaml"
 
 def held(claims: list[Object]) -> bool:
     """Whether a device of the course's driver is allocated to one of the claims."""
-    results = [each for claim in claims for each in ((resourceclaims.allocation(claim) or {}).get("devices") or {}).get("results") or []]
-    return any(each["driver"] == DRIVER for each in results)
+    return any(each["driver"] == DRIVER for claim in claims for each in resourceclaims.devices(claim))
 
 
 def bring_driver(api: Api, label: str) -> None:

@@ -47,11 +47,10 @@ def held_devices(claims: Iterable[Object], node_of: Mapping[str, str]) -> Iterat
     Devices for monitoring (`adminAccess`) are left out: they are held by nobody.
     """
     for claim in claims:
-        results = ((resourceclaims.allocation(claim) or {}).get("devices") or {}).get("results") or []
         users = [each for each in resourceclaims.reserved_for(claim) if each.get("resource") == "pods"]
         namespace = claim["metadata"]["namespace"]
         nodes = [node_of[each["uid"]] for each in users if node_of.get(each["uid"])]
-        for each in results:
+        for each in resourceclaims.devices(claim):
             if each["driver"] == DRIVER and not each.get("adminAccess"):
                 names = tuple(f"{namespace}/{user['name']}" for user in users)
                 found = Held(each["pool"], each["device"], meta.key(claim), names, nodes[0] if nodes else "")

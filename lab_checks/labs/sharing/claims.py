@@ -192,8 +192,10 @@ def devices(ctx: Context) -> dict[tuple[str, str], Object]:
 def given(ctx: Context, claim: Object) -> list[Given]:
     """The devices that a claim was given; none while it waits."""
     known = devices(ctx)
-    results = ((resourceclaims.allocation(claim) or {}).get("devices") or {}).get("results") or []
-    return [Given(row["device"], row["pool"], known.get((row["pool"], row["device"]), {}).get("attributes", {})) for row in results]
+    return [
+        Given(row["device"], row["pool"], known.get((row["pool"], row["device"]), {}).get("attributes", {}))
+        for row in resourceclaims.devices(claim)
+    ]
 
 
 def one_device(ctx: Context, claim: Object) -> Given:
