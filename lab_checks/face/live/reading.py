@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # What the picture is made of.
 SHOWN = ("nodes", "pods", "services", "endpointslices", "events", "resourceclaims", "resourceslices")
 # What a cluster may do without: it has no DRA, or the account may not read it.
-_MAY_BE_MISSING = frozenset({"resourceclaims", "resourceslices"})
+MAY_BE_MISSING = frozenset({"resourceclaims", "resourceslices"})
 # What an exercise may be about besides: a change of these is a reason to look again, and nothing of them is kept.
 ALSO = (
     "configmaps", "secrets", "deployments", "replicasets", "statefulsets", "daemonsets", "jobs", "cronjobs", "persistentvolumeclaims", "resourcequotas",
@@ -144,7 +144,7 @@ async def _one_kind(connection: Connection, kind: str, hears: Hears, listed: asy
         try:
             found = await connection.get(path) if keep else await connection.get(path, limit="1")
         except ApiUnreachable as problem:
-            if problem.status in (403, 404) and (not keep or kind in _MAY_BE_MISSING):
+            if problem.status in (403, 404) and (not keep or kind in MAY_BE_MISSING):
                 # This cluster does not serve the kind, or not to us: nothing in it can be seen, or be a reason to look.
                 listed.set()
                 return

@@ -13,10 +13,11 @@ import anywidget
 import traitlets
 
 from clusters import ClusterError
-from lab_checks.engine.api import ApiUnreachable
+from kubeobjects import Object
+from lab_checks.engine.api import Api, ApiUnreachable
 from lab_checks.engine.session import Session
 from lab_checks.face.live import model
-from lab_checks.face.live.reading import SHOWN
+from lab_checks.face.live.reading import MAY_BE_MISSING, SHOWN
 
 _DRAWING = Path(__file__).resolve().parent.parent / "labextensions" / "ai-lab-course" / "static" / "picture.js"
 _PLAIN = "[picture] the cluster, live: nodes, GPUs, Pods, Services, Events"
@@ -46,10 +47,20 @@ class ClusterPicture(anywidget.AnyWidget):  # type: ignore[misc]
             return
         try:
             api = self._session.api
-            rows = self._assembler.rows({kind: api.list(kind) for kind in SHOWN})
+            rows = self._assembler.rows({kind: _listed(api, kind) for kind in SHOWN})
         except (ClusterError, ApiUnreachable) as problem:
             told = self._session.away(problem) if isinstance(problem, ApiUnreachable) else problem
             self.send({"kind": "state", "state": "down", "what": told.what, "next": told.next})
             return
         self.send({"kind": "state", "state": "ready", "what": "The cluster is up.", "next": ""})
         self.send({"kind": "cluster", "whole": True, "sections": {name: {"set": each, "gone": []} for name, each in rows.items()}})
+
+
+def _listed(api: Api, kind: str) -> list[Object]:
+    """All objects of a kind; none of one that may be missing, where this account may not list it. Raises ApiUnreachable."""
+    try:
+        return api.list(kind)
+    except ApiUnreachable as problem:
+        if problem.status == 403 and kind in MAY_BE_MISSING:
+            return []
+        raise
