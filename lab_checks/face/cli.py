@@ -391,9 +391,39 @@ def _agree_to_forget(yes: bool) -> None:
         raise die("nothing was forgotten", FAILED)
 
 
+_HELP = "--help"
+
 app.command("debrief")(debriefs.command)
 for _command in (classroom_commands.progress, classroom_commands.report, cluster_commands.doctor):
     app.command()(_command)
+
+
+def _load(asked: str) -> None:
+    """Adds the commands whose imports take long, as far as they are `asked` for; the help lists all of them but the authors' own."""
+    if asked == "dev":
+        from lab_checks.authoring import commands
+
+        app.add_typer(commands.app, name="dev")
+    if asked in ("interview", _HELP):
+        from lab_checks.face import interview_command
+
+        app.command()(interview_command.interview)
+    if asked in ("endpoint", _HELP):
+        from lab_checks.face import endpoint_command
+
+        app.command("endpoint")(endpoint_command.command)
+    if asked in ("images", _HELP):
+        from lab_checks.face import image_commands
+
+        app.add_typer(image_commands.app, name="images")
+    if asked in ("drill", _HELP):
+        from lab_checks.face import drill_command
+
+        app.add_typer(drill_command.app, name="drill")
+    if asked in ("certificate", _HELP):
+        from lab_checks.face import certificate_command
+
+        app.add_typer(certificate_command.app, name="certificate")
 
 
 def main(hear_interrupts: bool = False) -> None:
@@ -401,30 +431,7 @@ def main(hear_interrupts: bool = False) -> None:
 
     With `hear_interrupts`, Ctrl-C ended the process until now; here it becomes KeyboardInterrupt again.
     """
-    if len(sys.argv) > 1 and sys.argv[1] == "dev":
-        from lab_checks.authoring import commands
-
-        app.add_typer(commands.app, name="dev")
-    elif len(sys.argv) > 1 and sys.argv[1] == "images":
-        from lab_checks.face import image_commands
-
-        app.add_typer(image_commands.app, name="images")
-    elif len(sys.argv) > 1 and sys.argv[1] == "drill":
-        from lab_checks.face import drill_command
-
-        app.add_typer(drill_command.app, name="drill")
-    elif len(sys.argv) > 1 and sys.argv[1] == "certificate":
-        from lab_checks.face import certificate_command
-
-        app.add_typer(certificate_command.app, name="certificate")
-    elif len(sys.argv) < 2 or sys.argv[1] in ("endpoint", "interview", "--help"):
-        from lab_checks.face import certificate_command, drill_command, endpoint_command, image_commands, interview_command
-
-        app.command()(interview_command.interview)
-        app.command("endpoint")(endpoint_command.command)
-        app.add_typer(image_commands.app, name="images")
-        app.add_typer(drill_command.app, name="drill")
-        app.add_typer(certificate_command.app, name="certificate")
+    _load(sys.argv[1] if len(sys.argv) > 1 else _HELP)
     try:
         if hear_interrupts:
             signal.signal(signal.SIGINT, signal.default_int_handler)
