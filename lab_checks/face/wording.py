@@ -8,6 +8,7 @@ goals name either; the command and the notebook pass what they show through one 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -65,6 +66,7 @@ _QUERY = re.compile(r"\blab\.(?:query|plot)\((?:'(?P<promql>[^']*)'|…)[^()']*\
 _PRACTICE = re.compile(r'\bpractice\.(?P<verb>ask|mock|report)\((?P<argument>(?:[^()"]|"[^"]*")*)\)')
 # A comma within a list or a table, two deep, is a part of the argument.
 _ARGUMENT = re.compile(r'(?:[^,"{\[]|"[^"]*"|\{(?:[^{}"]|"[^"]*"|\{(?:[^{}"]|"[^"]*")*\})*\}|\[(?:[^\[\]"]|"[^"]*")*\])+')
+_TABLE = re.compile(r"^(\w+=)([{\[].*)$", re.DOTALL)
 
 
 def in_terminal(text: str, lab: str) -> str:
@@ -81,7 +83,7 @@ def in_terminal(text: str, lab: str) -> str:
         if verb == "diagnose":
             rest = [f"--{each.replace('=', ' ', 1)}" if "=" in each else each for each in rest]
         # The shell keeps braces and quotes only within quotes.
-        rest = [re.sub(r"^(\w+=)([{\[].*)$", r"\1'\2'", each, flags=re.DOTALL) for each in rest]
+        rest = [_TABLE.sub(lambda found: found[1] + shlex.quote(found[2]), each) for each in rest]
         return " ".join(["ai-lab", verb, target, *rest])
 
     def interview(found: re.Match[str]) -> str:

@@ -37,6 +37,7 @@ def test_a_command_is_a_call_in_a_notebook_and_back(command: str, call: str) -> 
             'lab.answer("x", of={"ONE": {"cause": "…", "evidence": ["…", "…"]}}, b=[1, 2], c=3)',
             """ai-lab answer 03-pending/x of='{"ONE": {"cause": "…", "evidence": ["…", "…"]}}' b='[1, 2]' c=3""",
         ),
+        ('lab.answer("x", of={"ONE": "it is not bob\'s"})', """ai-lab answer 03-pending/x of='{"ONE": "it is not bob'"'"'s"}'"""),
         ('lab.causes("x")', "ai-lab diagnose 03-pending/x"),
         ('`practice.ask("signals")` asks', "`ai-lab interview signals` asks"),
         ("`practice.mock(7)`", "`ai-lab interview --mock --seed 7`"),
