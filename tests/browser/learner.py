@@ -20,8 +20,8 @@ _TAKEN_WITHIN = 5  # seconds in which a cell shows that it was told to run
 _LOOKS_AGAIN_WITHIN = 10  # seconds in which a check by itself is waited for
 _NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 _IDLE = f"{_NOTEBOOK} .jp-Notebook-ExecutionIndicator[data-status='idle']"
-_PANEL = "#ai-lab-cluster"
-_START_PAGE = ".ai-lab-start"
+PANEL = "#ai-lab-cluster"
+START_PAGE = ".ai-lab-start"
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\].*?(\x07|\x1b\\))")
 # What axe-core calls these keeps somebody from using the page.
 _GRAVE = ("serious", "critical")
@@ -99,7 +99,7 @@ class Terminal:
         return _ESCAPES.sub("", "".join(frame[1] for frame in frames if frame[0] == "stdout"))
 
     def open(self) -> None:
-        self._page.click(f"{_START_PAGE} [data-open='terminal']", timeout=PATIENCE)
+        self._page.click(f"{START_PAGE} [data-open='terminal']", timeout=PATIENCE)
         self._page.wait_for_selector(".jp-Terminal .xterm-helper-textarea", state="attached", timeout=PATIENCE)
         self.wait_for("profile was read")
 
@@ -131,16 +131,23 @@ class Learner:
 
     def open_start_page(self) -> None:
         self.page.goto(f"{self._base}?{self._query}&reset", timeout=PATIENCE)
-        self.page.wait_for_selector(f"{_START_PAGE} .lab", timeout=PATIENCE)
+        self.page.wait_for_selector(f"{START_PAGE} .lab", timeout=PATIENCE)
         self.page.wait_for_selector(f"body[data-jp-theme-name='{self._theme}']", state="attached", timeout=PATIENCE)
 
     def open_exercise(self, key: str) -> None:
         """From the start page to an exercise of a lab: its notebook, with its kernel connected and the exercise's cell in view."""
         self.key = key
-        self.page.click(f"{_START_PAGE} [data-key='{key}']")
+        self.page.click(f"{START_PAGE} [data-key='{key}']")
         self.page.wait_for_selector(f"{_NOTEBOOK} .jp-Spinner", state="detached", timeout=PATIENCE)
         self.page.wait_for_selector(_IDLE, timeout=PATIENCE)
         self.page.wait_for_selector(self._bar("start"), state="attached", timeout=PATIENCE)
+
+    def begin(self, key: str) -> None:
+        """From the start page to an exercise that is started, by its button."""
+        self.open_start_page()
+        self.open_exercise(key)
+        self.run_first()
+        self.start()
 
     def _show_tab(self, label: str) -> None:
         """Brings a tab of the main area to the front, by its label's beginning."""
@@ -156,9 +163,9 @@ class Learner:
         self._show_tab(self.key.split("/")[0])
 
     def open_panel(self) -> None:
-        if not self.page.locator(f"{_PANEL}:visible").count():
+        if not self.page.locator(f"{PANEL}:visible").count():
             self.page.click(".jp-SideBar [data-id='ai-lab-cluster']")
-        self.page.wait_for_selector(f"{_PANEL} .node:visible", timeout=PATIENCE)
+        self.page.wait_for_selector(f"{PANEL} .node:visible", timeout=PATIENCE)
 
     def width_of_notebook(self) -> float:
         """In pixels."""
@@ -209,7 +216,7 @@ class Learner:
     def sees_green(self) -> None:
         """The verdict, the exercise's state and its square on the map are those of a pass."""
         self.page.wait_for_selector(f"{self._bar()} .chip[data-state='passed']", timeout=PATIENCE)
-        self.page.wait_for_selector(f"{_START_PAGE} [data-key='{self.key}'][data-state='passed']", state="attached", timeout=PATIENCE)
+        self.page.wait_for_selector(f"{START_PAGE} [data-key='{self.key}'][data-state='passed']", state="attached", timeout=PATIENCE)
 
     # Cells
 
@@ -241,7 +248,7 @@ class Learner:
 
     def sees(self, selector: str) -> Any:
         """Something in the live panel, once it is there."""
-        found = self.page.locator(f"{_PANEL} {selector}").first
+        found = self.page.locator(f"{PANEL} {selector}").first
         found.wait_for(state="attached", timeout=PATIENCE)
         return found
 
@@ -259,7 +266,6 @@ class Learner:
             assert grave_faults(self.page, place) == [], place
 
 
-START_PAGE, PANEL = _START_PAGE, _PANEL
 # What the course itself draws in a notebook: the bars beside its exercises with the verdicts in them.
 BARS = f"{_NOTEBOOK} .ai-lab-bar"
 # A verdict that a cell shows.

@@ -49,10 +49,7 @@ def test_welcome_too_many_replicas_and_then_one(page: Any, jupyterlab: tuple[str
 
 def test_pending_a_taint_removed_a_reset_and_a_toleration(page: Any, jupyterlab: tuple[str, Path]) -> None:
     mira, terminal = Learner(page, jupyterlab[0], "walk-03", DARK, WIDE), Terminal(page)
-    mira.open_start_page()
-    mira.open_exercise("03-pending/moved-in")
-    mira.run_first()
-    mira.start()
+    mira.begin("03-pending/moved-in")
     mira.open_panel()
     mira.pod("ai-log-summary-api", "waiting")
     mira.sees("[data-filters] svg[data-stop='TaintToleration']")
@@ -99,10 +96,7 @@ kubectl -n ai-platform logs deployment/ai-log-summary-api | grep peak_mib
 
 def test_out_of_memory_killed_without_a_limit_and_sized(page: Any, jupyterlab: tuple[str, Path]) -> None:
     mira = Learner(page, jupyterlab[0], "walk-05", LIGHT, WIDE)
-    mira.open_start_page()
-    mira.open_exercise("05-oom/killed-at-load")
-    mira.run_first()
-    mira.start()
+    mira.begin("05-oom/killed-at-load")
     mira.open_panel()
     mira.pod("ai-log-summary-api", "trouble")
     mira.check("not yet")
@@ -173,10 +167,7 @@ DIAGNOSIS = 'lab.answer("first-call", diagnoses={{"chat-router": {{"cause": "{}"
 
 def test_incident_the_wrong_cause_and_then_the_right_one(page: Any, jupyterlab: tuple[str, Path]) -> None:
     mira = Learner(page, jupyterlab[0], "walk-12", LIGHT, WIDE)
-    mira.open_start_page()
-    mira.open_exercise("12-incident/first-call")
-    mira.run_first()
-    mira.start()
+    mira.begin("12-incident/first-call")
     mira.open_panel()
     assert "no ready endpoint" in mira.sees("[data-service='chat-router']").inner_text()
     mira.check("not yet")
