@@ -17,7 +17,7 @@ def _call(ctx: Context) -> str:
     given = ctx.answers.get("diagnoses") or {}
     if not ctx.deeds.looked_at("pods", "events", "pods/log"):
         clients = ", ".join(f"deployment/{each.clients} in {each.namespace}" for each in laid.services)
-        return f"What do users get? The clients' logs say so every second: {clients}. Which of the two services fails?"
+        return f"What do users get? The clients' logs say so all the time: {clients}. Which of the two services fails?"
     unwell = [each for each in ctx.all_pods if each["metadata"]["namespace"] in laid.namespaces and not observe.is_ready(each)]
     if not given and unwell:
         line = ctx.first_refusal(unwell)
