@@ -135,8 +135,8 @@ def signer(content: bytes, signature: Any) -> Ed25519PublicKey:
     if signature["algorithm"] != ALGORITHM:
         raise Unsigned(f"its signature is not of the kind {ALGORITHM}")
     try:
-        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(signature["public_key"], validate=True))
-        value = base64.b64decode(signature["value"], validate=True)
+        key = Ed25519PublicKey.from_public_bytes(_decoded(signature["public_key"]))
+        value = _decoded(signature["value"])
     except (TypeError, ValueError, binascii.Error):
         raise Unsigned("its signature cannot be read") from None
     if signature["fingerprint"] != fingerprint(key):
@@ -146,3 +146,11 @@ def signer(content: bytes, signature: Any) -> Ed25519PublicKey:
     except InvalidSignature:
         raise Unsigned("it was changed after it was signed") from None
     return key
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes of a base64 in its one form: its last character may have bits that say nothing, and they are 0. Raises TypeError, ValueError."""
+    found = base64.b64decode(text, validate=True)
+    if base64.b64encode(found).decode() != text:
+        raise ValueError(f"{text} is another form of {base64.b64encode(found).decode()}")
+    return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import string
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,18 @@ def test_any_changed_byte_is_refused_unless_it_says_the_same(tmp_path: Path) -> 
     # White space between the members is no part of what is signed, but a digit there is no white space.
     assert refused == len(text)
     assert certificate.checked(json.dumps(json.loads(text)).encode()).content == signed["certificate"]
+
+
+@pytest.mark.parametrize(("name", "padding"), [("value", "=="), ("public_key", "=")])
+def test_a_signature_has_one_form(name: str, padding: str, tmp_path: Path) -> None:
+    signed, _ = issued(tmp_path)
+    letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
+    given = signed["signature"][name]
+    # The last letter's lowest bit is beyond the last byte: both forms decode to the same bytes.
+    other = given.removesuffix(padding)[:-1] + letters[letters.index(given.removesuffix(padding)[-1]) + 1] + padding
+    assert base64.b64decode(other) == base64.b64decode(given)
+    with pytest.raises(certificate.Tampered, match="its signature cannot be read"):
+        certificate.checked(certificate.text({**signed, "signature": {**signed["signature"], name: other}}).encode())
 
 
 def test_an_added_exercise_is_refused_in_words(tmp_path: Path) -> None:
