@@ -173,7 +173,8 @@ def test_incident_the_wrong_cause_and_then_the_right_one(page: Any, jupyterlab: 
     mira.check("not yet")
     mira.picture("too-early")
     assert "app=summary-api" in mira.type_and_run(
-        "# Walk from the client", "%%bash\nkubectl -n team-search get endpoints,pods\nkubectl -n team-search describe service chat-router"
+        "# Follow a request from the client",
+        "%%bash\nkubectl -n team-search get endpoints,pods\nkubectl -n team-search describe service chat-router",
     )
     mira.type_and_run('# lab.answer("first-call", diagnoses=', DIAGNOSIS.format("readiness-elsewhere"))
     mira.type_and_run("# Your fix.", "%%bash\nkubectl -n team-search set selector service/chat-router app=chat-router")
