@@ -14,7 +14,19 @@ NAMES = ("embedded", "kind", "current")
 # The file in the state folder that says which cluster the last `up` brought up.
 _CHOSEN = "cluster"
 
-__all__ = ["NAMES", "Cluster", "ClusterError", "ClusterStatus", "Progress", "choose", "get", "in_use", "remember", "state_folder"]
+__all__ = [
+    "NAMES",
+    "Cluster",
+    "ClusterError",
+    "ClusterStatus",
+    "Progress",
+    "choose",
+    "get",
+    "in_use",
+    "prepare",
+    "remember",
+    "state_folder",
+]
 
 
 def get(name: str, state: Path | None = None) -> Cluster:
@@ -34,6 +46,22 @@ def get(name: str, state: Path | None = None) -> Cluster:
 
         return CurrentCluster(folder)
     raise ClusterError(f'there is no cluster called "{name}"', next=f"one of: auto, {', '.join(NAMES)}")
+
+
+def prepare(state: Path | None = None) -> None:
+    """For a command that will bring up the cluster in use: what its server takes to read itself is taken while the command reads itself.
+
+    Does nothing where that is another cluster than the embedded one, or none.
+    """
+    folder = state or state_folder()
+    try:
+        if (folder / _CHOSEN).read_text().strip() != "embedded":
+            return
+    except (OSError, ValueError):
+        return
+    from clusters.embedded import prepared_server
+
+    prepared_server.prepare(folder / "embedded")
 
 
 def choose(state: Path | None = None) -> tuple[Cluster, str]:

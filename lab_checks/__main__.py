@@ -18,6 +18,10 @@ def main() -> None:
     # Compiling its modules takes the command as long as all that it does before the cluster starts. So they are kept, as the server keeps its own,
     # also where PYTHONDONTWRITEBYTECODE asks for none; programs that the command starts hear of it as ever.
     sys.dont_write_bytecode = False
+    if sys.argv[1:] in (["up"], ["up", "--cluster", "embedded"]):
+        import clusters
+
+        clusters.prepare()
     from lab_checks.face import cli
 
     cli.main(hear_interrupts=not ignored)

@@ -30,8 +30,9 @@ class EventRecorder:
         self._correlator = Correlator()
         self._seen: Recent[tuple[str, str, int, float]] = Recent()
 
-    async def event(self, obj: Object, type: str, reason: str, message: str, *, field_path: str = "") -> None:
-        """Records `reason` and `message` on `obj`; `type` is Normal or Warning, `field_path` as in `spec.containers{main}`.
+    async def event(self, obj: Object, type: str, reason: str, message: str, *, field_path: str = "", stamp: str = "") -> None:
+        """Records `reason` and `message` on `obj`; `type` is Normal or Warning, `field_path` as in `spec.containers{main}`,
+        `stamp` when it happened (RFC 3339), where that is not now.
 
         An event that cannot be written is logged and dropped: events are best effort.
         """
@@ -45,7 +46,7 @@ class EventRecorder:
         if not self._correlator.admits(about):
             return
         seen = self._seen.get(identity)
-        stamp = meta.now()
+        stamp = stamp or meta.now()
         try:
             if seen is not None and time.monotonic() - seen[3] < _REMEMBERED:
                 where, name, count, _ = seen

@@ -73,34 +73,35 @@ def environment(pid: int) -> dict[str, str]:
         with contextlib.suppress(psutil.Error):
             return psutil.Process(pid).environ()
         return {}
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            words = os.fsdecode(file.read()).split("\0")
-    except OSError:
-        return {}
+    words = os.fsdecode(_environ(pid)).split("\0")
     return {name: value for name, _, value in (word.partition("=") for word in words)}
 
 
-def _candidates() -> Iterable[int]:
-    if _PROC:
-        return _own()
-    import psutil
-
-    own = os.getpid()
-    return [pid for pid in psutil.pids() if pid != own]
+def _environ(pid: int) -> bytes:
+    """The same as Linux keeps it: NAME=value, each with a zero byte after it."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 def marked(name: str, value: str) -> list[int]:
     """The processes whose environment has this variable with this value."""
-    return [pid for pid in _candidates() if environment(pid).get(name) == value and started(pid)]
+    if not _PROC:
+        import psutil
+
+        own = os.getpid()
+        return [pid for pid in psutil.pids() if pid != own and environment(pid).get(name) == value and started(pid)]
+    mark = os.fsencode(f"{name}={value}\0")
+    # Searched as one text: a machine may have hundreds of processes, and few of them are meant.
+    return [pid for pid in _own() if mark in _environ(pid) and environment(pid).get(name) == value and started(pid)]
 
 
-def server(folder: Path) -> int | None:
-    """The process that serves the cluster in `folder`, by its mark; None where there is none."""
-    identity = cluster_id(folder)
-    for pid in _candidates():
-        found = environment(pid)
-        if found.get(CLUSTER) == identity and CONTAINER not in found and started(pid):
+def server(folder: Path, *, but: int | None = None) -> int | None:
+    """The process that serves the cluster in `folder`, by its mark; None where there is none, or only `but`."""
+    for pid in marked(CLUSTER, cluster_id(folder)):
+        if pid != but and CONTAINER not in environment(pid):
             return pid
     return None
 
@@ -116,8 +117,12 @@ def _rooted(folder: Path) -> list[int]:
     except OSError:
         return []
     expected = f"{os.major(device)}:{os.minor(device)}"
+    here_too = os.stat("/proc/self/ns/mnt")
     for pid in _own():
         try:
+            # Who sees the mounts that are seen here has no root of its own, and its list of them is long.
+            if os.path.samestat(os.stat(f"/proc/{pid}/ns/mnt"), here_too):
+                continue
             with open(f"/proc/{pid}/mountinfo") as file:
                 # Fields: id, parent, major:minor, root within that file system, mount point.
                 root = next((fields for fields in map(str.split, file) if fields[4] == "/"), None)
@@ -153,12 +158,7 @@ def recorded(path: Path) -> list[int]:
 
 def containers(folder: Path) -> list[int]:
     """All processes of the containers of the cluster in `folder`."""
-    identity = cluster_id(folder)
-    by_mark = []
-    for pid in _candidates():
-        found = environment(pid)
-        if found.get(CLUSTER) == identity and CONTAINER in found:
-            by_mark.append(pid)
+    by_mark = [pid for pid in marked(CLUSTER, cluster_id(folder)) if CONTAINER in environment(pid)]
     return [pid for pid in dict.fromkeys((*by_mark, *_rooted(folder), *_recorded(folder))) if started(pid)]
 
 

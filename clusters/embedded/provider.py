@@ -16,7 +16,7 @@ from pathlib import Path
 
 from clusters import audit_lines
 from clusters.base import Cluster, ClusterError, ClusterStatus, Progress
-from clusters.embedded import owned_processes, server_process
+from clusters.embedded import file_locks, owned_processes, server_process
 from clusters.embedded.server_process import ServerProcess
 from kubeobjects import Object
 
@@ -46,7 +46,7 @@ class EmbeddedCluster(Cluster):
         """Starts the server over its state, or finds it running. Raises ClusterError where it does not get ready."""
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
-            with server_process.lock(self._lock), progress.step("Embedded cluster: API server, 4 nodes, GPUs"):
+            with file_locks.lock(self._lock, server_process.LOCK_SECONDS), progress.step("Embedded cluster: API server, 4 nodes, GPUs"):
                 self.folder.mkdir(exist_ok=True)
                 # What is in it is nobody else's: tokens, keys, and folders that every user of a container may write to.
                 self.folder.chmod(0o700)
@@ -103,7 +103,7 @@ class EmbeddedCluster(Cluster):
         """Under the lock, where there is a place for one: what is to end ends also when the state folder is gone or read-only."""
         with contextlib.ExitStack() as held:
             with contextlib.suppress(OSError):
-                held.enter_context(server_process.lock(self._lock))
+                held.enter_context(file_locks.lock(self._lock, server_process.LOCK_SECONDS))
             yield
 
     # How it is
@@ -158,13 +158,13 @@ class EmbeddedCluster(Cluster):
                 nodes=nodes or [],
             )
 
-        if not (self.folder / "store" / "state.lock").exists() and not server_process.is_locked(self._lock):
+        if not (self.folder / "store" / "state.lock").exists() and not file_locks.is_locked(self._lock):
             return seen("unknown", f"its state folder {self.folder} is gone while process {pid} still runs; ai-lab down ends it")
         if owned_processes.is_stopped(pid):
             return seen("unknown", f"not answering: process {pid} is stopped by a signal; ai-lab up lets it go on")
         listed = self._request("/api/v1/nodes")
         if listed is None:
-            if server_process.is_locked(self._lock):
+            if file_locks.is_locked(self._lock):
                 return seen("starting", "waiting for the API server")
             return seen("unknown", f"not answering: process {pid} hangs or is very busy; ai-lab up ends it and starts it again")
         nodes: list[Object] = json.loads(listed)["items"]

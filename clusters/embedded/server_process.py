@@ -7,73 +7,25 @@ Only the standard library is imported at the top: how soon the server starts dec
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import select
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from clusters.base import ClusterError
-from clusters.embedded import owned_processes, short_folders
+from clusters.embedded import owned_processes, prepared_server, short_folders
+from clusters.embedded.file_locks import is_locked
 from kubeobjects import Object
 
 # How long a cold machine may take; a warm one needs about a second.
 START_SECONDS = 90.0
 _STOP_SECONDS = 20.0
 # How long one `up` or `down` waits for another on the same state.
-_LOCK_SECONDS = START_SECONDS + _STOP_SECONDS + 10.0
+LOCK_SECONDS = START_SECONDS + _STOP_SECONDS + 10.0
 _LOOK = 0.02
-
-
-@contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Keeps every other `up`, `down` and `wipe` out. Raises ClusterError where another does not end, OSError where the file cannot be made."""
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The folder may have been deleted and made anew meanwhile: a lock on a file that nobody finds keeps nobody out.
-            with contextlib.suppress(OSError):
-                if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                    break
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-                os.close(descriptor)
-                raise ClusterError(
-                    f"another ai-lab up or down (process {holder}) is at work on this cluster and does not end",
-                    next=f"end it with: kill {holder}",
-                ) from None
-        os.close(descriptor)
-        time.sleep(_LOOK)
-    try:
-        with contextlib.suppress(OSError):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock on the file."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
 
 
 class ServerProcess:
@@ -91,7 +43,7 @@ class ServerProcess:
         pid, began = self._recorded()
         if pid is not None and began and owned_processes.started(pid) == began:
             return pid
-        return self._holder() or owned_processes.server(self.folder)
+        return self._holder() or owned_processes.server(self.folder, but=prepared_server.pid(self.folder))
 
     def _recorded(self) -> tuple[int | None, str]:
         try:
@@ -124,30 +76,9 @@ class ServerProcess:
 
         With `recover` it goes on with what is whole of damaged state. Raises ClusterError, OSError.
         """
-        reader, writer = os.pipe()
-        try:
-            with self.log.open("ab") as log:
-                process = subprocess.Popen(
-                    [
-                        *(sys.executable, "-m", "clusters.embedded", "--state", str(self.folder)),
-                        *("--log", str(self.log), "--ready-fd", str(writer)),
-                        *(["--recover"] if recover else []),
-                    ],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[writer],
-                    start_new_session=True,
-                    cwd=self.folder,
-                    env=_environment() | {owned_processes.CLUSTER: owned_processes.cluster_id(self.folder)},
-                )
-        except OSError:
-            os.close(reader)
-            raise
-        finally:
-            os.close(writer)
-        self.record(process.pid)
-        answer = self._await_answer(reader, process)
+        started = prepared_server.begin(self.folder, recover=recover)
+        self.record(started.process.pid)
+        answer = self._await_answer(started.ready, started.process)
         if "server" not in answer:
             self.end(None)
             raise ClusterError(
@@ -245,15 +176,3 @@ class ServerProcess:
 def _send(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-
-
-def _environment() -> dict[str, str]:
-    """The server's environment: this one, with this code to be found, and with compiled modules kept (a third of a start is compiling)."""
-    found = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    found["PYTHONPATH"] = os.pathsep.join(filter(None, [_source(), found.get("PYTHONPATH", "")]))
-    return found
-
-
-def _source() -> str:
-    """The folder from which this package was imported: the server runs in another folder and must find the same code."""
-    return str(Path(__file__).resolve().parents[2])

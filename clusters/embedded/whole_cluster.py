@@ -64,6 +64,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--state", type=Path, required=True, help="folder for the store, keys, logs and the nodes' files")
     parser.add_argument("--port", type=int, default=0, help="port of the API server on 127.0.0.1 (default: the last one, or any free one)")
     parser.add_argument("--ready-fd", type=int, default=None, help="file descriptor on which to say that the cluster is ready")
+    parser.add_argument(
+        "--word-fd", type=int, default=None, help="file descriptor on which to await the word to begin, and end without one"
+    )
     parser.add_argument("--log", type=Path, default=None, help="file for messages, kept small by renaming it once (default: stderr)")
     parser.add_argument("--topology", type=Path, default=TOPOLOGY, help="the nodes, as JSON")
     parser.add_argument("--recover", action="store_true", help="where the stored state is damaged, go on with what is whole")
@@ -86,6 +89,17 @@ def _remembered_port(file: Path) -> int:
         port = int(file.read_text())
         return port if 0 < port < 65536 else 0
     return 0
+
+
+def _told_to_begin(options: argparse.Namespace) -> bool:
+    """Awaits the word of who started this server before it was sure to be needed (`prepared_server`); False where that one ended without it."""
+    if options.word_fd is None:
+        return True
+    word = os.read(options.word_fd, 4096)
+    os.close(options.word_fd)
+    if word:
+        options.recover = options.recover or orjson.loads(word)["recover"]
+    return bool(word)
 
 
 async def _watch_folder(state: Path, gone: asyncio.Event) -> None:
@@ -245,8 +259,10 @@ def _reason(error: BaseException) -> Object:
 
 
 def main() -> int:
-    began = time.monotonic()
     options = parse()
+    if not _told_to_begin(options):
+        return 0
+    began = time.monotonic()
     # Containers have one of their own.
     os.umask(0o077)
     try:

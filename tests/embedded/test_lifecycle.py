@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,10 +21,10 @@ import psutil
 import pytest
 
 from clusters.base import ClusterError, Progress
-from clusters.embedded import owned_processes, server_process, short_folders
+from clusters.embedded import file_locks, owned_processes, prepared_server, short_folders
 from clusters.embedded.provider import EmbeddedCluster
 from clusters.embedded.server_process import ServerProcess
-from tests.conftest import BIN
+from tests.conftest import BIN, ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -226,7 +227,7 @@ def test_down_and_status_need_no_writable_state_folder(lab: Lab, monkeypatch: py
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(lab.home))
 
     with monkeypatch.context() as read_only:
-        read_only.setattr(server_process, "lock", refuse)
+        read_only.setattr(file_locks, "lock", refuse)
         read_only.setattr(Path, "unlink", refuse)
         assert lab.cluster.status().state == "ready"
         lab.down()
@@ -244,6 +245,67 @@ def test_a_server_that_is_killed_while_it_starts_is_said_to_have_been_killed(lab
     assert starting.returncode != 0
     assert "ended by signal SIGKILL while it started" in said
     assert lab.processes() == []
+
+
+def test_a_prepared_server_is_the_one_that_up_starts(lab: Lab) -> None:
+    lab.up()
+    lab.down()
+    prepared_server.prepare(lab.folder)
+    prepared = prepared_server.pid(lab.folder)
+    assert prepared is not None
+    assert not lab.cluster.is_running(), "a server that waits is none"
+    lab.up()
+    assert lab.pid == prepared
+    assert lab.cluster.status().state == "ready"
+    prepared_server.prepare(lab.folder)
+    assert prepared_server.pid(lab.folder) is None, "no second one is prepared beside a server that runs"
+
+
+def test_a_prepared_server_that_was_ended_is_replaced(lab: Lab) -> None:
+    lab.up()
+    lab.down()
+    prepared_server.prepare(lab.folder)
+    prepared = prepared_server.pid(lab.folder)
+    assert prepared is not None
+    os.kill(prepared, signal.SIGKILL)
+    until(lambda: not owned_processes.started(prepared))
+    lab.up()
+    assert lab.pid != prepared
+    assert lab.cluster.status().state == "ready"
+
+
+def test_a_prepared_server_ends_with_a_command_that_does_not_need_it(lab: Lab) -> None:
+    lab.up()
+    lab.down()
+    program = (
+        f"from pathlib import Path; from clusters.embedded import prepared_server as server; folder = Path({str(lab.folder)!r}); "
+        "server.prepare(folder); print(server.pid(folder))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    until(lambda: not owned_processes.started(int(said)))
+    assert lab.cluster.status().state == "stopped"
+
+
+def test_up_starts_its_server_before_it_reads_itself(lab: Lab) -> None:
+    """From the start of the command to the start of its server there is no time for Typer."""
+    lab.command(*UP).communicate()
+    lab.command(*DOWN).communicate()
+    program = (
+        "import subprocess, sys; kept = subprocess.Popen.__init__\n"
+        "def first(self, *arguments, **named):\n    print('typer' in sys.modules, 'clusters.embedded' in arguments[0]); kept(self, *arguments, **named)\n"
+        "subprocess.Popen.__init__ = first; sys.argv = ['ai-lab', 'up']\n"
+        "from lab_checks.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "AI_LAB_HOME": str(lab.home)},
+    )
+    assert done.stdout.splitlines()[0] == "False True", done.stdout + done.stderr
+    assert lab.cluster.status().state == "ready"
 
 
 def test_with_256_files_pods_wait_for_room_and_the_server_lives(lab: Lab) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from clusters.embedded import cel
 from clusters.embedded.apiserver.validation import field
 from clusters.embedded.apiserver.validation.field import Errors, Path
-from clusters.embedded.cel import message_literals
 
 # What an expression may look at, with its type.
 Variables = tuple[tuple[str, str], ...]
@@ -33,6 +32,8 @@ def policy(*, params: bool, composed: bool = False, authorizer: bool = True) -> 
 
 def of_type(text: str, variables: Variables, path: Path, *kinds: str, messages: bool = False) -> Errors:
     """An expression that gives one of these types, anything without any. With `messages` it may make some: see `cel/message_literals.py`."""
+    from clusters.embedded.cel import message_literals
+
     written = message_literals.as_maps(text) if messages else None
     try:
         returns = cel.compiled(text if written is None else written.text, variables).returns

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clusters.embedded.apiserver.admission import system_fields
-from clusters.embedded.apiserver.admission.policies import bindings, matching, mutations
+from clusters.embedded.apiserver.admission.policies import bindings, matching
 from clusters.embedded.apiserver.admission.policies.inputs import Failed, Inputs, meets
 from clusters.embedded.apiserver.admission.reinvocation import Reinvocation
 from clusters.embedded.apiserver.admission.request import AdmissionRequest
@@ -73,6 +73,9 @@ def _invoke(
     reinvocation: Reinvocation,
     problems: list[_Problem],
 ) -> None:
+    # Here, and not at the top: few clusters have such a policy, and its patches take long to import.
+    from clusters.embedded.apiserver.admission.policies import mutations
+
     spec = policy["spec"]
     try:
         if not meets(
