@@ -14,11 +14,9 @@ import typer
 
 import clusters
 from clusters import files as course_files
-from lab_checks.authoring import attempts, course_check, notebooks
-from lab_checks.engine import course, identity, manifests, paths, reach
-from lab_checks.engine.api import environment, shell
-from lab_checks.engine.session import Session
-from lab_checks.engine.setup import LessonError
+from lab_checks.authoring import course_check, notebooks, proofs
+from lab_checks.engine import course, paths, reach
+from lab_checks.engine.api import environment
 
 app = typer.Typer(no_args_is_help=True, help="For writers of labs.", rich_markup_mode=None)
 
@@ -81,6 +79,9 @@ def check(
     labs: Labs = None,
     only: Annotated[str, typer.Option("--exercise", help="only this exercise")] = "",
     files: Annotated[bool, typer.Option(help="check the files only, without a cluster")] = False,
+    beside: Annotated[
+        int, typer.Option("--clusters", min=0, max=16, help="prove on so many embedded clusters side by side; 0: on the cluster in use")
+    ] = 0,
 ) -> None:
     """Prove the course: files agree, every start fails, every solution passes, every wrong attempt fails in its own words, no neighbour's solution passes."""
     broken = course_check.problems()
@@ -89,25 +90,34 @@ def check(
     if files:
         typer.echo(f"{len(broken)} problems in the files")
         raise typer.Exit(1 if broken else 0)
-    with tempfile.TemporaryDirectory(prefix="ai-lab-proof-") as folder:
-        session = _session(Path(folder))
-        for lab in _labs(labs):
-            ways = attempts.load(paths.root() / attempts.FOLDER, lab)
-            broken += _dry_run(session, lab)
-            for each in lab.exercises:
-                if only in ("", each.id):
-                    mine = [way for way in ways if way.exercise == each.id]
-                    try:
-                        proofs = attempts.prove(session, each, mine, _tell) + attempts.prove_apart(session, each, ways, _tell)
-                    except LessonError as problem:
-                        broken.append(str(problem))
-                        typer.secho(f"✘ {each.key}: {problem}", fg="red")
-                        continue
-                    broken += [f"{proof.exercise}: {proof.name}: {proof.problem}" for proof in proofs if proof.problem]
-            session.reset(lab)
-    if not only and "13-interview" in {lab.id for lab in _labs(labs)}:
+    chosen = _labs(labs)
+    names = [name for lab in chosen for name in (lab.id, *(each.key for each in lab.exercises if only in ("", each.id)))]
+    began, proved = time.monotonic(), 0
+
+    def tell(line: proofs.Line) -> None:
+        nonlocal proved
+        proved += 1
+        sign, colour = ("✘", "red") if line.problem else ("✔", "green")
+        typer.secho(f"{sign} ", fg=colour, nl=False)
+        typer.echo(": ".join(filter(None, (line.about, line.what, line.problem or line.headline))))
+        if line.problem:
+            broken.append(line.problem)
+
+    if beside:
+        try:
+            proofs.side_by_side(names, beside, tell)
+        except clusters.ClusterError as problem:
+            typer.secho(f"✘ {problem}", fg="red", err=True)
+            raise typer.Exit(1) from None
+    else:
+        with proofs.session() as session:
+            for name in names:
+                proofs.prove(session, name, tell)
+            for lab in chosen:
+                session.reset(lab)
+    if not only and "13-interview" in {lab.id for lab in chosen}:
         typer.echo("\n".join(interview_figures()))
-    typer.echo(f"{len(broken)} problems")
+    typer.echo(f"{proved} proofs in {(time.monotonic() - began) / 60:.0f} min: {len(broken)} problems")
     raise typer.Exit(1 if broken else 0)
 
 
@@ -136,8 +146,8 @@ def drill(
     except ValueError as problem:
         typer.secho(f"✘ that cannot be meant: {problem}", fg="red", err=True)
         raise typer.Exit(2) from None
-    with tempfile.TemporaryDirectory(prefix="ai-lab-drill-") as folder:
-        failed = proof.run(_session(Path(folder)), wanted, chosen, faults, tell)
+    with proofs.session() as session:
+        failed = proof.run(session, wanted, chosen, faults, tell)
     raise typer.Exit(1 if failed else 0)
 
 
@@ -148,40 +158,3 @@ def interview_figures() -> list[str]:
     command = [sys.executable, "-m", "benchmarks", "interview"]
     told = subprocess.run(command, cwd=paths.root(), capture_output=True, text=True, check=False)
     return ["the interview, scored:", *(told.stdout if told.returncode == 0 else told.stderr).splitlines()]
-
-
-def _session(folder: Path) -> Session:
-    """A session on the cluster in use, with a progress of its own: proving the course is no learner's progress."""
-    cluster = clusters.in_use()
-    api = reach.connect(cluster)
-    if cluster and cluster.made_by_lab:
-        # Commands of an attempt that act for the course (lab 01's technician) take the account from the state folder. It is made now:
-        # within an exercise, making it would be a change of the learner's.
-        identity.kubeconfig(api.kubeconfig, clusters.state_folder(), api.cluster_id())
-
-    class Proving(Session):
-        @property
-        def cluster(self) -> clusters.Cluster:
-            assert cluster is not None
-            return cluster
-
-    return Proving(folder)
-
-
-def _dry_run(session: Session, lab: course.Lab) -> list[str]:
-    from lab_checks.engine.api import CommandFailed
-
-    found = []
-    for folder in sorted({path.parent for path in (paths.root() / "manifests" / lab.id).rglob("*.yaml")}):
-        try:
-            shell("kubectl create --dry-run=client --validate=strict -o name -f -", session.api.kubeconfig, stdin=manifests.text(folder))
-        except CommandFailed as problem:
-            found.append(f"{folder.relative_to(paths.root())} is not valid: {problem}")
-            typer.secho(f"✘ {found[-1]}", fg="red")
-    return found
-
-
-def _tell(proof: attempts.Proof) -> None:
-    sign, colour = ("✘", "red") if proof.problem else ("✔", "green")
-    typer.secho(f"{sign} ", fg=colour, nl=False)
-    typer.echo(f"{proof.exercise}: {proof.name}: {proof.problem or proof.verdict.headline}")
