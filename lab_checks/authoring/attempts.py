@@ -93,7 +93,7 @@ def replay(session: Session, exercise: Exercise, attempt: Attempt) -> None:
         elif "answer" in step:
             session.answer(exercise, **{name: _value(session, value) for name, value in step["answer"].items()})
         elif "measure" in step:
-            session.answer(exercise, **json.loads(shell(step["measure"], session.learner, stdin=step.get("stdin", ""))))
+            session.answer(exercise, **_measured(shell(step["measure"], session.learner, stdin=step.get("stdin", "")), step["measure"]))
         elif "cluster" in step:
             session.cluster.down(Progress())
             session.cluster.up(Progress())
@@ -105,6 +105,17 @@ def replay(session: Session, exercise: Exercise, attempt: Attempt) -> None:
             _await(session, step["await"])
         else:
             shell(step["run"], session.learner, stdin=step.get("stdin", ""))
+
+
+def _measured(printed: str, command: str) -> dict[str, Any]:
+    """The answers that a command printed. Raises CommandFailed for what is no JSON object: on another exercise it measures what is not there."""
+    try:
+        found = json.loads(printed)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise CommandFailed(f"{command} printed no JSON object: {printed}")
+    return found
 
 
 def _value(session: Session, value: Any) -> Any:

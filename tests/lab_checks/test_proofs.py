@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
 
-from lab_checks.authoring import proofs
+from lab_checks.authoring import attempts, proofs
+from lab_checks.authoring.attempts import Attempt
 from lab_checks.authoring.proofs import Line
+from lab_checks.engine import course
+from lab_checks.engine.api import CommandFailed
+from lab_checks.engine.session import Session
+
+
+def test_a_measurement_of_what_is_not_there_is_a_command_that_failed(tmp_path: Path) -> None:
+    session = cast("Session", SimpleNamespace(learner=tmp_path / "kubeconfig", answer=None))
+    way = Attempt("cluster-map", "solution", "the solution", ({"measure": """echo '{"load": }'"""},))
+    with pytest.raises(CommandFailed, match=r'printed no JSON object: \{"load": \}'):
+        attempts.replay(session, course.load().exercises[0], way)
 
 
 @pytest.mark.cluster
