@@ -66,7 +66,8 @@ def verdict_card(verdict: Verdict) -> str:
     ]
     if verdict.seen:
         rows = "".join(
-            f"<li><code>{escape(each.object)}</code> {escape(each.field)}: <code style='white-space:pre-wrap'>{escape(each.value)}</code></li>"
+            f"<li><code>{escape(each.object)}</code>{escape(f' {each.field}' if each.field else '')}: "
+            f"<code style='white-space:pre-wrap'>{escape(each.value)}</code></li>"
             for each in verdict.seen
         )
         parts.append(f"<div>Seen:</div><ul style='margin:0 0 4px 0'>{rows}</ul>")

@@ -62,6 +62,12 @@ def test_an_accepted_diagnosis_is_no_pass_and_says_what_comes_next() -> None:
     assert wording.LOOKS[shown.mark] not in (wording.LOOKS["passed"], wording.LOOKS["failed"])
 
 
+def test_a_card_names_what_was_seen_with_its_field_or_without() -> None:
+    card = notebook.verdict_card(verdict.failed("no", verdict.Seen("pod/a", "phase", "Pending"), verdict.Seen("cluster", "", "is full")))
+    assert "<code>pod/a</code> phase: <code" in card
+    assert "<code>cluster</code>: <code" in card
+
+
 def test_a_diagnosis_that_is_refused_does_not_fail_the_exercise() -> None:
     assert verdict.failed("no").on_diagnosis("now the fix").of("x").lines() == ["[diagnosis not accepted] x: no"]
     assert verdict.not_yet("wait").on_diagnosis("now the fix").mark == "not yet"
