@@ -89,9 +89,9 @@ def way_out(ctx: Context, api: Object, collector: Object) -> None:
         ("drop-box in research", network.in_namespace("research", {"app": "drop-box"}, namespaces, address="10.9.9.9"), 8000, "TCP"),
         ("an address outside the cluster", End({}, {}, _OUTSIDE), 443, "TCP"),
         ("port 53 of any address", End({}, {}, _OUTSIDE), 53, "UDP"),
+        ("other Pods of kube-system", network.in_namespace("kube-system", {"app": "gpu-device-plugin"}, namespaces), 9400, "TCP"),
         ("other ports of the resolver", network.RESOLVER, 9153, "TCP"),
         ("other ports of the model", model, PORT + 1, "TCP"),
-        ("other Pods of kube-system", network.in_namespace("kube-system", {"app": "gpu-device-plugin"}, namespaces), 9400, "TCP"),
         ("other Pods of ai-platform", network.in_namespace(NAMESPACE, {"app": "new-model"}, namespaces), PORT, "TCP"),
     ):
         if network.lets_out(policies, source, target, port, protocol):
