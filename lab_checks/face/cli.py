@@ -424,6 +424,10 @@ def _load(asked: str) -> None:
         from lab_checks.face import certificate_command
 
         app.add_typer(certificate_command.app, name="certificate")
+    if asked in ("teach", _HELP):
+        from lab_checks.face import teach_command
+
+        app.add_typer(teach_command.app, name="teach")
 
 
 def main(hear_interrupts: bool = False) -> None:
