@@ -109,23 +109,22 @@ def page(lab: Lab, slides: Sequence[Slide], course: str) -> str:
     shown = _nameless(slides)
     sections = []
     for number, slide in enumerate(shown, 1):
-        level = "h1" if number == 1 else "h2"
         sections += [
             f"<section id='s{number}' aria-labelledby='t{number}'>",
-            *([f"<p class='lab'>{escape(course)} · {escape(lab.id)}</p>"] if number == 1 else []),
-            f"<{level} id='t{number}' tabindex='-1'>{escape(slide.title)}</{level}>",
+            f"<h2 id='t{number}' tabindex='-1'>{escape(slide.title)}</h2>",
             *(_cell(kind, text) for kind, text in slide.cells),
             "</section>",
         ]
     body = [
         "<main>",
+        f"<h1>{escape(course)} · {escape(lab.id)}</h1>",
         *sections,
         "</main>",
         "<nav aria-label='Slides' hidden>",
         "<button type='button' data-go='-1'>Back</button>",
         f"<p role='status'>1 of {len(shown)}</p>",
         "<button type='button' data-go='1'>Next</button>",
-        "<p class='keys'>Arrow keys, Page Up and Page Down, Home, End; P shows all</p>",
+        "<p class='keys'>Left and Right change slides, Page Up and Page Down read on, P shows all</p>",
         "</nav>",
     ]
     return html.page(f"{lab.id}: {lab.title}", "\n".join(body), "slides.css", "slides.js")

@@ -87,8 +87,8 @@ def test_there_is_a_page_for_each_section_with_all_of_its_text(lab: Lab) -> None
     page = Page(slides.page(lab, slides.of(lab), COURSE.title))
     headings = re.findall(r"^## (.+)$", text, re.M)
     assert page.sections == len(headings) + 1
-    assert [plain(told) for level, told in page.headings if level == 2] == [plain(each) for each in headings]
-    assert [told for level, told in page.headings if level == 1] == [lab.title]
+    assert [plain(told) for level, told in page.headings if level == 2] == [plain(lab.title), *map(plain, headings)]
+    assert [told for level, told in page.headings if level == 1] == [f"{COURSE.title} · {lab.id}"]
     for line in sentences(text):
         if not line.startswith(plain(lab.id[:2])):
             assert line in page.told

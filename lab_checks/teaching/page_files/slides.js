@@ -17,15 +17,25 @@ function show(wanted, focus) {
   bar.querySelector("[data-go='-1']").disabled = at === 0;
   bar.querySelector("[data-go='1']").disabled = at === sections.length - 1;
   status.textContent = `${at + 1} of ${sections.length}`;
-  history.replaceState(null, "", `#${sections[at].id}`);
-  const heading = sections[at].querySelector("h1, h2");
+  // Not at the beginning: the browser would scroll to the section once the page is there.
+  if (focus) history.replaceState(null, "", `#${sections[at].id}`);
+  const heading = sections[at].querySelector("h2");
   // A screen reader goes on at the new heading; the eye begins at the top.
   if (focus) heading.focus({preventScroll: true});
   if (all) heading.scrollIntoView(); else scrollTo(0, 0);
 }
 
+// A presenter's remote has these two keys only: they read on, down a long slide first.
+function further(way) {
+  const page = document.documentElement;
+  const left = way > 0 ? page.scrollHeight - innerHeight - scrollY : scrollY;
+  if (!all && left <= 4) return at + way;
+  scrollBy(0, way * 0.8 * innerHeight);
+  return null;
+}
+
 const keys = {
-  ArrowRight: () => at + 1, PageDown: () => at + 1, ArrowLeft: () => at - 1, PageUp: () => at - 1, Home: () => 0, End: () => sections.length - 1,
+  ArrowRight: () => at + 1, ArrowLeft: () => at - 1, PageDown: () => further(1), PageUp: () => further(-1), Home: () => 0, End: () => sections.length - 1,
 };
 
 document.addEventListener("keydown", (event) => {
@@ -35,7 +45,8 @@ document.addEventListener("keydown", (event) => {
     show(at, true);
   } else if (Object.hasOwn(keys, event.key)) {
     event.preventDefault();
-    show(keys[event.key](), true);
+    const wanted = keys[event.key]();
+    if (wanted !== null) show(wanted, true);
   }
 });
 bar.addEventListener("click", (event) => {
