@@ -24,13 +24,17 @@ class NoSubmission(ValueError):
 
 @dataclass(frozen=True)
 class Submission:
-    """One notebook. `lab` is None where nothing says which it is of; `problem` says why it cannot be run at all, `text` is the file where it can."""
+    """One notebook. `lab` is None where nothing says which it is of; `problem` says why it cannot be run at all, `text` is the file where it can.
+
+    `changed` is when the file was changed last, in seconds since the epoch; 0 where that is unknown.
+    """
 
     learner: str
     path: Path
     lab: Lab | None
     problem: str = ""
     text: bytes = b""
+    changed: float = 0.0
 
 
 def find(places: Iterable[Path], course: Course, lab: Lab | None = None) -> list[Submission]:
@@ -71,17 +75,20 @@ def _read(path: Path, name: str, course: Course, lab: Lab | None) -> Submission:
         # What was handed in may hold links to files that are not the learner's, or a pipe that never ends.
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(number, "rb") as file:
-            if not stat.S_ISREG(os.fstat(number).st_mode):
+            state = os.fstat(number)
+            if not stat.S_ISREG(state.st_mode):
                 return Submission(whose, path, lab, "it is not a file")
             text = file.read(LARGEST + 1)
-    except OSError as problem:
-        return Submission(whose, path, lab, "it is a link, not a file" if path.is_symlink() else f"it cannot be read: {problem.strerror}")
+    except OSError as error:
+        return Submission(whose, path, lab, "it is a link, not a file" if path.is_symlink() else f"it cannot be read: {error.strerror}")
     lab = lab or _lab_of(text, path, course)
     if len(text) > LARGEST:
-        return Submission(whose, path, lab, f"it is larger than {LARGEST // 1_000_000} MB")
-    if not text.strip():
-        return Submission(whose, path, lab, "it is empty")
-    return Submission(whose, path, lab, "" if lab else "nothing in it says which lab it is of: name it with --lab", text)
+        problem = f"it is larger than {LARGEST // 1_000_000} MB"
+    elif not text.strip():
+        problem = "it is empty"
+    else:
+        problem = "" if lab else "nothing in it says which lab it is of: name it with --lab"
+    return Submission(whose, path, lab, problem, b"" if problem else text, state.st_mtime)
 
 
 def _lab_of(text: bytes, path: Path, course: Course) -> Lab | None:
