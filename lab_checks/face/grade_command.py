@@ -27,16 +27,6 @@ ENCLOSED = "namespaces: files, processes, ports and network of each submission a
 TRUSTED = "none: submissions ran as this account, one at a time"
 
 
-# The path of a unix socket has at most 107 bytes, and a cluster's lie some folders further down.
-_SHORT = 30
-
-
-def _short() -> str:
-    """A folder for temporary files with a short path: the one that is set, where it is short."""
-    usual = tempfile.gettempdir()
-    return next((each for each in (usual, "/tmp", "/var/tmp") if len(each) <= _SHORT and os.access(each, os.W_OK)), usual)
-
-
 def grade(
     places: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="submitted notebooks, or folders of them")],
     lab: Annotated[str, typer.Option(metavar="LAB", help="which lab they are of; left out: what each opens")] = "",
@@ -96,7 +86,7 @@ def grade(
 
     graded: dict[int, rooms.Graded] = {}
     with (
-        tempfile.TemporaryDirectory(prefix="ai-lab-grade-", dir=_short(), ignore_cleanup_errors=True) as name,
+        tempfile.TemporaryDirectory(prefix="ai-lab-grade-", ignore_cleanup_errors=True) as name,
         ThreadPoolExecutor(many) as pool,
     ):
         folder = Path(name).resolve()

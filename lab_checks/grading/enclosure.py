@@ -39,7 +39,9 @@ _PDEATHSIG, _CAPBSET_DROP, _NO_NEW_PRIVS = 1, 24, 38
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 # Who the command is inside: an ordinary user, so that nothing takes it for root.
 _INSIDE = 1000
-_SHARED_MEMORY = 64 * 1024 * 1024
+# A folder of the enclosure's own in memory, with a short path.
+SHORT = "/dev/shm"
+_IN_MEMORY = 256 * 1024 * 1024
 # What could not be set up, as opposed to what the command said.
 CANNOT = 125
 
@@ -103,8 +105,8 @@ def _arrange(own: list[Path], hide: list[Path]) -> None:
         _set_readonly(str(path), False)
         os.close(number)
     _mount("proc", "/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
-    if os.path.isdir("/dev/shm"):
-        _mount("tmpfs", "/dev/shm", "tmpfs", _NOSUID | _NODEV, f"size={_SHARED_MEMORY},mode=1777")
+    if os.path.isdir(SHORT):
+        _mount("tmpfs", SHORT, "tmpfs", _NOSUID | _NODEV, f"size={_IN_MEMORY},mode=1777")
     # Sockets of the machine's services, such as a container engine's: a read-only mount does not keep anybody from them.
     run = Path("/run")
     if run.is_dir() and not any(path.is_relative_to(run) for path in (*own, Path(sys.prefix).resolve(), Path(__file__).resolve())):

@@ -151,6 +151,9 @@ def main(job: Path) -> int:
     write()
     if lab.cluster:
         environment = {**os.environ, "AI_LAB_HOME": str(folders.cluster)}
+        if told["enclosed"] and os.access(enclosure.SHORT, os.W_OK):
+            # Paths of unix sockets are short. This folder is the enclosure's own, wherever the submission's lies.
+            environment["TMPDIR"] = enclosure.SHORT
         up = subprocess.run(
             [sys.executable, "-m", "lab_checks", "up", "--cluster", "embedded"],
             env=environment,
