@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab_checks import whole_file
 from lab_checks.engine.course import Course, Exercise, Lab, UnknownName
 from lab_checks.grading.rooms import NOT_REACHED, Graded, Marked
 
@@ -232,7 +233,7 @@ def to_junit(found: Sequence[Graded], weights: Weights) -> str:
 
 
 def write(folder: Path, found: Sequence[Graded], weights: Weights, at: float, isolation: str) -> None:
-    """All five files. Raises OSError."""
+    """All five files, for the instructor only. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = (
         json.dumps(to_json(found, weights, at, isolation), indent=1) + "\n",
@@ -242,4 +243,4 @@ def write(folder: Path, found: Sequence[Graded], weights: Weights, at: float, is
         to_lti(found, weights, at),
     )
     for name, text in zip(NAMES, texts, strict=True):
-        (folder / name).write_text(text, encoding="utf-8")
+        whole_file.write(folder / name, text)

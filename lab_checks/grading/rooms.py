@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from lab_checks import whole_file
 from lab_checks.engine.course import Exercise
 from lab_checks.engine.verdict import Outcome
 from lab_checks.grading import enclosure, worker
@@ -240,7 +241,7 @@ def _keep(folders: worker.Folders, target: Path) -> None:
     found = _opened(folders.grader / "executed.ipynb", 50_000_000)
     if found is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(found)
+        whole_file.write(target, found)
 
 
 def _remove(folder: Path) -> None:

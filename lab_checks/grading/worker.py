@@ -22,6 +22,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 import clusters
+from lab_checks import whole_file
 from lab_checks.engine import course, identity, reach
 from lab_checks.engine.course import Exercise
 from lab_checks.engine.session import Session
@@ -131,9 +132,7 @@ def main(job: Path) -> int:
     result: dict[str, Any] = {"ended": "", "words": "", "cells": 0, "ran": 0, "errors": [], "exercises": {}}
 
     def write() -> None:
-        beside = folders.grader / "result.new"
-        beside.write_text(json.dumps(result))
-        os.replace(beside, folders.grader / "result.json")
+        whole_file.write(folders.grader / "result.json", json.dumps(result))
 
     try:
         notebook = nbformat.read(folders.grader / "submission.ipynb", as_version=4)
