@@ -37,6 +37,8 @@ def grade(
     minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="how long one submission may take")] = 30,
     cell: Annotated[int, typer.Option("--cell-seconds", metavar="N", min=1, help="how long one cell may take")] = 300,
     memory: Annotated[int, typer.Option(metavar="MIB", min=512, help="memory of one submission with its cluster")] = 2048,
+    processes: Annotated[int, typer.Option(metavar="N", min=50, help="processes of one submission with its cluster")] = 400,
+    output: Annotated[int, typer.Option(metavar="KIB", min=10, help="what one notebook may print")] = 2048,
     trusted: Annotated[bool, typer.Option("--trusted", help="run without an enclosure, one at a time: you trust the notebooks")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -69,7 +71,8 @@ def grade(
     many = 1 if trusted else min(jobs or max(1, (os.cpu_count() or 2) // 2), len(found))
     if trusted:
         echo("Without an enclosure: a notebook can read and change all files of this account, and end its programs.", err=True)
-    limits = rooms.Limits(seconds=minutes * 60, cell=cell, memory=memory * 2**20)
+    limits = rooms.Limits(seconds=minutes * 60, cell=cell, memory=memory * 2**20, processes=processes, output=output * 1024)
+    private = [*places, out, *([weights] if weights else ())]
     out.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
 
@@ -79,7 +82,7 @@ def grade(
             return rooms.unread(each)
         keep = out / "notebooks" / f"{number + 1:03d}-{each.lab.id}.ipynb"
         try:
-            return rooms.grade(each, folder, number, limits, not trusted, stop, keep)
+            return rooms.grade(each, folder, number, limits, not trusted, stop, keep, private)
         except OSError as problem:
             # A full disk, say: the others' results are kept.
             return replace(rooms.unread(each), ended=worker.FAULT, words=f"it could not be run: {problem.strerror or problem}")

@@ -1,7 +1,7 @@
 """What a submission's own progress says, read as what it is: a file that the submission may have written as it likes.
 
-Starts, answers and hints are taken over into a progress of the grader's, each as it was when its cell had ended. Verdicts are not: the grader
-judges anew, and a diagnosis too.
+Answers and hints are taken over into a progress of the grader's, each as it was when its cell had ended. Verdicts are not: the grader judges anew, and
+a diagnosis too. Nor are baselines: the grader made the starts itself.
 """
 
 from __future__ import annotations
@@ -27,10 +27,6 @@ class Start:
 
     number: int
     exercise: str
-    version: int
-    cluster: str
-    started: float
-    baseline: dict[str, Any]
     hints: int
     answers: dict[str, Any]
 
@@ -76,17 +72,12 @@ def _rows(path: Path) -> Claims:
     try:
         # A schema that somebody else wrote may not call functions.
         database.execute("PRAGMA trusted_schema = OFF")
-        starts = database.execute(
-            "SELECT id, exercise, version, cluster, started, baseline, hints, answers FROM attempt ORDER BY id LIMIT ?", (_MOST_ROWS,)
-        ).fetchall()
+        starts = database.execute("SELECT id, exercise, hints, answers FROM attempt ORDER BY id LIMIT ?", (_MOST_ROWS,)).fetchall()
         verdicts = database.execute("SELECT id, exercise, outcome, headline FROM verdict ORDER BY id LIMIT ?", (_MOST_ROWS,)).fetchall()
     finally:
         database.close()
     return Claims(
-        tuple(
-            Start(int(row[0]), str(row[1]), int(row[2]), str(row[3]), float(row[4]), _object(row[5]), int(row[6]), _object(row[7]))
-            for row in starts
-        ),
+        tuple(Start(int(row[0]), str(row[1]), int(row[2]), _object(row[3])) for row in starts),
         tuple(Claim(int(row[0]), str(row[1]), str(row[2])[:40], str(row[3])[:500]) for row in verdicts),
     )
 

@@ -36,7 +36,8 @@ NOT_CONFIRMED = "not confirmed"
 class Limits:
     """What one submission may take, its cluster included: wall-clock of the whole run and of one cell in seconds, sizes in bytes.
 
-    `memory` bounds each process's data, and all processes of the submission together.
+    `memory` bounds each process's data, and all processes of the submission together. `processes` bounds those of the whole submission, and
+    the notebook's own with their threads.
     """
 
     seconds: float = 1800
@@ -103,9 +104,12 @@ def _environment(folders: worker.Folders) -> dict[str, str]:
 
 
 def grade(
-    submission: Submission, rooms: Path, number: int, limits: Limits, enclosed: bool, stop: threading.Event, keep: Path | None
+    submission: Submission, rooms: Path, number: int, limits: Limits, enclosed: bool, stop: threading.Event, keep: Path, private: list[Path]
 ) -> Graded:
-    """Runs a submission in a folder of its own below `rooms`. `stop` ends it early; `keep` is where the notebook that was run goes. Raises OSError."""
+    """Runs a submission in a folder of its own below `rooms`; it does not see those of others, nor `private`.
+
+    `stop` ends it early; `keep` is where the notebook that was run goes. Raises OSError.
+    """
     assert submission.lab is not None
     folders = worker.Folders(rooms / f"{number:03d}")
     folders.make()
@@ -113,12 +117,13 @@ def grade(
     try:
         (folders.grader / "submission.ipynb").write_bytes(submission.text)
         job = {"room": str(folders.room), "lab": submission.lab.id, "enclosed": enclosed}
-        job |= {"cell": limits.cell, "output": limits.output, "memory": limits.memory, "file": limits.file}
+        job |= {"cell": limits.cell, "output": limits.output, "memory": limits.memory, "file": limits.file, "processes": limits.processes}
         (folders.grader / "job.json").write_text(json.dumps(job))
-        ended, words = _watched(folders, rooms, limits, enclosed, stop)
+        if enclosed:
+            enclosure.give(folders.room)
+        ended, words = _watched(folders, private, limits, enclosed, stop)
         told = _result(folders)
-        if keep is not None:
-            _keep(folders, keep)
+        _keep(folders, keep)
         if not ended and told is None:
             ended, words = worker.FAULT, "the grader's own process ended early"
         told = told or {}
@@ -138,11 +143,11 @@ def grade(
         _remove(folders.room)
 
 
-def _watched(folders: worker.Folders, rooms: Path, limits: Limits, enclosed: bool, stop: threading.Event) -> tuple[str, str]:
+def _watched(folders: worker.Folders, private: list[Path], limits: Limits, enclosed: bool, stop: threading.Event) -> tuple[str, str]:
     """Runs the worker until it ends, or until a limit does; gives (how it ended, words), both empty where it ended by itself."""
     command = [sys.executable, "-m", "lab_checks.grading.worker", str(folders.grader / "job.json")]
     if enclosed:
-        command = enclosure.command([folders.room], command, hide=[rooms], network=True, file=limits.file)
+        command = enclosure.for_a_stranger(folders.room, [folders.room.parent, *private], file=limits.file).command(command)
     with (folders.grader / "log").open("wb") as log:
         process = subprocess.Popen(
             command, env=_environment(folders), cwd=folders.home / "work", stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
@@ -171,15 +176,30 @@ def _watched(folders: worker.Folders, rooms: Path, limits: Limits, enclosed: boo
 
 
 def _taken(pid: int) -> tuple[int, int]:
-    """(bytes of memory, number of processes) of a process and of all below it."""
+    """(bytes of memory, number of processes) of a process and of all below it. Files that have no name any more, or never had one, count as memory."""
     memory = count = 0
+    nameless: dict[tuple[int, int], int] = {}
     with contextlib.suppress(psutil.Error):
         root = psutil.Process(pid)
         for each in (root, *root.children(recursive=True)):
             count += 1
             with contextlib.suppress(psutil.Error):
                 memory += each.memory_info().rss
-    return memory, count
+            if sys.platform == "linux":
+                nameless |= _nameless(each.pid)
+    return memory + sum(nameless.values()), count
+
+
+def _nameless(pid: int) -> dict[tuple[int, int], int]:
+    """(device, inode) → bytes of the files without a name that a process holds open: no folder shows them."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for each in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                state = os.stat(f"/proc/{pid}/fd/{each}")
+                if stat.S_ISREG(state.st_mode) and not state.st_nlink:
+                    found[state.st_dev, state.st_ino] = state.st_blocks * 512
+    return found
 
 
 def _size(folder: Path) -> int:
