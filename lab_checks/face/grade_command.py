@@ -38,6 +38,7 @@ def grade(
     cell: Annotated[int, typer.Option("--cell-seconds", metavar="N", min=1, help="how long one cell may take")] = 300,
     memory: Annotated[int, typer.Option(metavar="MIB", min=512, help="memory of one submission with its cluster")] = 2048,
     processes: Annotated[int, typer.Option(metavar="N", min=50, help="processes of one submission with its cluster")] = 400,
+    disk: Annotated[int, typer.Option(metavar="MIB", min=100, help="files of one submission with its cluster")] = 2048,
     output: Annotated[int, typer.Option(metavar="KIB", min=10, help="what one notebook may print")] = 2048,
     trusted: Annotated[bool, typer.Option("--trusted", help="run without an enclosure, one at a time: you trust the notebooks")] = False,
     as_json: JsonOption = False,
@@ -71,7 +72,9 @@ def grade(
     many = 1 if trusted else min(jobs or max(1, (os.cpu_count() or 2) // 2), len(found))
     if trusted:
         echo("Without an enclosure: a notebook can read and change all files of this account, and end its programs.", err=True)
-    limits = rooms.Limits(seconds=minutes * 60, cell=cell, memory=memory * 2**20, processes=processes, output=output * 1024)
+    limits = rooms.Limits(
+        seconds=minutes * 60, cell=cell, memory=memory * 2**20, processes=processes, output=output * 1024, disk=disk * 2**20
+    )
     private = [*places, out, *([weights] if weights else ())]
     out.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()

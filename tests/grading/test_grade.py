@@ -1,7 +1,8 @@
-"""Some thirty submissions, solved, half, empty, broken, endless and hostile: each gets its own verdict, and none harms another."""
+"""Submissions that are solved, half, empty, broken, endless and hostile: each gets its own verdict, and none harms another."""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -49,71 +50,97 @@ def grade(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(scope="module")
-def graded(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("grading")
+def run(folder: Path, only: tuple[str, ...], *how: str) -> Run:
+    """Grades some of the submissions, and holds the results against what is expected of each."""
     # A long path, as some have: the sockets of a cluster must not lie below it.
     temporary = folder / ("tmp" + "-and-so-on" * 6)
     temporary.mkdir()
     (folder / "tmp").symlink_to(temporary)
     (folder / "precious").write_text(PRECIOUS)
-    expected = handed_in.write(folder / "handed-in", folder / "precious", () if ENCLOSED else handed_in.HARMLESS)
-    how = ["-j", "3"] if ENCLOSED else ["--trusted"]
-    done = grade(folder, "handed-in", "--out", "grades", "--cell-seconds", "90", "--minutes", "8", *how)
-    left = list(temporary.iterdir())
+    (folder / "weights.toml").write_text("default = 1\n")
+    secrets = (folder / "handed-in", folder / "weights.toml", folder / "grades")
+    expected = handed_in.write(folder / "handed-in", folder / "precious", only, secrets)
+    done = grade(folder, "handed-in", "--out", "grades", "--weights", "weights.toml", *how)
     assert done.returncode == 0, done.stdout + done.stderr
-    return Run(folder, expected, left, json.loads((folder / "grades" / "results.json").read_text()))
+    found = Run(folder, expected, list(temporary.iterdir()), json.loads((folder / "grades" / "results.json").read_text()))
+    assert len(found.told["submissions"]) == len(expected) == len(only)
+    return found
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    how = ("-j", "2") if ENCLOSED else ("--trusted",)
+    return run(tmp_path_factory.mktemp("graded"), handed_in.ONE_EACH if ENCLOSED else handed_in.HARMLESS, "--cell-seconds", "60", *how)
+
+
+@pytest.fixture(scope="module")
+def harmful(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    limits = ("--cell-seconds", "45", "--memory", "1024", "--processes", "100", "--output", "500", "--disk", "512")
+    return run(tmp_path_factory.mktemp("harmful"), handed_in.HARMFUL, "-j", "2", *limits)
+
+
+def wrong(run: Run) -> list[tuple[Any, ...]]:
+    """What is not as it was expected."""
+    found: list[tuple[Any, ...]] = []
+    for learner, expected in run.expected.items():
+        told = run.of(learner)
+        row = next(each for each in told["exercises"] if each["exercise"] == expected.get("exercise", handed_in.EXERCISE))
+        if not re.fullmatch(expected["verdict"], row["verdict"]) or not re.fullmatch(str(expected["ended"]), str(told["ended"])):
+            found.append((learner, row["verdict"], told["ended"], told["words"], row["headline"]))
+        if told["failed_cells"] != expected.get("failed_cells", told["failed_cells"]):
+            found.append((learner, told["failed_cells"]))
+        # One exercise was worked; nobody has passed another.
+        if told["points"] != (row["verdict"] == "passed"):
+            found.append((learner, told["points"]))
+    return found
 
 
 def test_each_gets_the_verdict_that_is_its_own(graded: Run) -> None:
-    wrong = []
-    for learner, expected in graded.expected.items():
-        found = graded.of(learner)
-        verdict = next(each["verdict"] for each in found["exercises"] if each["exercise"] == handed_in.EXERCISE)
-        if not re.fullmatch(expected["verdict"], verdict) or not re.fullmatch(str(expected["ended"]), str(found["ended"])):
-            wrong.append((learner, verdict, found["ended"], found["words"], found["exercises"][0]["headline"]))
-        if found["failed_cells"] != expected.get("failed_cells", found["failed_cells"]):
-            wrong.append((learner, found["failed_cells"]))
-        # One exercise was worked; nobody has passed another.
-        assert found["points"] == (verdict == "passed"), learner
-    assert wrong == []
-    assert len(graded.told["submissions"]) == len(graded.expected)
-
-
-def test_none_reached_what_is_anothers(graded: Run) -> None:
-    assert (graded.folder / "precious").read_text() == PRECIOUS
-    assert list(graded.folder.rglob("HARM")) == []
-    assert not Path("/tmp/HARM").exists()
-    if ENCLOSED:
-        number = sorted(graded.expected).index("hostile-reach") + 1
-        kept = (graded.folder / "grades" / "notebooks" / f"{number:03d}-{handed_in.LAB}.ipynb").read_text()
-        assert "REACHED []" in kept
-        assert graded.told["isolation"].startswith("namespaces")
-    else:
+    assert wrong(graded) == []
+    if not ENCLOSED:
         refused = grade(graded.folder, "handed-in", "--out", "refused")
         assert refused.returncode == 2
         assert "--trusted" in refused.stderr
-        assert graded.told["isolation"].startswith("none")
+    assert graded.told["isolation"].startswith("namespaces" if ENCLOSED else "none")
 
 
-def test_nothing_is_left_behind(graded: Run) -> None:
-    left = []
-    for process in psutil.process_iter():
-        try:
-            line = " ".join(process.cmdline())
-        except psutil.Error:
-            continue
-        if "ai-lab-left-behind" in line or str(graded.folder) in line:
-            left.append(line)
-    assert left == []
-    assert graded.left == []
-    assert not (graded.folder / "state").exists()
+# Where nothing can be enclosed, strangers' notebooks are refused: test_each_gets_the_verdict_that_is_its_own.
+if ENCLOSED:
 
+    def test_a_verdict_cannot_be_forged(tmp_path: Path) -> None:
+        forged = run(tmp_path, handed_in.FORGED, "-j", "2", "--cell-seconds", "120")
+        assert wrong(forged) == []
+        assert [each["points"] for each in forged.told["submissions"]] == [0] * len(handed_in.FORGED)
 
-def test_what_a_submission_printed_is_kept_and_no_more_than_its_limit(graded: Run) -> None:
-    kept = list((graded.folder / "grades" / "notebooks").iterdir())
-    assert len(kept) >= 10
-    assert max(path.stat().st_size for path in kept) < 10_000_000
+    def test_what_is_hostile_to_the_machine_ends_alone_and_keeps_what_it_had(harmful: Run) -> None:
+        assert wrong(harmful) == []
+
+    def test_none_reached_what_is_anothers(harmful: Run) -> None:
+        number = sorted(harmful.expected).index("hostile-reach") + 1
+        kept = json.loads((harmful.folder / "grades" / "notebooks" / f"{number:03d}-{handed_in.QUICK}.ipynb").read_text())
+        said = [output.get("text", "") for cell in kept["cells"] for output in cell.get("outputs", ())]
+        assert [text for text in map("".join, said) if "REACHED" in text] == ["REACHED []\n"]
+        assert (harmful.folder / "precious").read_text() == PRECIOUS
+        assert list(harmful.folder.rglob("HARM")) == []
+        assert not any(Path(each, "HARM").exists() for each in ("/tmp", "/var/tmp", "/etc"))
+
+    def test_nothing_is_left_behind(harmful: Run) -> None:
+        left = []
+        for process in psutil.process_iter():
+            try:
+                line = " ".join(process.cmdline())
+            except psutil.Error:
+                continue
+            if "ai-lab-left-behind" in line or str(harmful.folder) in line:
+                left.append(line)
+        assert left == []
+        assert harmful.left == []
+        assert not (harmful.folder / "state").exists()
+
+    def test_what_a_submission_printed_is_kept_and_no_more_than_its_limit(harmful: Run) -> None:
+        kept = list((harmful.folder / "grades" / "notebooks").iterdir())
+        assert len(kept) >= 5
+        assert max(path.stat().st_size for path in kept) < 2_000_000
 
 
 def test_an_enclosure_holds_or_says_why_not(tmp_path: Path) -> None:
@@ -123,27 +150,49 @@ def test_an_enclosure_holds_or_says_why_not(tmp_path: Path) -> None:
     own, beside = tmp_path / "rooms" / "own", tmp_path / "rooms" / "beside"
     for each in (own, beside):
         each.mkdir(parents=True)
+    enclosure.give(own)
     tried = (
-        f"import os, pathlib\n"
+        f"import os, pathlib, subprocess\n"
         f"print(sorted(os.listdir({str(tmp_path / 'rooms')!r})), [each for each in os.listdir('/proc') if each.isdecimal()], os.getuid())\n"
         f"pathlib.Path({str(own / 'mine')!r}).write_text('mine')\n"
         f"for place in ({str(tmp_path)!r}, '/tmp', '/etc', '/var/tmp'):\n"
         f"    try: pathlib.Path(place, 'HARM').write_text('')\n"
         f"    except OSError as problem: print(problem.strerror)\n"
+        f"open('/dev/null', 'w').write('…'); os.openpty()\n"
+        f"print(sorted(os.listdir('/dev')))\n"
         f"if os.fork() == 0: os.setsid(); os.execv({sys.executable!r}, [{sys.executable!r}, '-c', 'import time; time.sleep(3000)', 'ai-lab-stays'])\n"
         f"raise SystemExit(7)"
     )
-    command = enclosure.command([own], [sys.executable, "-c", tried], hide=[tmp_path / "rooms"], network=True)
+    command = enclosure.for_a_stranger(own, [tmp_path / "rooms"]).command([sys.executable, "-c", tried])
     done = subprocess.run(command, cwd=own, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 7, done.stderr
-    assert done.stdout.splitlines() == ["['own'] ['1', '2'] 1000", *["Read-only file system"] * 4]
+    *first, devices = done.stdout.splitlines()
+    assert first == ["['own'] ['1', '2'] 1000", *["Read-only file system"] * 4]
+    assert {"null", "ptmx", "shm"} <= set(ast.literal_eval(devices)) <= {
+        "null", "zero", "full", "random", "urandom", "tty", "pts", "shm", "ptmx", "fd", "stdin", "stdout", "stderr",
+    }  # fmt: skip
     assert (own / "mine").read_text() == "mine"
+    # Whoever asks for grades is not who runs strangers' notebooks where that is root.
+    assert (own / "mine").stat().st_uid == (os.geteuid() or enclosure.OUTSIDE)
     assert not any("ai-lab-stays" in each.cmdline() for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"])
 
 
-def test_a_limit_on_memory_ends_what_takes_more(tmp_path: Path) -> None:
+def test_limits_end_what_takes_more(tmp_path: Path) -> None:
     greedy = [sys.executable, "-c", "held = bytearray(900 * 2**20); print(len(held))"]
-    for command in (enclosure.limited(greedy, memory=512 * 2**20), enclosure.command([tmp_path], greedy, memory=512 * 2**20)):
-        if ENCLOSED or "--none" in command:
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
-            assert "MemoryError" in done.stderr
+    commands = [enclosure.limited(greedy, memory=512 * 2**20)]
+    if ENCLOSED:
+        commands.append(enclosure.Enclosure((tmp_path,), memory=512 * 2**20).command(greedy))
+    for command in commands:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+        assert "MemoryError" in done.stderr
+    if ENCLOSED:
+        many = [sys.executable, "-c", "import os\nfor _ in range(100):\n    if os.fork() == 0: __import__('signal').pause()"]
+        done = subprocess.run(
+            enclosure.Enclosure((tmp_path,), processes=20).command(many),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert "Resource temporarily unavailable" in done.stderr
