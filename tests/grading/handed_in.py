@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +234,19 @@ def write(folder: Path, target: Path, only: tuple[str, ...] = (), secrets: tuple
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         expected[learner] = told
     return expected
+
+
+def differs(told: dict[str, Any], expected: dict[str, Any]) -> list[str]:
+    """What is not as it was expected of one submission in results.json."""
+    found = []
+    row = next(each for each in told["exercises"] if each["exercise"] == expected.get("exercise", EXERCISE))
+    if not re.fullmatch(expected["verdict"], row["verdict"]):
+        found.append(f"verdict {row['verdict']} ({row['headline']})")
+    if not re.fullmatch(str(expected["ended"]), str(told["ended"])):
+        found.append(f"ended {told['ended']}: {told['words']}")
+    if told["failed_cells"] != expected.get("failed_cells", told["failed_cells"]):
+        found.append(f"failed cells {told['failed_cells']}")
+    # One exercise was worked; nobody has passed another.
+    if told["points"] != (row["verdict"] == "passed"):
+        found.append(f"{told['points']} points")
+    return [f"{told['learner']}: {each}" for each in found]
