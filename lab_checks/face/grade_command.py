@@ -19,6 +19,7 @@ from typing import Annotated
 
 import typer
 
+import clusters
 from lab_checks.engine import course
 from lab_checks.face import tables
 from lab_checks.face.terminal import FAILED, USAGE, JsonOption, die, echo, tilde
@@ -75,7 +76,7 @@ def grade(
     limits = rooms.Limits(
         seconds=minutes * 60, cell=cell, memory=memory * 2**20, processes=processes, output=output * 1024, disk=disk * 2**20
     )
-    private = [*places, out, *([weights] if weights else ())]
+    private = [*places, out, clusters.state_folder(), *([weights] if weights else ())]
     out.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
 
