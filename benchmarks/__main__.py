@@ -1,4 +1,4 @@
-"""`python -m benchmarks [start] [verdicts] [requests] [writes] [masking] [learner] [watches] [interview]`: how fast and how small, as medians of several runs.
+"""`python -m benchmarks [PART …]`: how fast and how small, as medians of several runs. The parts:
 
     start     `ai-lab up --cluster embedded` from a warm state to 4 Ready nodes with GPUs, and the memory that all its processes then hold
     requests  what one create, get, list and patch through the API server takes
@@ -7,6 +7,7 @@
     masking   what it takes to mask 1 MB and 2 MB of logs; needs no cluster
     learner   the memory of one learner who has begun a notebook and reads: JupyterLab, its kernel, the cluster
     interview how fairly open answers are scored: right ones that pass, wrong ones that pass; needs no cluster
+    grading   thirty submitted notebooks, hostile ones among them, graded two at a time; it takes some minutes and has to be named
     panel     what a button in JupyterLab takes to its verdict, and how soon the cluster's picture shows a change
     watches   what an idle watch costs the API server, and what is left of it afterwards
 
@@ -154,6 +155,17 @@ def interview(home: Path, runs: int) -> None:
     print("\n".join(told()))
 
 
+def grading(home: Path, runs: int) -> None:
+    """Grades a class once, each submission on a cluster of its own."""
+    from benchmarks.grading import JOBS, measure
+
+    found = measure(home)
+    print(f"grade {found['submissions']} notebooks:     {found['seconds']:.0f} s, {JOBS} at a time; {len(found['wrong'])} not as expected")
+    for kind, (count, seconds) in sorted(found["kinds"].items()):
+        print(f"{f'  {count} {kind}:':<24}{seconds:.1f} s each")
+    print("\n".join(f"  {each}" for each in found["wrong"]))
+
+
 PARTS: dict[str, Callable[[Path, int], None]] = {
     "start": start,
     "requests": requests,
@@ -164,17 +176,19 @@ PARTS: dict[str, Callable[[Path, int], None]] = {
     "panel": panel,
     "watches": watches,
     "interview": interview,
+    "grading": grading,
 }
+_ONLY_WHERE_NAMED = ("grading",)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
     parser.add_argument("--runs", type=int, default=7)
     arguments = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="ai-lab-bench-"))
     try:
-        for part in arguments.parts or PARTS:
+        for part in arguments.parts or [each for each in PARTS if each not in _ONLY_WHERE_NAMED]:
             PARTS[part](home, arguments.runs)
     finally:
         _lab(home, "down")

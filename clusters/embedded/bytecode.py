@@ -6,6 +6,7 @@ The images set PYTHONDONTWRITEBYTECODE and compile in their Dockerfiles what the
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
@@ -38,11 +39,19 @@ def _is_kept(path: Path) -> bool:
 
 
 def beside(source: Path) -> Path | None:
-    """The compiled form of a module; None where none is kept."""
+    """The compiled form of a module; None where none is kept that can be read."""
     kept = Path(cache_from_source(str(source)))
-    return kept if kept.is_file() else None
+    return kept if os.access(kept, os.R_OK) else None
 
 
-def foreign(folder: str, names: list[str]) -> set[str]:
-    """What of a folder `shutil.copytree` is to leave out: modules that another interpreter compiled."""
-    return {name for name in names if name.endswith(".pyc") and not name.endswith(_SUFFIX)}
+def unusable(folder: str, names: list[str]) -> set[str]:
+    """What of a folder `shutil.copytree` is to leave out: modules that another interpreter compiled, or another account for itself alone."""
+    return {name for name in names if _is_compiled(name) and (_is_foreign(name) or not os.access(os.path.join(folder, name), os.R_OK))}
+
+
+def _is_compiled(name: str) -> bool:
+    return name == "__pycache__" or name.endswith(".pyc")
+
+
+def _is_foreign(name: str) -> bool:
+    return name.endswith(".pyc") and not name.endswith(_SUFFIX)

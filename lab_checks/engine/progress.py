@@ -96,11 +96,12 @@ class Progress:
 
         self._store.write(work)
 
-    def start(self, exercise: str, version: int, cluster: str, baseline: dict[str, Any]) -> Attempt:
+    def start(self, exercise: str, version: int, cluster: str, baseline: dict[str, Any], at: float | None = None) -> Attempt:
+        """Notes a start, now or `at` (seconds since the epoch)."""
         self._store.write(
             lambda database: database.execute(
                 "INSERT INTO attempt (exercise, version, cluster, started, baseline) VALUES (?, ?, ?, ?, ?)",
-                (exercise, version, cluster, time.time(), json.dumps(baseline)),
+                (exercise, version, cluster, time.time() if at is None else at, json.dumps(baseline)),
             )
         )
         found = self.attempt(exercise)

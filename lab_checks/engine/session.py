@@ -13,7 +13,7 @@ from typing import Any
 
 import clusters
 from kubeobjects import meta
-from lab_checks.engine import audit, course, identity, reach, registry, setup, verdict
+from lab_checks.engine import audit, course, identity, reach, registry, remote_start, setup, verdict
 from lab_checks.engine.api import Api, ApiUnreachable, CommandFailed, NoApi
 from lab_checks.engine.context import Context
 from lab_checks.engine.course import Exercise, Lab
@@ -132,12 +132,15 @@ class Session:
         api = self.api
         self.progress.ensure_writable()
         with self.cluster_stays():
-            since = meta.now()
-            before = setup.create_start(api, exercise, self.progress, self.say, self.ask, self.cluster.made_by_lab)
-            before["since"] = since
-            registry.load(course.load().lab(exercise.lab))
-            before |= registry.noted(self.fresh(exercise, before))
+            before = remote_start.start(exercise.key, self.say) if remote_start.wanted() else self._created(api, exercise)
             return self.progress.start(exercise.key, exercise.version, api.cluster_id(), before)
+
+    def _created(self, api: Api, exercise: Exercise) -> dict[str, Any]:
+        since = meta.now()
+        before = setup.create_start(api, exercise, self.progress, self.say, self.ask, self.cluster.made_by_lab)
+        before["since"] = since
+        registry.load(course.load().lab(exercise.lab))
+        return before | registry.noted(self.fresh(exercise, before))
 
     def fresh(self, exercise: Exercise, before: dict[str, Any]) -> Context:
         """The cluster as a start has just left it, with that baseline and before anybody did anything. Raises NoCluster."""
@@ -153,7 +156,11 @@ class Session:
         api = self.api
         self.progress.ensure_writable()
         with self.cluster_stays():
-            setup.clean(api, self.progress, self.say, self.ask, made_by_lab=self.cluster.made_by_lab)
+            if remote_start.wanted():
+                remote_start.clean(self.say)
+                self.progress.cleared(api.cluster_id())
+            else:
+                setup.clean(api, self.progress, self.say, self.ask, made_by_lab=self.cluster.made_by_lab)
 
     @contextlib.contextmanager
     def cluster_stays(self) -> Iterator[None]:

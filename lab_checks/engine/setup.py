@@ -237,7 +237,7 @@ def clean(api: Api, progress: Progress, say: Say, ask: Ask, keep: tuple[str, ...
         except CommandFailed as problem:
             raise LessonError(f"the course's namespaces could not be emptied: {problem}") from None
         return
-    first = _first_look(api, progress)
+    first = first_look(api, progress)
     asked_for = _asked_for(progress.shown(api.cluster_id()))
     # From here on no exercise's start is whole on the cluster: one that is stopped half-way is not judged.
     progress.cleared(api.cluster_id())
@@ -298,7 +298,7 @@ def _claims_are_gone(api: Api, namespace: str) -> None:
         time.sleep(_LOOK_EVERY)
 
 
-def _first_look(api: Api, progress: Progress) -> Object:
+def first_look(api: Api, progress: Progress) -> Object:
     """The cluster before any exercise: its nodes, its plugins, and the names of its objects. Taken and kept at the first call."""
     cluster = api.cluster_id()
     found = progress.pristine(cluster)

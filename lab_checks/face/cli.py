@@ -424,6 +424,14 @@ def _load(asked: str) -> None:
         from lab_checks.face import certificate_command
 
         app.add_typer(certificate_command.app, name="certificate")
+    if asked in ("teach", _HELP):
+        from lab_checks.face import teach_command
+
+        app.add_typer(teach_command.app, name="teach")
+    if asked in ("grade", _HELP):
+        from lab_checks.face import grade_command
+
+        app.command()(grade_command.grade)
 
 
 def main(hear_interrupts: bool = False) -> None:

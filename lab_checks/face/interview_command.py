@@ -14,14 +14,13 @@ import json
 import random
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lab_checks.face import second_opinion, tables, wording
+from lab_checks.face import asking, second_opinion, wording
+from lab_checks.face.asking import say
 from lab_checks.face.terminal import FAILED, NOT_YET, USAGE, die
 from lab_checks.interview import desk, drafts, mock, opinion, questions, report, rubric
 from lab_checks.interview.drafts import Draft
@@ -104,105 +103,40 @@ def _practical(seed: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"practical": drill.command, "seed": drill.seed, "score": mine["score"] if mine else None}, indent=1))
         raise typer.Exit(0 if passed else NOT_YET)
-    _say(
+    say(
         "You are on call, and something is wrong with one of two model services. Find it, restore the service, and tell its users.",
         bold=True,
     )
-    _say("Say aloud what you look at, and why, as you would to an interviewer. Half an hour is what an interview gives you.", "  ")
+    say("Say aloud what you look at, and why, as you would to an interviewer. Half an hour is what an interview gives you.", "  ")
     typer.echo(f"  begin: {drill.command}")
     if mine:
-        _say(f"so far: {mine['score']['total']:g} of {mine['score']['of']} points, {'passed' if passed else 'not passed'}", "  ")
+        say(f"so far: {mine['score']['total']:g} of {mine['score']['of']} points, {'passed' if passed else 'not passed'}", "  ")
     typer.echo("  the score: ai-lab drill check; what to talk about afterwards: ai-lab drill post-mortem")
     raise typer.Exit(0 if passed else NOT_YET)
-
-
-def _say(text: str, indent: str = "", hanging: str | None = None, *, err: bool = False, **style: bool | str) -> None:
-    """Text broken at words to the terminal's width; as it is where the output is none."""
-    for line in tables.wrapped(" ".join(text.split()), tables.width(err), indent, hanging):
-        typer.secho(line, err=err, **style)  # type: ignore[arg-type]
-
-
-def _read_all() -> str:
-    """All of standard input, whatever bytes it holds."""
-    return sys.stdin.buffer.read().decode(errors="replace").replace("\r\n", "\n")
-
-
-@contextmanager
-def _kept(kept: Callable[[], list[Draft]], again: str) -> Iterator[None]:
-    """Around typing: whatever stops it, what was typed is somewhere, and that is said. Ctrl-C ends with 130."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit) as problem:
-        # A terminal that is gone takes no words.
-        with suppress(OSError):
-            _tell_kept([draft for draft in kept() if draft.text], again)
-        raise typer.Exit(problem.code if isinstance(problem, SystemExit) and isinstance(problem.code, int) else 130) from None
-
-
-def _tell_kept(typed: list[Draft], again: str) -> None:
-    lost = [draft for draft in typed if draft.problem]
-    typer.echo(err=True)
-    if lost:
-        _say(f"Stopped. What you typed could not be kept ({lost[-1].problem}); here it is:", err=True)
-        typer.echo("\n\n".join(draft.text for draft in lost), err=True)
-    elif typed:
-        # A path is never broken: it is to be copied.
-        typer.echo(f"Stopped. What you typed is kept in {typed[-1].path}", err=True)
-        typer.echo(f"  next: {again} goes on from there", err=True)
-    else:
-        typer.echo("Stopped. Nothing was typed.", err=True)
-
-
-def _ask(question: Question, draft: Draft) -> str:
-    """An answer from the terminal: typed here, or in the learner's editor. What was typed before is where it begins."""
-    if draft.text:
-        typer.echo(f"Going on with what you typed before, kept in {draft.path}", err=True)
-    if desk.editor():
-        _say(f"Enter opens your editor ({desk.editor()}); save and close it to end the answer.", err=True)
-        with suppress(EOFError):
-            input()
-        try:
-            return desk.edit(draft, question.asks)
-        except (desk.NoEditor, OSError) as problem:
-            _say(f"{problem}. Type here instead.", err=True)
-    _say(desk.HOW, err=True)
-    return desk.write(_keeping(draft), draft.text)
-
-
-def _keeping(draft: Draft, before: str = "") -> Callable[[str], None]:
-    told: list[bool] = []
-
-    def keep(text: str) -> None:
-        draft.keep(before + text if text.strip() else before.rstrip("\n") or text)
-        if draft.problem and not told:
-            told.append(True)
-            typer.echo(f"\nWhat you type cannot be kept while you type: {draft.problem}", err=True)
-
-    return keep
 
 
 def _one(question: Question, model: bool, as_json: bool, second: bool, show_sent: bool) -> None:
     live = sys.stdin.isatty()
     if not as_json:
-        _say(question.asks, bold=True)
+        say(question.asks, bold=True)
     if live:
         if as_json:
-            _say(question.asks, err=True, bold=True)
+            say(question.asks, err=True, bold=True)
         draft = drafts.of_question(question.id)
-        with _kept(lambda: [draft], f"ai-lab interview {question.id}"):
-            answer = _ask(question, draft)
+        with asking.kept(lambda: [draft], f"ai-lab interview {question.id}"):
+            answer = asking.ask(question, draft)
             result = rubric.score(question, answer)
             if not as_json:
                 answer, result = _follow_up(question, answer, result, draft)
         if answer.strip():
             draft.hand_in(answer)
     else:
-        answer = _read_all()
+        answer = asking.read_all()
         result = rubric.score(question, answer)
     if show_sent:
         typer.echo(second_opinion.sent(question, answer))
         return
-    if second and (heard := second_opinion.asked(question, answer, lambda line: _say(line, "", "    ", err=as_json))):
+    if second and (heard := second_opinion.asked(question, answer, lambda line: say(line, "", "    ", err=as_json))):
         result = opinion.counted(result, heard)
     if as_json:
         shown = result.to_json() | ({"model": question.model} if model and result.tried else {})
@@ -210,14 +144,14 @@ def _one(question: Question, model: bool, as_json: bool, second: bool, show_sent
     else:
         _tell(result)
         if model and result.tried:
-            _say("One good answer:")
+            say("One good answer:")
             for part in question.model.split("\n\n"):
                 typer.echo()
-                _say(part)
+                say(part)
         elif model:
-            _say("The model answer comes after a try of your own.", "  ")
+            say("The model answer comes after a try of your own.", "  ")
         elif result.tried:
-            _say("--model shows one good answer.", "  ")
+            say("--model shows one good answer.", "  ")
         if live and answer.strip():
             typer.echo(f"  your answer: {draft.path if draft.problem else draft.handed_in}")
     raise typer.Exit(NOT_YET if result.empty else 0 if result.passed else FAILED)
@@ -226,11 +160,11 @@ def _one(question: Question, model: bool, as_json: bool, second: bool, show_sent
 def _follow_up(question: Question, answer: str, result: Result, draft: Draft) -> tuple[str, Result]:
     """The interviewer asks on, one question at a time; an empty answer ends it."""
     while not result.empty and not result.copied and result.follow_up:
-        _say(f"{result.headline}.", "  ", err=True)
-        _say(result.follow_up, err=True, bold=True)
-        _say("Add to your answer; Ctrl-D ends it. Ctrl-D alone: that is all.", err=True)
+        say(f"{result.headline}.", "  ", err=True)
+        say(result.follow_up, err=True, bold=True)
+        say("Add to your answer; Ctrl-D ends it. Ctrl-D alone: that is all.", err=True)
         before = f"{answer}\n\n"
-        more = desk.write(_keeping(draft, before))
+        more = desk.write(asking.keeping(draft, before))
         if not more.strip():
             break
         answer = before + more
@@ -240,37 +174,25 @@ def _follow_up(question: Question, answer: str, result: Result, draft: Draft) ->
 
 def _tell(result: Result) -> None:
     word = "not yet" if result.empty else "passed" if result.passed else "failed"
-    _say(f"[{word}] {result.question.id}: {'no answer' if result.empty else result.headline}", "", "  ", fg=wording.LOOKS[word].in_terminal)
+    say(f"[{word}] {result.question.id}: {'no answer' if result.empty else result.headline}", "", "  ", fg=wording.LOOKS[word].in_terminal)
     if not result.copied and not result.heap:
         for point in result.found:
-            _say(f"named{', by the second opinion' if point in result.lifted else ''}: {point.says}", "  ", "    ")
+            say(f"named{', by the second opinion' if point in result.lifted else ''}: {point.says}", "  ", "    ")
     for each in result.flags:
-        _say(f'red flag: "{each.quote}"', "  ", "    ")
-        _say(each.why, "    ")
+        say(f'red flag: "{each.quote}"', "  ", "    ")
+        say(each.why, "    ")
     if result.follow_up and not result.empty:
-        _say(f"next: {result.follow_up}", "  ", "    ")
+        say(f"next: {result.follow_up}", "  ", "    ")
 
 
 def _mock_typed(asked: tuple[Question, ...], seed: str, kept: list[Draft]) -> list[str]:
     """The five answers from the terminal, those that were given before an earlier stop first."""
-    answers: list[str] = []
     again = f"ai-lab interview --mock --seed {shlex.quote(seed)}"
     others = [each for each in drafts.unfinished_mocks() if each != seed]
     if others and not any(draft.text or draft.earlier() is not None for draft in kept):
-        _say(f"An earlier interview is not finished: ai-lab interview --mock --seed {shlex.quote(others[-1])} goes on with it.", err=True)
-    _say(f"A mock interview of {len(asked)} questions, seed {seed}. Stopped with Ctrl-C, it goes on with: {again}", err=True)
-    for number, (question, draft) in enumerate(zip(asked, kept, strict=True), 1):
-        typer.echo(err=True)
-        _say(f"{number} of {len(asked)}: {question.asks}", err=True, bold=True)
-        before = draft.earlier()
-        if before is not None and not draft.text:
-            _say("You have answered this one.", err=True)
-            answers.append(before)
-            continue
-        with _kept(lambda: kept, again):
-            answers.append(_ask(question, draft))
-        draft.hand_in(answers[-1])
-    return answers
+        say(f"An earlier interview is not finished: ai-lab interview --mock --seed {shlex.quote(others[-1])} goes on with it.", err=True)
+    say(f"A mock interview of {len(asked)} questions, seed {seed}. Stopped with Ctrl-C, it goes on with: {again}", err=True)
+    return asking.ask_all(asked, kept, again)
 
 
 def _mock(seed: str, save: Path | None, as_json: bool) -> None:
@@ -280,8 +202,7 @@ def _mock(seed: str, save: Path | None, as_json: bool) -> None:
     if live:
         answers = _mock_typed(asked, seed, kept)
     else:
-        # One answer after the other, parted by lines of three dashes.
-        answers = [each.strip("\n") for each in f"\n{_read_all()}\n".split("\n---\n")]
+        answers = asking.read_answers()
         if not any(each.strip() for each in answers):
             for number, question in enumerate(asked, 1):
                 typer.echo(f"{number}. {question.asks}", err=True)

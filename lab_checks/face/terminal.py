@@ -33,8 +33,8 @@ YesOption = Annotated[bool, typer.Option("--yes", help="ask nothing: also delete
 
 # A command of the course in a sentence: the name, and a subcommand after it.
 _MENTIONED = re.compile(
-    r"(?<![\w./=-])ai-lab(?= (?:answer|certificate|check|debrief|dev|diagnose|doctor|down|drill|endpoint|env|hint|images|interview|notebooks"
-    r"|open|progress|report|reset|start|status|up|watch)\b)"
+    r"(?<![\w./=-])ai-lab(?= (?:answer|certificate|check|debrief|dev|diagnose|doctor|down|drill|endpoint|env|grade|hint|images|interview|notebooks"
+    r"|open|progress|report|reset|start|status|teach|up|watch)\b)"
 )
 
 

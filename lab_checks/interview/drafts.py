@@ -62,7 +62,7 @@ class Draft:
             os.replace(self.path, self.handed_in)
 
     def forget(self) -> None:
-        """Removes what was kept, and the folder of a mock interview with the last of its answers."""
+        """Removes what was kept, and the folder of a row of questions with the last of its answers."""
         for path in (self.path, self.handed_in):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -78,8 +78,13 @@ def of_question(name: str) -> Draft:
 
 def of_mock(seed: str, names: list[str]) -> list[Draft]:
     """The five drafts of a mock interview, in the order of its questions."""
-    here = folder() / f"mock-{_plain(seed)}"
-    return [Draft(here / f"{number}-{name}") for number, name in enumerate(names, 1)]
+    return of_series("mock", seed, names)
+
+
+def of_series(what: str, seed: str, names: list[str]) -> list[Draft]:
+    """The drafts of several questions that are asked in a row, in their order; `what` is plain text, and with the seed names the row."""
+    here = folder() / f"{what}-{_plain(seed)}"
+    return [Draft(here / f"{number:0{len(str(len(names)))}}-{name}") for number, name in enumerate(names, 1)]
 
 
 def unfinished_mocks() -> list[str]:

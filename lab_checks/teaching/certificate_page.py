@@ -52,7 +52,7 @@ def _labs(told: dict[str, Any]) -> list[str]:
 
 def _exercises(told: dict[str, Any]) -> list[str]:
     rows = [
-        f"<tr><th scope='row'>{escape(row['exercise'])}</th><td>{escape(row['title'])}</td>"
+        f"<tr><th scope='row'>{escape(row['exercise']).replace('/', '/<wbr>')}</th><td>{escape(row['title'])}</td>"
         f"<td class='day'>{escape(row['passed_at'][:10])}</td><td>{row['checks']}</td><td>{row['hints']}</td></tr>"
         for row in told["exercises"]
     ]

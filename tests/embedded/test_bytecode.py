@@ -74,3 +74,17 @@ def test_a_container_gets_the_compiled_modules_only_where_its_image_compiles_the
         rootfs.lay(root, Image("x", files=files, compiled=compiled), ["/app"])
         assert len(list(root.rglob("*.pyc"))) == (2 if compiled else 0)
         assert _run(root / "app") == ("first 2" if compiled else "first 0")
+
+
+def test_what_another_account_compiled_for_itself_is_left_out_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = _package(tmp_path / "app")
+    bytecode.keep([folder])
+    single = tmp_path / "single.py"
+    single.write_text("SAID = 1\n")
+    bytecode.keep([single])
+    theirs = {str(folder / "inner" / "__pycache__"), str(bytecode.beside(single))}
+    monkeypatch.setattr(bytecode.os, "access", lambda path, mode: str(path) not in theirs)
+    root = tmp_path / "root"
+    rootfs.lay(root, Image("of-a-test", compiled=True, files=[("/app", folder), ("/single.py", single)]), [])
+    assert (root / "single.py").is_file()
+    assert sorted(path.name.partition(".")[0] for path in root.rglob("*.pyc")) == ["main"]

@@ -48,7 +48,7 @@ def lay(root: Path, image: Image, folders: Iterable[str]) -> None:
         target = root / inside.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True, ignore=bytecode.foreign if image.compiled else _UNCOMPILED)
+            shutil.copytree(source, target, dirs_exist_ok=True, ignore=bytecode.unusable if image.compiled else _UNCOMPILED)
         else:
             shutil.copy2(source, target)
             compiled = bytecode.beside(source) if image.compiled and source.suffix == ".py" else None
