@@ -424,6 +424,10 @@ def _load(asked: str) -> None:
         from lab_checks.face import certificate_command
 
         app.add_typer(certificate_command.app, name="certificate")
+    if asked in ("class", _HELP):
+        from lab_checks.face import class_command
+
+        app.add_typer(class_command.app, name="class")
 
 
 def main(hear_interrupts: bool = False) -> None:
