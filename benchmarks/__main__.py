@@ -9,6 +9,7 @@
     interview how fairly open answers are scored: right ones that pass, wrong ones that pass; needs no cluster
     grading   thirty submitted notebooks, hostile ones among them, graded two at a time; it takes some minutes and has to be named
     panel     what a button in JupyterLab takes to its verdict, and how soon the cluster's picture shows a change
+    class     100 learners: how soon the instructor's page shows a report, and how soon it opens; needs Chromium and no cluster
     watches   what an idle watch costs the API server, and what is left of it afterwards
 
 For comparison, kind 0.33 on a machine of the same size: 29 s to create, 50 s until images are loaded and the plugin has registered, 1.17 GiB.
@@ -148,6 +149,17 @@ def panel(home: Path, runs: int) -> None:
     print(f"kubectl to the picture: {_spread(changes, 'ms', 0)}")
 
 
+def classroom(home: Path, runs: int) -> None:
+    """A class of 100 learners on its instructor's page. Aims: 2 s from a report to the page, and 1 s until the page is open."""
+    from benchmarks.classroom import measure
+
+    found = measure(home, runs)
+    print(f"99 reports at once:     {_spread(found.together, 's')}")
+    print(f"one report:             {_spread(found.alone, 's')}")
+    print(f"a real verdict:         {_spread(found.real, 's')}")
+    print(f"the page opens:         {_spread(found.opened, 's')}")
+
+
 def interview(home: Path, runs: int) -> None:
     """Scores the answers of the evaluation once."""
     from benchmarks.interview import told
@@ -174,6 +186,7 @@ PARTS: dict[str, Callable[[Path, int], None]] = {
     "masking": masking,
     "learner": learner,
     "panel": panel,
+    "class": classroom,
     "watches": watches,
     "interview": interview,
     "grading": grading,

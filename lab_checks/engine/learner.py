@@ -12,7 +12,7 @@ import platform
 from pathlib import Path
 
 VARIABLE = "AI_LAB_LEARNER"
-_LONGEST = 80
+LONGEST = 80
 _FILE = "learner"
 
 
@@ -43,8 +43,8 @@ def asked(state: Path) -> bool:
 def remember(state: Path, wanted: str) -> str:
     """Keeps a name in the state folder and returns who the learner now is. An empty one means the account's. Raises BadName, OSError."""
     wanted = " ".join(wanted.split())
-    if len(wanted) > _LONGEST:
-        raise BadName(f"a name has at most {_LONGEST} characters; this one has {len(wanted)}")
+    if len(wanted) > LONGEST:
+        raise BadName(f"a name has at most {LONGEST} characters; this one has {len(wanted)}")
     if not wanted.isprintable():
         raise BadName("a name holds no control characters")
     state.mkdir(parents=True, exist_ok=True)
@@ -61,4 +61,4 @@ def _given(state: Path) -> str:
 
 def plain(text: str) -> str:
     """A name that came from outside, on one line and no longer than a name."""
-    return "".join(each for each in " ".join(text.split()) if each.isprintable())[:_LONGEST]
+    return "".join(each for each in " ".join(text.split()) if each.isprintable())[:LONGEST]

@@ -53,7 +53,7 @@ class Attempt:
 class Standing:
     """Where an exercise stands. `passed_version` is the version that was passed, 0 where none was; `passed_at` and `passed_headline` tell of the
     newest pass of that version. `hints` are those of the start that took most. `first_start` and `last_start` are 0 where it was never started;
-    times are in seconds since the epoch.
+    `last_headline` is what the newest verdict said. Times are in seconds since the epoch.
     """
 
     exercise: str
@@ -67,6 +67,16 @@ class Standing:
     passed_at: float
     passed_headline: str
     last_start: float
+    last_headline: str
+
+    def state(self, version: int) -> str:
+        """How that version of the exercise stands: passed, passed an earlier version, the word of its newest verdict, started, not started."""
+        if self.passed_version:
+            return "passed" if self.passed_version == version else "passed an earlier version"
+        if not self.last_start:
+            return "not started"
+        # What was said of an earlier start is not said of this one.
+        return self.last if self.last and self.last_at >= self.last_start else "started"
 
 
 _FILE = "progress.db"
@@ -81,11 +91,24 @@ def stamp(folder: Path) -> tuple[int, int]:
     return seen.st_mtime_ns, seen.st_size
 
 
-class Progress:
-    """The store in `folder`; `tell` hears what a learner has to know of it, such as that a damaged file was moved aside."""
+def unheard(folder: Path) -> None:
+    """Tells nobody that something was written."""
 
-    def __init__(self, folder: Path, tell: Callable[[str], None] = lambda line: None):
+
+class Progress:
+    """The store in `folder`; `tell` hears what a learner has to know of it, such as that a damaged file was moved aside.
+
+    `wrote` is called with the folder after each start, hint and verdict that was written, and after all were forgotten. It must not raise.
+    """
+
+    def __init__(self, folder: Path, tell: Callable[[str], None] = lambda line: None, wrote: Callable[[Path], None] = unheard):
+        self._folder = folder
+        self._wrote = wrote
         self._store = Store(folder / _FILE, _TABLES, _COLUMNS, _OBJECTS, tell)
+
+    def _write(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        self._store.write(work)
+        self._wrote(self._folder)
 
     def ensure_writable(self) -> None:
         """Writes something that changes nothing: what follows may take a minute, and must not be lost at its end."""
@@ -98,7 +121,7 @@ class Progress:
 
     def start(self, exercise: str, version: int, cluster: str, baseline: dict[str, Any], at: float | None = None) -> Attempt:
         """Notes a start, now or `at` (seconds since the epoch)."""
-        self._store.write(
+        self._write(
             lambda database: database.execute(
                 "INSERT INTO attempt (exercise, version, cluster, started, baseline) VALUES (?, ?, ?, ?, ?)",
                 (exercise, version, cluster, time.time() if at is None else at, json.dumps(baseline)),
@@ -118,6 +141,11 @@ class Progress:
 
     def _one(self, query: str, *values: Any) -> Any:
         return self._store.read(lambda database: database.execute(query, values).fetchone())
+
+    def begun(self) -> set[str]:
+        """The exercises that were ever started or checked."""
+        query = "SELECT exercise FROM attempt WHERE exercise != '' UNION SELECT exercise FROM verdict"
+        return {str(row[0]) for row in self._store.read(lambda database: database.execute(query).fetchall())}
 
     def newest(self, exercises: list[str]) -> str:
         """Which of these exercises was started last; the empty text where none was."""
@@ -147,7 +175,7 @@ class Progress:
 
     def hint(self, exercise: str) -> int:
         """Counts one more hint taken of the newest start and returns how many that makes."""
-        self._store.write(
+        self._write(
             lambda database: database.execute(
                 "UPDATE attempt SET hints = hints + 1 WHERE id = (SELECT max(id) FROM attempt WHERE exercise = ?)", (exercise,)
             )
@@ -156,7 +184,7 @@ class Progress:
         return found.hints if found else 0
 
     def record(self, exercise: str, version: int, outcome: str, headline: str, credit: float) -> None:
-        self._store.write(
+        self._write(
             lambda database: database.execute(
                 "INSERT INTO verdict (exercise, version, at, outcome, headline, credit) VALUES (?, ?, ?, ?, ?, ?)",
                 (exercise, version, time.time(), outcome, headline, credit),
@@ -181,7 +209,7 @@ class Progress:
         last = rows[-1] if rows else (0, 0.0, "", "", 0.0)
         return Standing(
             exercise, version, sum(row[2] in ("passed", "failed") for row in rows), hints, last[2], max((row[4] for row in rows), default=0.0),
-            first, last[1], passed[1], passed[3], newest,
+            first, last[1], passed[1], passed[3], newest, last[3],
         )  # fmt: skip
 
     def failures(self, exercise: str) -> list[tuple[str, int]]:
@@ -201,7 +229,7 @@ class Progress:
             database.execute("DELETE FROM attempt")
             database.execute("DELETE FROM verdict")
 
-        self._store.write(work)
+        self._write(work)
 
     def pristine(self, cluster: str) -> dict[str, Any] | None:
         """The nodes of a cluster as they were before any exercise."""

@@ -17,7 +17,7 @@ from lab_checks.engine import audit, course, identity, reach, registry, remote_s
 from lab_checks.engine.api import Api, ApiUnreachable, CommandFailed, NoApi
 from lab_checks.engine.context import Context
 from lab_checks.engine.course import Exercise, Lab
-from lab_checks.engine.progress import Attempt, Progress, Standing
+from lab_checks.engine.progress import Attempt, Progress, Standing, unheard
 from lab_checks.engine.reach import NoCluster
 from lab_checks.engine.store import StoreError
 from lab_checks.engine.verdict import Outcome, Verdict
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 Ask = Callable[[str], bool]
+Wrote = Callable[[Path], None]
 
 _LOOK_EVERY = 0.5
 
@@ -65,15 +66,16 @@ def _next_hint(attempt: Attempt | None, of: int) -> tuple[int, str]:
 
 
 class Session:
-    """`say` hears one line for everything that takes a moment; `ask` is asked before anything outside the course's namespaces is deleted.
+    """`say` hears one line for everything that takes a moment; `ask` is asked before anything outside the course's namespaces is deleted;
+    `wrote` is told the state folder after each start, hint and verdict that was kept there.
 
     Every method raises NoCluster where it needs a cluster and none answers, and StoreError where progress cannot be read, or not be written
     where that is the point.
     """
 
-    def __init__(self, state: Path | None = None, say: Say = silent, ask: Ask = agreed):
+    def __init__(self, state: Path | None = None, say: Say = silent, ask: Ask = agreed, wrote: Wrote = unheard):
         self.state = state or clusters.state_folder()
-        self.progress = Progress(self.state, say)
+        self.progress = Progress(self.state, say, wrote)
         self.say = say
         self.ask = ask
         self._api: Api | None = None

@@ -432,6 +432,10 @@ def _load(asked: str) -> None:
         from lab_checks.face import grade_command
 
         app.command()(grade_command.grade)
+    if asked in ("class", _HELP):
+        from lab_checks.face import class_command
+
+        app.add_typer(class_command.app, name="class")
 
 
 def main(hear_interrupts: bool = False) -> None:

@@ -14,6 +14,7 @@ from html import escape
 from typing import Any
 
 from clusters import ClusterError
+from lab_checks.classroom import membership
 from lab_checks.engine import course, learner
 from lab_checks.engine.api import Api, environment, search_path
 from lab_checks.engine.course import Exercise, UnknownName
@@ -99,7 +100,7 @@ class LabNotebook:
             self._lab = course.load().lab(name)
         except UnknownName as problem:
             raise CannotGoOn(str(problem)) from None
-        self._session = Session(say=lambda line: print(f"… {line}", flush=True), ask=_ask)
+        self._session = Session(say=lambda line: print(f"… {line}", flush=True), ask=_ask, wrote=membership.nudge)
         self.assistant = Assistant(self._session, self._lab)
 
     @property

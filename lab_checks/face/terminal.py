@@ -33,8 +33,8 @@ YesOption = Annotated[bool, typer.Option("--yes", help="ask nothing: also delete
 
 # A command of the course in a sentence: the name, and a subcommand after it.
 _MENTIONED = re.compile(
-    r"(?<![\w./=-])ai-lab(?= (?:answer|certificate|check|debrief|dev|diagnose|doctor|down|drill|endpoint|env|grade|hint|images|interview|notebooks"
-    r"|open|progress|report|reset|start|status|teach|up|watch)\b)"
+    r"(?<![\w./=-])ai-lab(?= (?:answer|certificate|check|class|debrief|dev|diagnose|doctor|down|drill|endpoint|env|grade|hint|images|interview"
+    r"|notebooks|open|progress|report|reset|start|status|teach|up|watch)\b)"
 )
 
 
@@ -175,9 +175,14 @@ def ask_line(question: str) -> str:
 
 def open_session(*, yes: bool = False) -> Session:
     """The learner's session; with `yes` nothing is asked. Where nobody sits at a terminal, a question is answered with no."""
+    from lab_checks.classroom import membership
     from lab_checks.engine.session import Session, agreed
 
-    return Session(say=lambda line: echo(f"… {line}", err=True), ask=agreed if yes else lambda question: confirm(question, True))
+    return Session(
+        say=lambda line: echo(f"… {line}", err=True),
+        ask=agreed if yes else lambda question: confirm(question, True),
+        wrote=membership.nudge,
+    )
 
 
 @contextmanager

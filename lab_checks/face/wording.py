@@ -47,12 +47,7 @@ def sign(word: str) -> str:
 
 def state(exercise: Exercise, standing: Standing) -> str:
     """How an exercise stands with a learner: passed, passed in an earlier version, the word of its newest verdict, started, not started."""
-    if standing.passed_version:
-        return "passed" if standing.passed_version == exercise.version else "passed an earlier version"
-    if not standing.last_start:
-        return "not started"
-    # What was said of an earlier start is not said of this one.
-    return standing.last if standing.last and standing.last_at >= standing.last_start else "started"
+    return standing.state(exercise.version)
 
 
 _VERBS = "start|check|hint|reset|answer|debrief|diagnose|causes"

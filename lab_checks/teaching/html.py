@@ -20,14 +20,18 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def page(title: str, body: str, style: str, script: str = "") -> str:
-    """A whole page. `title` is text, `body` is HTML; `style` and `script` are names of files in page_files/, beside what all pages share."""
+def page(title: str, body: str, style: str, script: str = "", *, asks_its_server: bool = False) -> str:
+    """A whole page. `title` is text, `body` is HTML; `style` and `script` are names of files in page_files/, beside what all pages share.
+
+    `asks_its_server`: the script may fetch from the server that the page came from.
+    """
     css = f"\n{_file('shared.css')}\n{_file(style)}\n"
     program = f"\n{_file(script)}\n" if script else ""
     # Nothing may be loaded, whatever a lab's text or a learner's name holds; only what stands here runs.
     policy = f"default-src 'none'; style-src {_hash(css)}; base-uri 'none'; form-action 'none'" + (
         f"; script-src {_hash(program)}" if program else ""
     )
+    policy += "; connect-src 'self'" if asks_its_server else ""
     lines = [
         "<!doctype html>",
         '<html lang="en">',

@@ -14,7 +14,7 @@ from tests.cli.test_command import run
 
 COMMANDS = (
     "up", "down", "status", "env", "open", "notebooks", "start", "check", "hint", "diagnose", "answer", "reset", "debrief", "progress", "report", "doctor",
-    "watch", "endpoint", "interview", "drill", "certificate", "teach", "grade",
+    "watch", "endpoint", "interview", "drill", "certificate", "class", "teach", "grade",
 )  # fmt: skip
 
 
@@ -25,7 +25,7 @@ def test_the_list_of_commands_is_cut_nowhere(tmp_path: Path) -> None:
     assert not [line for line in listed if "..." in line]
 
 
-@pytest.mark.parametrize("command", COMMANDS[:-6])
+@pytest.mark.parametrize("command", COMMANDS[:-7])
 def test_help_fits_in_80_columns_and_names_arguments_as_people_type_them(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     said = CliRunner().invoke(cli.app, [command, "--help"]).stdout

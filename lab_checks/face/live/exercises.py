@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clusters import ClusterError
+from lab_checks.classroom import membership
 from lab_checks.engine import course, debrief
 from lab_checks.engine.api import ApiUnreachable, CommandFailed
 from lab_checks.engine.course import Exercise, UnknownName
@@ -60,7 +61,7 @@ class Exercises:
     """`say` hears one line for everything that takes a moment."""
 
     def __init__(self, say: Callable[[str], None]):
-        self.session = Session(say=say, ask=refuse)
+        self.session = Session(say=say, ask=refuse, wrote=membership.nudge)
 
     def do(self, verb: str, key: str) -> Answer:
         """What a button asks for: start, check, hint, reset or debrief of `lab/exercise`. A problem is an answer too."""
