@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 import tempfile
 import threading
 import time
@@ -79,6 +81,8 @@ def grade(
     private = [*places, out, clusters.state_folder(), *([weights] if weights else ())]
     out.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
+    # As Ctrl-C does: every run is ended, and its folder removed.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
     def one(number: int) -> rooms.Graded:
         each = found[number]

@@ -4,7 +4,8 @@
 
 The command sees the machine's files, cannot write to any but those under --own, and sees nothing under --hide but what is under --own or --show. It sees
 no process but its own, has no capability, and cannot get one. Its terminals and its memory for sharing are its own. With --network it has a loopback
-interface of its own and no other; with --last it can make no namespaces. When it ends, or this process is killed, the kernel kills all that it left.
+interface of its own and no other; with --last it can make no namespaces. When it ends, or this process or the one that started it is killed, the kernel
+kills all that it left.
 `--memory` limits each process's data, `--file` the size of each file, `--processes` their number with threads (for the whole of an enclosure).
 
 Where root asks, the command runs under a number that no account has, `OUTSIDE`: root without capabilities would still own the kernel's settings.
@@ -230,8 +231,13 @@ class Enclosure:
 
     def run(self, command: list[str]) -> int:
         """Runs the command and returns its exit status; a signal's number as 128 and more. Raises OSError where there can be no enclosure."""
+        maker = os.getppid()
         _limits(self.memory, self.file)
         _unshare(_NEWUSER | _NEWNS | _NEWPID | _NEWIPC | (_NEWNET if self.network else 0))
+        # Only now: new rights take it back. Whoever made the enclosure may have been killed before.
+        _check(_libc().prctl(_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0), "prctl pdeathsig")
+        if os.getppid() != maker:
+            return CANNOT
         alive, writer = os.pipe()
         child = os.fork()
         if child == 0:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +70,22 @@ def run(folder: Path, only: tuple[str, ...], *how: str) -> Run:
     return found
 
 
+def running(what: Path | str) -> list[str]:
+    """The command lines in which `what` is named."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            found.append(" ".join(process.cmdline()))
+    return [line for line in found if str(what) in line]
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 180
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.2)
+
+
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory: pytest.TempPathFactory) -> Run:
     how = ("-j", "2") if ENCLOSED else ("--trusted",)
@@ -112,15 +132,8 @@ if ENCLOSED:
         assert not any(Path(each, "HARM").exists() for each in ("/tmp", "/var/tmp", "/etc"))
 
     def test_nothing_is_left_behind(harmful: Run) -> None:
-        left = []
-        for process in psutil.process_iter():
-            try:
-                line = " ".join(process.cmdline())
-            except psutil.Error:
-                continue
-            if "ai-lab-left-behind" in line or str(harmful.folder) in line:
-                left.append(line)
-        assert left == []
+        assert running(harmful.folder) == []
+        assert running("ai-lab-left-behind") == []
         assert harmful.left == []
         assert not (harmful.folder / "state").exists()
 
@@ -128,6 +141,22 @@ if ENCLOSED:
         kept = list((harmful.folder / "grades" / "notebooks").iterdir())
         assert len(kept) >= 3
         assert max(path.stat().st_size for path in kept) < 2_000_000
+
+    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+    def test_a_grader_that_is_killed_leaves_nothing_running(how: signal.Signals, tmp_path: Path) -> None:
+        temporary = tmp_path / "tmp"
+        temporary.mkdir()
+        handed_in.write(tmp_path / "handed-in", tmp_path / "precious", ("endless-deaf",))
+        environment = {**os.environ, "AI_LAB_HOME": str(tmp_path / "state"), "TMPDIR": str(temporary)}
+        with (tmp_path / "log").open("w") as log:
+            grader = subprocess.Popen([str(BIN / "ai-lab"), "grade", "handed-in"], cwd=tmp_path, env=environment, stdout=log, stderr=log)
+        try:
+            until(lambda: any("ipykernel_launcher" in line for line in running(tmp_path)), "its kernel runs")
+        finally:
+            grader.send_signal(how)
+            grader.wait(120)
+        until(lambda: not running(tmp_path), "nothing of it runs")
+        assert how is signal.SIGKILL or list(temporary.iterdir()) == []
 
 
 def test_an_enclosure_holds_or_says_why_not(tmp_path: Path) -> None:
