@@ -77,6 +77,9 @@ class Deeds:
         return any(deed.looks and deed.resource in resources and deed.at <= first for deed in self.deeds)
 
 
+_REVIEWS = ("authorization.k8s.io", "authentication.k8s.io")
+
+
 def _moment(event: Object) -> float:
     text = event.get("requestReceivedTimestamp") or event.get("stageTimestamp") or ""
     try:
@@ -93,6 +96,9 @@ def _dry_run(event: Object) -> bool:
     if "dryRun=" in event.get("requestURI", ""):
         return True
     body, reference = event.get("requestObject"), event.get("objectRef") or {}
+    # `kubectl auth can-i` and `kubectl auth whoami` create reviews, which are answered and never stored.
+    if reference.get("apiGroup") in _REVIEWS:
+        return True
     if not isinstance(body, dict):
         return False
     if event.get("verb") in ("delete", "deletecollection"):

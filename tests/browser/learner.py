@@ -62,7 +62,8 @@ def run_cell(page: Any, cell: Any) -> str:
     before again, and the learner presses once more.
     """
     prompt = cell.locator(".jp-InputPrompt")
-    before = prompt.inner_text().strip()
+    # A cell that was out of view has no prompt yet: its number would be taken for that of a run.
+    before = until(page, lambda: prompt.inner_text().strip(), lambda: "the cell shows no prompt")
 
     def waits() -> bool:
         return prompt.inner_text().strip() in (before, "[ ]:")

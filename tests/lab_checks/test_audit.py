@@ -95,3 +95,11 @@ def test_without_a_log_nobody_is_blamed() -> None:
     deeds = audit.read([], since=10)
     assert not deeds.known
     assert deeds.looked_before_changing("events")
+
+
+def test_a_review_is_answered_and_stores_nothing() -> None:
+    asked = event("create", "selfsubjectrulesreviews", 11)
+    asked["objectRef"]["apiGroup"] = "authorization.k8s.io"
+    bound = event("create", "rolebindings", 11)
+    bound["objectRef"]["apiGroup"] = "rbac.authorization.k8s.io"
+    assert [each.resource for each in audit.read([asked, bound], since=10).changes()] == ["rolebindings"]

@@ -97,6 +97,8 @@ def _metric(given: object) -> str | None:
 @exercise(f"{LAB}/stands-still")
 def stands_still(ctx: Context) -> Verdict:
     """The release of v2 came to its end by a strategy under which an old Pod goes first, and not both."""
+    if unchanged.nothing_done(ctx):
+        raise words.idle(ctx, "nothing-done")
     unchanged.required(ctx)
     deployment, rows = ctx.deployment(API), clients.counted(ctx)
     serving.one_at_a_time(ctx, deployment)
@@ -143,7 +145,7 @@ def ten_minutes(ctx: Context) -> Verdict:
         Blank(
             "message", answers.lines, lambda given: stuck in given and "timed out progressing" in given,
             "the message of the condition Progressing, as it stood when the deadline had passed", command, form="a sentence is asked for",
-            told=lambda _given: "the condition does not say this: it names the ReplicaSet, and what became of it",
+            told=lambda _given: "the condition does not say this: hand in its whole message, with the name of the ReplicaSet",
         ),
         sheet.number(
             "exit_code", 1, "what `kubectl rollout status` ends with once the deadline has passed", "kubectl rollout status …; echo $?",

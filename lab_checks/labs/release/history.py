@@ -95,7 +95,10 @@ def agrees(ctx: Context, deployment: Object) -> list[Revision]:
         if not re.search(rf"(?<![\w.]){re.escape(each.tag)}(?![\w.]*\w)", each.cause, re.I):
             raise words.fail(ctx, "cause-of-another", *seen, number=each.number, tag=each.tag)
         if re.match(r"\s*kubectl\b", each.cause) or len(re.findall(r"[^\W\d_]{2,}", each.cause)) < _REASON:
-            raise words.fail(ctx, "cause-without-reason", *seen, number=each.number)
+            # The Deployment's annotation reaches the newest revision only.
+            newest = each.number == max(other.number for other in found)
+            keeper = f"deployment/{deployment['metadata']['name']}" if newest else f"replicaset/{each.name}"
+            raise words.fail(ctx, "cause-without-reason", *seen, number=each.number, keeper=keeper)
         if each.label != each.tag:
             raise words.fail(ctx, "revision-mislabelled", *seen, each.seen(f"labels[{VERSION}]", each.label), number=each.number)
     return found
