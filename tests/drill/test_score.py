@@ -76,6 +76,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything serves again, the clients heard errors for two minutes, and evidence is what begins with `right`."""
     monkeypatch.setattr(restored, "required", lambda *_: None)
     monkeypatch.setattr(restored, "bystander_required", lambda *_: None)
+    monkeypatch.setattr(restored, "clients_required", lambda *_: None)
     monkeypatch.setattr("lab_checks.drill.clients.heard", lambda *_: Heard(500, 100, BEGAN + 1, BEGAN + 120, True))
 
     def diagnose(_ctx: Context, drill: Drill, service: str, cause: str, evidence: str) -> verdict.Verdict:
