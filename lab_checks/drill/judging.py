@@ -264,8 +264,6 @@ def _collateral(ctx: Context, drill: Drill) -> Line:
     if found is not None:
         seen = "; ".join(str(each) for each in found.seen[:2])
         return _line(COLLATERAL, 0.0, f"{found.headline} ({seen})" if seen else found.headline)
-    if made := next((each for each in ctx.deeds.changes("serviceaccounts/token") if each.namespace == "kube-system"), None):
-        return _line(COLLATERAL, 0.0, f"a token of kube-system's account {made.name} was created, and its requests count as nobody's")
     gone = _stopped(ctx, drill)
     if gone:
         return _line(COLLATERAL, 0.0, f"{gone} was restarted, and nothing was wrong with it")
