@@ -4,7 +4,7 @@
 Faults are data: one file each in `faults/`.
 """
 
-from lab_checks.drill.catalogue import Fault, UnknownFault
+from lab_checks.drill.catalogue import Fault, UnknownFault, fault
 from lab_checks.drill.generator import Drill, Laid, Service, causes, generate
 from lab_checks.drill.judging import diagnose, judge, note
 from lab_checks.drill.laying import lay
@@ -21,6 +21,7 @@ __all__ = [
     "UnknownFault",
     "causes",
     "diagnose",
+    "fault",
     "generate",
     "judge",
     "lay",

@@ -18,6 +18,12 @@ from typing import Any
 from lab_checks.engine.course import Evidence
 
 FOLDER = Path(__file__).with_name("faults")
+# What users notice of a service that does not answer.
+_IMPACT = (
+    "unavailable", "not available", "unreachable", "not reachable", "down", "offline", "no answer", "not answer", "without answer", "no response",
+    "not respond", "outage", "fail", "error", "refused", "timed out", "time out", "timeout", "interrupt", "could not", "cannot", "can not", "unable",
+    "not work",
+)  # fmt: skip
 _NAME = re.compile(r"%(\w+)%")
 # Where a fault reaches: its service, the node of that service, or every GPU node.
 REACHES = ("service", "node", "platform")
@@ -129,7 +135,7 @@ def _fault(path: Path) -> Fault:
         proof=tuple(row["proof"]),
         tempting=tuple(row["tempting"]),
         temptation=row["temptation"],
-        impact=tuple(row.get("impact", ("unavailable", "down", "no answer", "not answer", "outage", "failing", "errors"))),
+        impact=tuple(row.get("impact", _IMPACT)),
         guards=tuple(row.get("guards", ("gpu",))),
     )
 

@@ -27,6 +27,11 @@ class Heard:
     steady: bool
 
 
+def told(got: Heard) -> str:
+    """What clients got, in words."""
+    return f"{got.answered} answered, {got.failed} failed since the incident began"
+
+
 def heard(ctx: Context, service: Service, since: float) -> Heard:
     """What the clients of the service have got since then. A client that was made anew has forgotten what came before."""
     rows: list[Second] = []

@@ -97,8 +97,10 @@ class Desk:
     def check(self, drill: Drill, patience: float = PATIENCE, waiting: Say | None = None) -> Score:
         """The score, after up to `patience` seconds for a platform that is still moving; the verdict is kept, and so is the report."""
         deadline, told, twice = time.monotonic() + patience, False, False
-        while (still := judging.still_open(self.context(drill), drill)) is not None and time.monotonic() < deadline:
-            if still.outcome is not Outcome.NOT_YET and twice:
+        while time.monotonic() < deadline:
+            ctx = self.context(drill)
+            still = judging.still_open(ctx, drill, ctx.answers.get("diagnoses") or {})
+            if still is None or judging.untouched(ctx) or (still.outcome is not Outcome.NOT_YET and twice):
                 break
             # One look can lie: a Pod that the scheduler is about to place is Pending as well.
             twice = still.outcome is not Outcome.NOT_YET

@@ -13,7 +13,7 @@ from lab_checks.drill.score import CAUSE, COLLATERAL, EVIDENCE, ORDER, POINTS, T
 from lab_checks.drill.views import inside, reads, touches, writes
 from lab_checks.engine import verdict
 from lab_checks.engine.context import Context
-from lab_checks.engine.verdict import Outcome, Stop, Verdict
+from lab_checks.engine.verdict import Outcome, Seen, Stop, Verdict
 from lab_checks.judging import guards, shown, unchanged
 from lab_checks.judging.diagnosis import Engine, Finding
 from lab_checks.judging.shown import Line as ShownLine
@@ -63,7 +63,9 @@ def diagnose(ctx: Context, drill: Drill, service: str, cause: str, evidence: str
     known = drill.service(service)
     if known is None:
         names = ", ".join(each.name for each in drill.services)
-        return verdict.failed(f'"{service}" is no service of this platform', expected=names).on_diagnosis("")
+        bare = service.rpartition("/")[2]
+        more = f"; the name alone is asked for: {bare}" if drill.service(bare) else ""
+        return verdict.failed(f'"{service}" is no service of this platform{more}', expected=names).on_diagnosis("")
     if cause not in catalogue.load():
         try:
             catalogue.fault(cause)
@@ -120,7 +122,7 @@ def judge(ctx: Context, drill: Drill, diagnoses: Diagnoses, message: str) -> Sco
     """
     since = began(ctx)
     changes = writes(ctx.deeds)
-    open_ = still_open(ctx, drill)
+    open_ = still_open(ctx, drill, diagnoses)
     lines = (
         *_diagnosed(ctx, drill, diagnoses),
         _order(ctx, drill),
@@ -129,7 +131,8 @@ def judge(ctx: Context, drill: Drill, diagnoses: Diagnoses, message: str) -> Sco
         _update(drill, message),
     )
     idle = not changes and not diagnoses and not message and open_ is not None
-    return Score(lines, None if open_ is None else _worded(ctx, drill, open_), idle, _again(ctx, drill))
+    told = None if open_ is None else _worded(ctx, drill, open_)
+    return Score(lines, told, idle, _again(ctx, drill), untouched(ctx))
 
 
 def _again(ctx: Context, drill: Drill) -> str:
@@ -144,13 +147,19 @@ def _worded(ctx: Context, drill: Drill, found: Verdict) -> Verdict:
     )
 
 
-def still_open(ctx: Context, drill: Drill) -> Verdict | None:
-    """The first thing that keeps the platform from being restored; None where it is. What waits comes after what is wrong."""
+def still_open(ctx: Context, drill: Drill, diagnoses: Diagnoses) -> Verdict | None:
+    """The first thing that keeps the platform from being restored; None where it is. What waits comes after what is wrong.
+
+    What is wrong with a service is told once its cause is named: until then the verdict says that the service is not restored, and no more.
+    """
     waits, since = None, began(ctx)
     for service in drill.services:
         laid, view = drill.laid_on(service.name), inside(ctx, drill, service.namespace)
         try:
-            if laid is not None:
+            restored.clients_required(view, service)
+            if laid is not None and (diagnoses.get(service.name) or {}).get("cause") != laid.fault.id:
+                _required_unnamed(view, laid, since)
+            elif laid is not None:
                 restored.required(view, laid, since)
             else:
                 restored.bystander_required(view, service, since)
@@ -159,6 +168,31 @@ def still_open(ctx: Context, drill: Drill) -> Verdict | None:
                 return stop.verdict
             waits = waits or stop.verdict
     return waits
+
+
+def _required_unnamed(view: Context, laid: Laid, since: float) -> None:
+    """As `restored.required`, in words that name no cause."""
+    try:
+        restored.required(view, laid, since)
+    except Stop as stop:
+        if stop.verdict.outcome is Outcome.ERROR:
+            raise
+        service, space = laid.service, laid.service.namespace
+        got = clients.heard(view, service, since)
+        raise Stop(
+            replace(
+                stop.verdict,
+                headline=f"{service.name} is not restored",
+                seen=(Seen(f"log of deployment/{service.clients}", "", clients.told(got)),),
+                expected="its cause named with the lines that show it, and then removed",
+                next=f"kubectl -n {space} logs deployment/{service.clients} --tail=3; kubectl -n {space} get services,endpoints,pods,events",
+            )
+        ) from None
+
+
+def untouched(ctx: Context) -> bool:
+    """Whether the learner has changed nothing yet; no where there is no log to read."""
+    return ctx.deeds.known and not writes(ctx.deeds)
 
 
 def _diagnosed(ctx: Context, drill: Drill, diagnoses: Diagnoses) -> tuple[Line, Line]:

@@ -43,6 +43,27 @@ def bystander_required(ctx: Context, service: Service, since: float) -> None:
     _answered(ctx, service, since)
 
 
+def clients_required(ctx: Context, service: Service) -> None:
+    """Ends the look where nobody asks the service: without its clients nobody can say that it is restored."""
+    name = service.clients
+    deployment = ctx.get("deployments", name)
+    if deployment is None:
+        raise fail(
+            f"the clients of {service.name} are gone",
+            Seen(f"deployment/{name}", "", "not found"),
+            expected=f"deployment {name}, as it was at the start: its log says what users get",
+        )
+    before = ctx.before("deployments", name).get("spec", {}).get("replicas", 1)
+    have = deployment["spec"].get("replicas", 1)
+    if have < before:
+        raise fail(
+            f"the clients of {service.name} do not run: deployment/{name} has {have} replicas",
+            see(deployment, "spec.replicas", have),
+            expected=f"{before}, as at the start: a service that nobody asks is not restored",
+            next=f"kubectl -n {ctx.namespace} scale deployment/{name} --replicas={before}",
+        )
+
+
 def _as_many(ctx: Context, deployment: Object) -> None:
     before = ctx.before("deployments", deployment["metadata"]["name"]).get("spec", {}).get("replicas", 1)
     have = deployment["spec"].get("replicas", 1)
@@ -120,7 +141,7 @@ def _answered(ctx: Context, service: Service, since: float) -> None:
     if not got.steady:
         raise wait(
             f"the clients of {service.name} do not get answers all the time yet",
-            Seen(f"log of deployment/{service.clients}", "", f"{got.answered} answered, {got.failed} failed since the incident began"),
+            Seen(f"log of deployment/{service.clients}", "", clients.told(got)),
             expected=f"{clients.STEADY} seconds without an error",
             next=f"kubectl -n {ctx.namespace} logs deployment/{service.clients} --tail=5",
         )

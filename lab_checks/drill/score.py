@@ -33,12 +33,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Score:
-    """`open` is what still keeps the service from being restored (None where it is), `idle` whether nothing was done yet."""
+    """`open` is what still keeps the service from being restored (None where it is), `idle` whether nothing was done yet.
+
+    `untouched` says that nothing was changed yet, whatever was handed in.
+    """
 
     lines: tuple[Line, ...]
     open: Verdict | None = None
     idle: bool = False
     again: str = ""
+    untouched: bool = False
 
     @property
     def total(self) -> float:
@@ -63,7 +67,9 @@ class Score:
             return replace(verdict.not_yet("nothing was done yet", expected="the cause, then the fix", next=_NEXT), idle=True)
         if self.open is not None:
             done = replace(self.open, credit=min(self.total / 200, 0.5))
-            return done if done.outcome is Outcome.ERROR else replace(done, seen=(*done.seen, *seen))
+            if done.outcome is Outcome.ERROR:
+                return done
+            return self._unchanged(done, seen) if self.untouched else replace(done, seen=(*done.seen, *seen))
         if self.passed:
             return verdict.passed("the service is restored, and the incident was handled well", *seen)
         lost = max((each for each in self.lines), key=lambda each: (each.points == 0 and each.name != TIME, each.of - each.points))
@@ -74,6 +80,17 @@ class Score:
             next=_WHERE.get(lost.name) or f"{self.again} starts the same drill again",
             credit=min(self.total / 100, 0.9),
         )
+
+    def _unchanged(self, found: Verdict, seen: tuple[Seen, ...]) -> Verdict:
+        """Not yet: what was handed in is judged, and the service waits for its fix."""
+        shown = all(each.points == each.of for each in self.lines if each.name in (CAUSE, EVIDENCE))
+        said = verdict.not_yet(
+            "the cause is named and shown, and nothing was changed yet" if shown else "the cause is not shown yet, and nothing was changed",
+            *seen,
+            expected="the fix, and nothing else changed" if shown else "the cause and the lines that show it, then the fix",
+            next="restore the service, then check again" if shown else _WHERE[CAUSE],
+        )
+        return replace(said, idle=True, credit=found.credit)
 
     def to_json(self) -> dict[str, Any]:
         return {

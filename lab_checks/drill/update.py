@@ -18,8 +18,9 @@ def missing(text: str, services: Sequence[str], impact: Sequence[str]) -> list[s
     """What the message lacks, in words; four things are asked for. A message that is no message lacks all four."""
     lower = " ".join(text.lower().split())
     words = len(lower.split())
-    if words < SHORTEST:
-        return [f"a message of {SHORTEST} words at least", "what users see", "how it stands", "when they hear more"]
+    # The same word again and again is no message.
+    if len(set(lower.split())) < SHORTEST * 3 // 4 or words < SHORTEST:
+        return [f"a message of {SHORTEST} words at least, with the service", "what users see", "how it stands", "when they hear more"]
     found = []
     if gone := [each for each in services if each.lower() not in lower and each.lower().replace("-", " ") not in lower]:
         found.append(f"which service is meant: {', '.join(gone)}")

@@ -13,6 +13,8 @@ _NO_CHANGE = frozenset(
         "pods/exec", "pods/attach", "pods/portforward", "pods/proxy", "services/proxy", "nodes/proxy", "events", "serviceaccounts/token",
     }
 )  # fmt: skip
+# Seconds between the read of an object and its write, where one command does both.
+_MOMENT = 3.0
 # What one look at a context has fetched is the same from every namespace.
 _SHARED = ("nodes", "all_pods", "everything", "deeds", "gpu_facts")
 
@@ -33,9 +35,26 @@ def writes(deeds: Deeds) -> list[Deed]:
 
 
 def reads(deeds: Deeds, laid: Laid) -> list[Deed]:
-    """The reads that could have shown this fault."""
-    near = ("", laid.service.namespace, "kube-system", "default")
-    return [each for each in deeds.deeds if each.looks and each.code < 300 and each.resource in laid.fault.reads and each.namespace in near]
+    """The reads that could have shown this fault; what kubectl reads by itself before it writes shows nobody anything."""
+    changes = writes(deeds)
+    return [each for each in deeds.deeds if each.looks and each.code < 300 and _shows(each, laid) and not _before_write(each, changes)]
+
+
+def _shows(deed: Deed, laid: Laid) -> bool:
+    """Whether a read is of a resource, and in a namespace, that shows the fault: the plugin's in kube-system, events of nodes in default."""
+    near = {"", laid.service.namespace}
+    if any("plugin" in need.of for need in laid.fault.evidence):
+        near.add("kube-system")
+    return deed.resource in laid.fault.reads and (deed.namespace in near or (deed.resource, deed.namespace) == ("events", "default"))
+
+
+def _before_write(deed: Deed, changes: list[Deed]) -> bool:
+    """Whether kubectl read this object to write it: by its name, in the moment before."""
+    what = (deed.resource, deed.namespace, deed.name, deed.agent)
+    return deed.verb == "get" and any(
+        what == (each.resource.partition("/")[0], each.namespace, each.name, each.agent) and 0 <= each.at - deed.at <= _MOMENT
+        for each in changes
+    )
 
 
 def touches(deed: Deed, laid: Laid) -> bool:

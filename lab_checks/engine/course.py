@@ -53,6 +53,7 @@ class Exercise:
     `same_solution_as` names exercises of the lab whose solution is rightly this one's as well.
     `allow` says which objects may change and in which fields (the form is described in judging/unchanged.py); everything else on the cluster stays as
     it was at the start. `because` gives a field's own reason for staying as it was. `words` are what the lab's own checks say (judging/words.py).
+    `forms` shows by example how an answer is written that is no plain word or number: JSON, which Python reads as well.
     `given` lists words of the solution that the notebook may say all the same (authoring/spoilers.py).
     """
 
@@ -71,6 +72,7 @@ class Exercise:
     allow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     because: Mapping[str, str] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    forms: Mapping[str, str] = field(default_factory=dict)
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
@@ -144,7 +146,7 @@ def _cause(row: dict[str, Any], shared: dict[str, Any]) -> Cause:
 
 
 def _exercise(lab: str, row: dict[str, Any], shared: dict[str, Any]) -> Exercise:
-    """`shared`: the lab's own `allow`, `because` and `given`, to which an exercise adds, and its causes, for one that asks for a diagnosis and names none."""
+    """`shared`: the lab's own `forms`, `allow`, `because` and `given`, to which an exercise adds, and its causes, for a diagnosis that names none."""
     every = shared.get("causes") or [each["id"] for each in shared.get("cause", ())]
     row = {**row, "causes": row.get("causes", every if row.get("diagnosis") else ())}
     allow: dict[str, tuple[str, ...]] = {}
@@ -154,7 +156,8 @@ def _exercise(lab: str, row: dict[str, Any], shared: dict[str, Any]) -> Exercise
     because = {**shared.get("because", {}), **row.get("because", {})}
     lists = {name: tuple(each.strip() for each in row.get(name, ())) for name in ("causes", "answers", "hints", "same_solution_as")}
     given = (*shared.get("given", ()), *row.get("given", ()))
-    said = {"allow": allow, "because": because, "words": shared.get("words", {}), "given": given}
+    forms = {name: form for name, form in shared.get("forms", {}).items() if name in lists["answers"]}
+    said = {"allow": allow, "because": because, "words": shared.get("words", {}), "given": given, "forms": forms}
     return Exercise(lab=lab, **{**row, "goal": row["goal"].strip(), **lists, **said})
 
 

@@ -14,6 +14,9 @@ Check = Callable[[Context], Verdict]
 Diagnosis = Callable[[Context, str, str], Verdict]
 FirstHint = Callable[[Context], str]
 
+# What cannot be read in answers that are handed in, by the answer's name; nothing where all of it can be read.
+Reading = Callable[[dict[str, Any]], dict[str, str]]
+
 # Judges a passed exercise once more, by what holds in all of them: a verdict takes the place of the pass, None lets it stand.
 Everywhere = Callable[[Context], Verdict | None]
 
@@ -25,6 +28,7 @@ _at_start: list[AtStart] = []
 _everywhere: list[Everywhere] = []
 _diagnoses: dict[str, Diagnosis] = {}
 _first_hints: dict[str, FirstHint] = {}
+_readings: dict[str, Reading] = {}
 
 
 def exercise(key: str) -> Callable[[Check], Check]:
@@ -83,6 +87,16 @@ def first_hint(key: str) -> Callable[[FirstHint], FirstHint]:
     return register
 
 
+def reading(key: str) -> Callable[[Reading], Reading]:
+    """Registers what says, as soon as answers to `LAB/EXERCISE` are handed in, which of them its check cannot read, and why."""
+
+    def register(function: Reading) -> Reading:
+        _readings[key] = function
+        return function
+
+    return register
+
+
 def load(lab: Lab) -> None:
     """Imports the checks of a lab."""
     importlib.import_module(f"lab_checks.labs.{lab.module}.checks")
@@ -98,6 +112,10 @@ def diagnosis_of(each: Exercise) -> Diagnosis | None:
 
 def first_hint_of(each: Exercise) -> FirstHint | None:
     return _first_hints.get(each.key)
+
+
+def reading_of(each: Exercise) -> Reading | None:
+    return _readings.get(each.key)
 
 
 def registered() -> dict[str, Any]:

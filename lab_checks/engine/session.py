@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -307,7 +307,12 @@ class Session:
             registry.load(lab)
             judge = registry.diagnosis_of(exercise)
             if judge is None:
-                return verdict.error(f"{exercise.id} asks for no diagnosis").of(exercise.id)
+                asked = ", ".join(f"{name}={exercise.forms.get(name, '…')}" for name in exercise.answers)
+                then = f'lab.answer("{exercise.id}", {asked})' if asked else f"ai-lab check {exercise.key}"
+                found = verdict.not_yet(
+                    f"{exercise.id} takes its diagnosis as an answer" if asked else f"{exercise.id} asks for no diagnosis", next=then
+                )
+                return found.of(exercise.id)
             if cause not in exercise.causes:
                 near = difflib.get_close_matches(cause, exercise.causes, n=1, cutoff=0.5)
                 meant = f'; did you mean "{near[0]}"?' if near else ""
@@ -344,11 +349,19 @@ class Session:
 
     def answer(self, exercise: Exercise, **values: Any) -> bool:
         """Keeps answers with the attempt; False where the exercise was not started. Raises LessonError for what is handed in another way."""
+        if "diagnosis" in values and not exercise.diagnosis:
+            raise setup.LessonError(f'{exercise.id} has no answer "diagnosis"; its answers are: {", ".join(exercise.answers) or "none"}')
         if "diagnosis" in values:
             raise setup.LessonError(
                 f'a diagnosis is handed in with lab.diagnose("{exercise.id}", cause="…", evidence="…"), which judges it'
             )
         return self.progress.answer(exercise.key, **values) is not None
+
+    def unreadable(self, exercise: Exercise, values: Mapping[str, Any]) -> dict[str, str]:
+        """Which of these answers the exercise's check cannot read, and why: told when they are handed in, and not at the check only."""
+        registry.load(course.load().lab(exercise.lab))
+        reads = registry.reading_of(exercise)
+        return reads(dict(values)) if reads else {}
 
     def hint(self, exercise: Exercise) -> tuple[str, int, int]:
         """(hint, its number, how many there are): the next one; the first looks at the cluster where the lab provides for it.

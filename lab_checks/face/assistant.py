@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +154,7 @@ class Assistant:
         if said is None:
             return
         self._sessions.setdefault(exercise, {})[said.name] = said
-        print(f"[assistant] {said.name}: {len(said.claims)} claims, {len(said.proposals)} proposals. Nothing of it was run.")
+        print(f"[assistant] {said.name}: {_count(said.claims, 'claim')}, {_count(said.proposals, 'proposal')}. Nothing of it was run.")
         for claim in said.claims:
             print(f"claim {claim.number}: {claim.says}")
             print(f"    > {claim.quote}" if claim.quote else "    (quotes nothing)")
@@ -302,3 +302,7 @@ def read_reply(reply: str, sent: Redacted) -> claims.Session:
             {"run": sent.restore(line.strip().strip("`"))} for line in reply.splitlines() if line.strip().strip("`").startswith("kubectl ")
         ]
     return claims.session("live", {"claims": rows, "proposals": proposals})
+
+
+def _count(rows: Sequence[object], what: str) -> str:
+    return f"{len(rows)} {what}{'' if len(rows) == 1 else 's'}"

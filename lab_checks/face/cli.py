@@ -345,6 +345,8 @@ def answer(
     if not session.answer(exercise, **given):
         raise die(f"{exercise.key} has not been started", NOT_YET, f"ai-lab start {exercise.key}")
     typer.echo(f"[noted] {exercise.key}: {', '.join(given)}")
+    for blank, why in session.unreadable(exercise, given).items():
+        typer.echo(f"  {blank} cannot be read as it is: {why}")
     _tell_missing_cluster(session, exercise)
 
 

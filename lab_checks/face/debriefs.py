@@ -23,7 +23,12 @@ def told(progress: Progress, lab: Lab, exercise: Exercise | None) -> tuple[str, 
 
     if exercise is None:
         text, closed = debrief.summary(lab, debrief.passed(progress, lab))
-        return text, f"[not yet] summary: {closed} more lines open, each when its exercise is passed" if closed else ""
+        return (
+            text,
+            f"[not yet] summary: {closed} more line{'s open, each' if closed > 1 else ' opens'} when its exercise is passed"
+            if closed
+            else "",
+        )
     whole, now = debrief.of(exercise), debrief.opened(progress, exercise)
     text = now.text
     if now == whole:

@@ -189,7 +189,7 @@ def check(
     else:
         show(found)
         if not score.idle:
-            echo(f"  score: {score.total:g} of 100")
+            echo(f"  score: {score.total:g} of 100" + ("" if score.restored else ", and the service is not restored"))
         if score.passed:
             for laid in drill.laid:
                 echo(f"  {laid.service.name}: {laid.fill(laid.fault.title)}. Tempting and wrong: {laid.fill(laid.fault.temptation)}.")

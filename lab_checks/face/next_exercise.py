@@ -46,7 +46,8 @@ def asks_for(exercise: Exercise) -> list[str]:
     if exercise.diagnosis:
         told.append(f"first the cause and its evidence: ai-lab diagnose {exercise.key}")
     if exercise.answers:
-        told.append(f"your answers: ai-lab answer {exercise.key} {' '.join(f'{name}=…' for name in exercise.answers)}")
+        shown = (f"{name}='{exercise.forms[name]}'" if name in exercise.forms else f"{name}=…" for name in exercise.answers)
+        told.append(f"your answers: ai-lab answer {exercise.key} {' '.join(shown)}")
     return [*told, f"when it is done: ai-lab check {exercise.key}; where you are stuck: ai-lab hint {exercise.key}"]
 
 

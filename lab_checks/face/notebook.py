@@ -194,6 +194,8 @@ class LabNotebook:
             if not self._session.answer(exercise, **values):
                 raise CannotGoOn(f'{exercise.id} has not been started: run lab.start("{exercise.id}") first')
         print(f"[noted] {exercise.id}: {', '.join(values)}")
+        for blank, why in self._session.unreadable(exercise, values).items():
+            print(f"  {blank} cannot be read as it is: {why}")
         self._tell_missing_cluster(exercise)
 
     def hint(self, name: str) -> None:

@@ -12,6 +12,7 @@ from kubeobjects import Object
 from lab_checks.drill import judging, restored, update
 from lab_checks.drill.clients import Heard, summary
 from lab_checks.drill.generator import Drill, generate
+from lab_checks.drill.restored import clients_required
 from lab_checks.drill.score import PASS, POINTS, Line, Score, time_points
 from lab_checks.engine import verdict
 from lab_checks.engine.api import NoApi
@@ -76,6 +77,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything serves again, the clients heard errors for two minutes, and evidence is what begins with `right`."""
     monkeypatch.setattr(restored, "required", lambda *_: None)
     monkeypatch.setattr(restored, "bystander_required", lambda *_: None)
+    monkeypatch.setattr(restored, "clients_required", lambda *_: None)
     monkeypatch.setattr("lab_checks.drill.clients.heard", lambda *_: Heard(500, 100, BEGAN + 1, BEGAN + 120, True))
 
     def diagnose(_ctx: Context, drill: Drill, service: str, cause: str, evidence: str) -> verdict.Verdict:
@@ -291,3 +293,79 @@ def test_a_message_that_nobody_reads_is_told() -> None:
     assert update.missing(f"{MESSAGE} {'so sorry ' * 100}", [LAID.service.name], IMPACT) == [
         "a message that is read: at most 160 words, not 218"
     ]
+
+
+def broken(*_: Any) -> None:
+    raise fail("a Pod is still Pending", verdict.Seen("pod/x", "", "Pending"), expected="a node that takes it", next="kubectl describe pod")
+
+
+def test_what_is_wrong_is_told_once_its_cause_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restored, "required", broken)
+    for unnamed in ({}, {LAID.service.name: {"cause": "no-such-label", "evidence": "right line"}}):
+        told = score(READ, FIX, diagnoses=unnamed).verdict()
+        assert told.headline == f"{LAID.service.name} is not restored"
+        assert "Pending" not in "\n".join(told.of("drill/3").lines())
+    assert score(READ, FIX).verdict().headline == "a Pod is still Pending"
+
+
+def test_a_diagnosis_without_a_change_is_not_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restored, "required", broken)
+    found = score(READ).verdict()
+    assert (found.outcome, found.idle) == (Outcome.NOT_YET, True)
+    assert found.headline == "the cause is named and shown, and nothing was changed yet"
+    guessed = score(READ, diagnoses={LAID.service.name: {"cause": "no-such-label", "evidence": "right line"}}).verdict()
+    assert guessed.headline == "the cause is not shown yet, and nothing was changed"
+    assert "Pending" not in "\n".join(guessed.of("drill/3").lines())
+
+
+def test_a_service_that_nobody_asks_is_not_restored() -> None:
+    class Clients(Api):
+        def __init__(self, have: int | None):
+            self._have = have
+
+        def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
+            return None if self._have is None else {"metadata": {"name": name, "namespace": namespace}, "spec": {"replicas": self._have}}
+
+    def look_at(have: int | None) -> Context:
+        baseline = {"objects": START, "pods": {}, "nodes": {}}
+        return Context(Clients(have), DRILL.exercise(), baseline, {}, lambda: Deeds(True, ()), LAID.service.namespace)
+
+    clients_required(look_at(1), LAID.service)
+    with pytest.raises(verdict.Stop, match=r"do not run: deployment/clients-of-.* has 0 replicas"):
+        clients_required(look_at(0), LAID.service)
+    with pytest.raises(verdict.Stop, match="are gone"):
+        clients_required(look_at(None), LAID.service)
+
+
+def test_what_kubectl_reads_before_it_writes_is_no_look() -> None:
+    own = deed("get", "pods", FIX.at - 0.2, LAID.service.name)
+    assert score(own, deed("patch", "pods", FIX.at, LAID.service.name)).line("order").points == 0
+    earlier = deed("get", "pods", FIX.at - 30, LAID.service.name)
+    assert score(earlier, deed("patch", "pods", FIX.at, LAID.service.name)).line("order").points == POINTS["order"]
+
+
+def test_pods_of_other_namespaces_show_nothing() -> None:
+    for namespace in ("default", "kube-system"):
+        assert score(deed("list", "pods", BEGAN + 10, namespace=namespace), FIX).line("order").points == 0
+
+
+def test_a_token_of_kube_systems_accounts_is_damage() -> None:
+    token = deed("create", "serviceaccounts/token", BEGAN + 20, "ai-lab", "kube-system")
+    assert "serviceaccount ai-lab (token) was written by hand" in score(READ, token, FIX).line("collateral").why
+
+
+def test_the_same_words_again_and_again_are_no_message() -> None:
+    said = f"{LAID.service.name} errors restored 10:00 " * 5
+    assert len(update.missing(said, [LAID.service.name], IMPACT)) == 4
+
+
+@pytest.mark.parametrize(
+    "seen", ["requests failed", "requests were refused", "nobody could reach it: it was unreachable", "calls timed out"]
+)
+def test_users_words_for_what_they_see_count(seen: str) -> None:
+    assert (
+        update.missing(
+            f"Since 10:02 {seen} on {LAID.service.name}. It is restored now. We write again at 10:30.", [LAID.service.name], IMPACT
+        )
+        == []
+    )

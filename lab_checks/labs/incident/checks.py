@@ -9,7 +9,7 @@ from typing import Any
 from lab_checks import drill
 from lab_checks.drill import Drill, Score
 from lab_checks.engine.context import Context
-from lab_checks.engine.registry import at_start, exercise
+from lab_checks.engine.registry import at_start, exercise, reading
 from lab_checks.engine.verdict import Seen, Verdict, passed
 from lab_checks.judging import sheet, unchanged, words
 from lab_checks.labs.incident import day, drills, hints, night, sessions, side, updates
@@ -37,13 +37,43 @@ def note(ctx: Context) -> dict[str, Any]:
 def scored(ctx: Context, laid: Drill) -> Score:
     """The score of the call as it stands; ends the check where the answers have another form."""
     given = ctx.answers.get("diagnoses") or {}
-    if not isinstance(given, Mapping) or not all(isinstance(each, Mapping) and each.get("cause") for each in given.values()):
+    if not _readable(given):
         raise words.fail(ctx, "diagnoses-form", Seen("answer diagnoses", "", sheet.shown(given)))
-    known = {each.name for each in laid.services}
-    if strange := sorted(set(map(str, given)) - known):
-        raise words.fail(ctx, "no-such-service", Seen("answer diagnoses", "", strange[0]), name=strange[0])
-    rows = {name: {"cause": str(row["cause"]), "evidence": _lines(row.get("evidence"))} for name, row in given.items()}
-    return drill.judge(ctx, laid, rows, str(ctx.answers.get("update") or ""))
+    known = [each.name for each in laid.services]
+    if strange := sorted(set(map(str, given)) - set(known)):
+        name, bare = strange[0], strange[0].rpartition("/")[2]
+        says = "service-with-more" if bare in known else "no-such-service"
+        raise words.fail(ctx, says, Seen("answer diagnoses", "", name), name=name, bare=bare, known=" and ".join(sorted(known)))
+    return drill.judge(ctx, laid, diagnoses(ctx), str(ctx.answers.get("update") or ""))
+
+
+def diagnoses(ctx: Context) -> dict[str, dict[str, str]]:
+    """The diagnoses that were handed in, in the form in which a drill takes them: by service its cause and its lines of evidence."""
+    given = ctx.answers.get("diagnoses") or {}
+    return {str(name): {"cause": str(row["cause"]), "evidence": _lines(row.get("evidence"))} for name, row in given.items()}
+
+
+def _readable(given: object) -> bool:
+    return isinstance(given, Mapping) and all(isinstance(each, Mapping) and each.get("cause") for each in given.values())
+
+
+def _cannot_be_read(values: dict[str, Any]) -> dict[str, str]:
+    """Diagnoses of another form, and causes that are in no list, as soon as they are handed in."""
+    given = values.get("diagnoses")
+    if not given:
+        return {}
+    if not _readable(given):
+        return {"diagnoses": 'for each service a cause and its evidence, as in {"SERVICE": {"cause": "CAUSE", "evidence": ["LINE"]}}'}
+    for row in given.values():
+        try:
+            drill.fault(str(row["cause"]))
+        except drill.UnknownFault as problem:
+            return {"diagnoses": str(problem)}
+    return {}
+
+
+for _name in drills.SEEDS:
+    reading(f"{LAB}/{_name}")(_cannot_be_read)
 
 
 def _lines(given: object) -> str:

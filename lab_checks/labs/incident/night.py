@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,10 @@ def _minutes(given: object) -> float | None:
     return None if found is None else found.value / 60 if found.measures == "time" else found.value
 
 
+def _told(words: dict[int, str], row: float) -> str:
+    return words.get(int(row), "the log shows another row")
+
+
 def blanks() -> list[sheet.Blank]:
     right = {name: row.number for name, row in truth().items()}
     early, back = right["too_early"], max(each.number for each in rows() if "nightly-fine-tune" in each.what)
@@ -143,7 +147,10 @@ def blanks() -> list[sheet.Blank]:
         ),
     }
     look = "the rows, by their numbers"
-    found = [sheet.number(name, right[name], asked, look, told=told, called=("row", "row number")) for name, (asked, told) in asks.items()]
+    found = [
+        sheet.number(name, right[name], asked, look, told=partial(_told, told), called=("row", "row number"))
+        for name, (asked, told) in asks.items()
+    ]
     found.append(
         sheet.number(
             "minutes", lambda given: abs(given - lasted()) <= 1, "whole minutes from the first failed request to the last", "the clients' log", reads=_minutes,
@@ -204,7 +211,7 @@ def post_mortem(given: Object) -> str:
         "|---|---|---|---|",
         *(
             f"| {row.clock} | {row.number} | {row.who.rpartition(':')[2]} | {name.replace('_', ' ')}: {row.what} |"
-            for name, row in found.items()
+            for name, row in sorted(found.items(), key=lambda pair: pair[1].number)
         ),
         "",
         f"**Lesson.** {' '.join(str(given.get('lesson', '')).split())}",

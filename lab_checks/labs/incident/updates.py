@@ -30,6 +30,8 @@ _INSIDE = re.compile(
     r"\bai-lab-[\w-]+|\bai-log-summary-api\b|\b\w+(?:-\w+)*-[0-9a-f]{8,10}-[a-z0-9]{5}\b|\b\d{1,3}(?:\.\d{1,3}){3}\b|nvidia\.com/\S+|\bkubectl\b|\bkube-\w+",
     re.I,
 )
+# Parts of the platform that a user has never heard of.
+_PARTS = re.compile(r"\b(?:device |gpu )?plug-?ins?\b|\bdaemonsets?\b|\bkubernetes\b|\bscheduler\b|\bkubelets?\b", re.I)
 _TOKEN = re.compile(r"\blsp-\w+|\btoken=\S+")
 
 
@@ -81,7 +83,7 @@ def wrong(text: str) -> Finding | None:
         return found
     words = sum(len(each.words) for each in said)
     if words < FEWEST or heap.is_heap(text):
-        return Finding("update-too-short", credit=0.1)
+        return Finding("update-too-short", f"{words} words", credit=0.1)
     missing = list(_missing(said, passages, rules))
     if missing:
         return Finding(missing[0].name, missing[0].quote, round(0.9 * (4 - len(missing)) / 4, 2))
@@ -97,6 +99,12 @@ def _spoken(text: str, said: list[Sentence], passages: list[Passage], rules: Rub
         yield Finding("update-secret", f"{masked[0][:4]}…")
     if found := _INSIDE.search(text):
         yield Finding("update-inside", found[0])
+    yield from _flagged(said, passages, rules)
+    if found := _PARTS.search(text):
+        yield Finding("update-inside", found[0])
+
+
+def _flagged(said: list[Sentence], passages: list[Passage], rules: Rubric) -> Iterator[Finding]:
     for flag, name in (("blame", "update-blame"), ("guess", "update-guess")):
         for sentence, here in zip(said, passages, strict=True):
             if any(matching.says(pattern, here) for pattern in rules.flags[flag]):

@@ -11,7 +11,7 @@ from lab_checks.engine.session import NotStarted
 from lab_checks.engine.verdict import Stop
 from lab_checks.judging import said
 from lab_checks.labs.incident import day, drills, night, updates
-from lab_checks.labs.incident.checks import LAB, scored
+from lab_checks.labs.incident.checks import LAB, diagnoses, scored
 
 # The notebook's face: which lies above the labs, so that its type has no name here.
 LabNotebook = Any
@@ -38,11 +38,9 @@ def clients(api: Api) -> None:
 
 
 def causes() -> None:
-    """Prints the causes that a diagnosis chooses from, in columns."""
-    names = drill.causes()
-    rows = -(-len(names) // 4)
-    for row in range(rows):
-        print("".join(f"{each:<{_WIDTH}}" for each in names[row::rows]).rstrip())
+    """Prints the causes that a diagnosis chooses from, each with what it means."""
+    for name in drill.causes():
+        print(f"{name:<{_WIDTH}}{drill.fault(name).title}")
 
 
 def channel() -> None:
@@ -79,8 +77,7 @@ def report(lab: LabNotebook, exercise: str, *, post_mortem: bool = False) -> Non
     except Stop as stop:
         print("\n".join(stop.verdict.of(exercise).lines()))
         return
-    given: dict[str, Any] = {name: dict(row) for name, row in (ctx.answers.get("diagnoses") or {}).items()}
-    found = drill.report(ctx, laid, score, given, str(ctx.answers.get("update") or ""))
+    found = drill.report(ctx, laid, score, diagnoses(ctx), str(ctx.answers.get("update") or ""))
     found["again"] = f"{drills.VARIABLE}={ctx.baseline['call']['seed']} ai-lab start {ctx.exercise.key}"
     print(drill.post_mortem(found) if post_mortem else drill.report_text(found))
 
