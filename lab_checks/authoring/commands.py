@@ -84,6 +84,9 @@ def check(
     ] = 0,
 ) -> None:
     """Prove the course: files agree, every start fails, every solution passes, every wrong attempt fails in its own words, no neighbour's solution passes."""
+    if not files and not beside:
+        # Said at once: looking through the files takes a while.
+        reach.connect(clusters.in_use())
     broken = course_check.problems()
     for problem in broken:
         typer.secho(f"✘ {problem}", fg="red")
