@@ -344,12 +344,24 @@ def test_a_budget_that_does_not_fit_is_told_why(specs: list[Object], words: str)
     assert words in said(stop)
 
 
-@pytest.mark.parametrize(("evicted", "words"), [(["api-1"], ""), (["api-9"], "no Pod was evicted"), ([], "no Pod was evicted")])
-def test_an_eviction_of_a_pod_that_came_later_is_no_drain(evicted: list[str], words: str) -> None:
+@pytest.mark.parametrize(
+    ("evicted", "cordoned", "words"),
+    [
+        (["ai-log-summary-api-1"], True, ""),
+        # One of a release before the drain.
+        (["ai-log-summary-api-9"], True, ""),
+        (["ai-log-summary-api-9"], False, "no Pod was evicted"),
+        (["on-call-tools-1"], True, "no Pod was evicted"),
+        ([], True, "no Pod was evicted"),
+    ],
+)
+def test_a_drain_closes_the_node_and_evicts_a_pod_of_the_api(evicted: list[str], cordoned: bool, words: str) -> None:
     node = {"metadata": {"name": budget.NODE}, "spec": {}}
-    stood = {"api-1": {"uid": "u1", "node": budget.NODE, "owner": "ai-log-summary-api-1"}}
-    deeds = Deeds(True, tuple(Deed(1.0, "create", "pods/eviction", "ai-platform", name, "kubectl", 201) for name in evicted))
-    ctx = context("maintenance", pods=[], nodes=[node], baseline={"pods": {"ai-platform": stood}}, deeds=deeds)
+    stood = {"ai-log-summary-api-1": {"uid": "u1", "node": budget.NODE, "owner": "ai-log-summary-api-1"}}
+    done = [Deed(1.0, "create", "pods/eviction", "ai-platform", name, "kubectl", 201) for name in evicted]
+    if cordoned:
+        done.append(Deed(1.0, "patch", "nodes", "", budget.NODE, "kubectl", 200))
+    ctx = context("maintenance", pods=[], nodes=[node], baseline={"pods": {"ai-platform": stood}}, deeds=Deeds(True, tuple(done)))
     if not words:
         budget.drained(ctx)
         return

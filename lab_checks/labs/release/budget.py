@@ -10,6 +10,7 @@ from lab_checks.engine.context import Context
 from lab_checks.engine.observe import see
 from lab_checks.engine.verdict import Seen
 from lab_checks.judging import words
+from lab_checks.labs.release.serving import API
 
 NODE = "ai-lab-worker2"
 
@@ -82,9 +83,10 @@ def drained(ctx: Context) -> None:
         raise (words.wait if cordoned else words.idle)(
             ctx, "not-drained", see(there[0], "spec.nodeName", there[0]["spec"].get("nodeName")), credit=0.3
         )
-    # A rollout makes new Pods as well: what was evicted stands in the audit log, where there is one.
-    stood = {name for name, row in ctx.baseline["pods"][ctx.namespace].items() if row["uid"] in _at_start(ctx)}
-    if ctx.deeds.known and not any(deed.namespace == ctx.namespace and deed.name in stood for deed in ctx.deeds.changes("pods/eviction")):
+    # A rollout makes new Pods as well, before the drain or after it: what was evicted, and from where, stands in the audit log, where there is one.
+    evicted = any(deed.namespace == ctx.namespace and deed.name.startswith(f"{API}-") for deed in ctx.deeds.changes("pods/eviction"))
+    cordoned = any(deed.name == NODE for deed in ctx.deeds.changes("nodes"))
+    if ctx.deeds.known and not (evicted and cordoned):
         raise words.fail(ctx, "never-drained", Seen(f"node/{NODE}", "evictions", "none"))
 
 
