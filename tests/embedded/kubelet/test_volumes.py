@@ -209,8 +209,15 @@ async def test_an_image_can_be_mounted_to_read(node: Node) -> None:
     await node.run("v", "sleep", "600", image="busybox:1.37", volumeMounts=[{"name": "m", "mountPath": "/m"}], volumes=volumes)
     await node.until_state("v", "running")
     assert (await node.exec("v", "ls", "/m"))[1].split()[:4] == ["bin", "boot", "dev", "etc"]
-    pulled = [each for each in await node.events("v") if each["reason"] == "Pulled"]
-    assert [each["involvedObject"].get("fieldPath") for each in pulled] == [None, "spec.containers{main}"]
+
+    async def pulled() -> list[Object]:
+        return [each for each in await node.events("v") if each["reason"] == "Pulled"]
+
+    async def both_pulled() -> bool:
+        return len(await pulled()) == 2
+
+    await node.until(both_pulled)
+    assert [each["involvedObject"].get("fieldPath") for each in await pulled()] == [None, "spec.containers{main}"]
 
 
 async def test_what_is_mounted_to_read_cannot_be_written(node: Node) -> None:
