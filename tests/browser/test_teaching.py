@@ -52,6 +52,8 @@ def paper(page: Any) -> Iterator[Any]:
         "console": lambda each: said.append(each.text),
         "pageerror": lambda each: said.append(str(each)),
     }
+    # A JupyterLab that another test left open goes on asking its server.
+    page.goto("about:blank")
     for name, listener in listeners.items():
         page.on(name, listener)
     page.asked, page.said = asked, said
