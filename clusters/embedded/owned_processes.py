@@ -93,9 +93,9 @@ def marked(name: str, value: str) -> list[int]:
 
         own = os.getpid()
         return [pid for pid in psutil.pids() if pid != own and environment(pid).get(name) == value and started(pid)]
-    mark = os.fsencode(f"{name}={value}\0")
     # Searched as one text: a machine may have hundreds of processes, and few of them are meant.
-    return [pid for pid in _own() if mark in _environ(pid) and environment(pid).get(name) == value and started(pid)]
+    mark = os.fsencode(f"\0{name}={value}\0")
+    return [pid for pid in _own() if mark in b"\0" + _environ(pid) and started(pid)]
 
 
 def server(folder: Path, *, but: int | None = None) -> int | None:

@@ -6,6 +6,7 @@ its own modules while the server reads the others, on another processor. Only th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -46,6 +47,11 @@ def prepare(folder: Path) -> None:
         return
 
 
+def log_of(folder: Path) -> Path:
+    """Where the server of the cluster in `folder` writes its messages."""
+    return folder / "server.log"
+
+
 def pid(folder: Path) -> int | None:
     """The process that waits here for the word; None where there is none."""
     waiting = _waiting.get(folder)
@@ -64,7 +70,9 @@ def begin(folder: Path, *, recover: bool) -> Waiting:
             os.close(prepared.ready)
             prepared.process.wait()
     fresh = launch(folder)
-    fresh.begin(recover=recover)
+    # One that ended at once is told by who waits for its answer, in its last words.
+    with contextlib.suppress(BrokenPipeError):
+        fresh.begin(recover=recover)
     return fresh
 
 
@@ -72,7 +80,7 @@ def launch(folder: Path) -> Waiting:
     """Starts a server for the cluster in `folder`, which must exist. It ends by itself where this process ends without the word. Raises OSError."""
     ready, says = os.pipe()
     hears, word = os.pipe()
-    log = folder / "server.log"
+    log = log_of(folder)
     try:
         with log.open("ab") as output:
             process = subprocess.Popen(

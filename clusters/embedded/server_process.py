@@ -33,7 +33,7 @@ class ServerProcess:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.log = folder / "server.log"
+        self.log = prepared_server.log_of(folder)
         self._pid_file = folder / "server.pid"
 
     # Finding

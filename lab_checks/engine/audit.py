@@ -77,6 +77,7 @@ class Deeds:
         return any(deed.looks and deed.resource in resources and deed.at <= first for deed in self.deeds)
 
 
+# `kubectl auth can-i` and `kubectl auth whoami` create reviews, which are answered and never stored.
 _REVIEWS = ("authorization.k8s.io", "authentication.k8s.io")
 
 
@@ -88,15 +89,14 @@ def _moment(event: Object) -> float:
         return 0.0
 
 
-def _dry_run(event: Object) -> bool:
-    """Whether a request stores nothing: said in its address, and by deletions and evictions in their DeleteOptions.
+def _stores_nothing(event: Object) -> bool:
+    """Whether a request stores nothing: a review, or a dry run, which is said in the address, and by deletions and evictions in their DeleteOptions.
 
     Other bodies are a learner's objects, in which a field of this name means nothing.
     """
     if "dryRun=" in event.get("requestURI", ""):
         return True
     body, reference = event.get("requestObject"), event.get("objectRef") or {}
-    # `kubectl auth can-i` and `kubectl auth whoami` create reviews, which are answered and never stored.
     if reference.get("apiGroup") in _REVIEWS:
         return True
     if not isinstance(body, dict):
@@ -109,7 +109,7 @@ def _dry_run(event: Object) -> bool:
 def _deed(event: Object) -> Deed | None:
     reference = event.get("objectRef") or {}
     user = event.get("user", {}).get("username", "")
-    if not reference or user.startswith(_COMPONENTS) or _dry_run(event):
+    if not reference or user.startswith(_COMPONENTS) or _stores_nothing(event):
         return None
     resource = reference.get("resource", "")
     if reference.get("subresource"):

@@ -83,10 +83,10 @@ def drained(ctx: Context) -> None:
         raise (words.wait if cordoned else words.idle)(
             ctx, "not-drained", see(there[0], "spec.nodeName", there[0]["spec"].get("nodeName")), credit=0.3
         )
-    # A rollout makes new Pods as well, before the drain or after it: what was evicted, and from where, stands in the audit log, where there is one.
+    # A rollout makes new Pods as well, before the drain or after it: that a Pod was evicted and the node closed stands in the audit log, where there is one.
     evicted = any(deed.namespace == ctx.namespace and deed.name.startswith(f"{API}-") for deed in ctx.deeds.changes("pods/eviction"))
-    cordoned = any(deed.name == NODE for deed in ctx.deeds.changes("nodes"))
-    if ctx.deeds.known and not (evicted and cordoned):
+    closed = any(deed.name == NODE for deed in ctx.deeds.changes("nodes"))
+    if ctx.deeds.known and not (evicted and closed):
         raise words.fail(ctx, "never-drained", Seen(f"node/{NODE}", "evictions", "none"))
 
 
