@@ -23,6 +23,11 @@ def now() -> str:
     return format_time(datetime.now(UTC))
 
 
+def format_seconds(seconds: float) -> str:
+    """Seconds since the epoch as metav1.Time writes them."""
+    return format_time(datetime.fromtimestamp(seconds, UTC))
+
+
 def format_time(moment: datetime) -> str:
     """As metav1.Time writes it: RFC 3339, whole seconds, UTC. `moment` knows its time zone."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

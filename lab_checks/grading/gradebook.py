@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 import tomllib
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab_checks import whole_file
+from kubeobjects import meta
+from lab_checks import spreadsheet, whole_file
 from lab_checks.engine.course import Course, Exercise, Lab, UnknownName
 from lab_checks.grading.rooms import NOT_REACHED, Graded, Marked
 
@@ -76,11 +76,6 @@ def weights(path: Path, course: Course, partial: bool) -> Weights:
     return Weights(own, float(told.get("default", 1)), partial)
 
 
-def moment(seconds: float) -> str:
-    """Seconds since the epoch in UTC, as RFC 3339 writes them."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
 def score(graded: Graded, weights: Weights) -> tuple[float, float]:
     """(points, the most there are)."""
     lab = graded.submission.lab
@@ -126,13 +121,11 @@ def to_json(found: Sequence[Graded], weights: Weights, at: float, isolation: str
                 ],
             }
         )
-    return {"format": FORMAT, "graded_at": moment(at), "isolation": isolation, "submissions": rows}
+    return {"format": FORMAT, "graded_at": meta.format_seconds(at), "isolation": isolation, "submissions": rows}
 
 
 def _cell(value: Any) -> Any:
-    """A text as a spreadsheet shows it. One that begins as a formula would be calculated: names and headlines come from submissions."""
-    text = value if isinstance(value, str) else None
-    return f"'{text}" if text and text[0] in "=+-@\t\r" else value
+    return spreadsheet.text(value) if isinstance(value, str) else value
 
 
 def _csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -174,7 +167,7 @@ def to_nbgrader(found: Sequence[Graded], weights: Weights) -> str:
         if each.submission.lab is not None:
             points, most = score(each, weights)
             changed = each.submission.changed
-            handed_in = moment(changed).replace("T", " ").removesuffix("Z") if changed else ""
+            handed_in = meta.format_seconds(changed).replace("T", " ").removesuffix("Z") if changed else ""
             rows.append((each.submission.lab.id, "", handed_in, each.submission.learner, "", "", "", points, 0.0, points, most))
     return _csv(NBGRADER, rows)
 
@@ -189,7 +182,9 @@ def to_lti(found: Sequence[Graded], weights: Weights, at: float) -> str:
             comment = f"{passed} of {len(each.marks)} exercises passed; {told(each)}"
             # One whose run was ended early was graded as far as it came; a person looks at it.
             progress = "PendingManual" if each.ended else "FullyGraded"
-            rows.append((each.submission.lab.id, each.submission.learner, points, most, "Submitted", progress, moment(at), comment))
+            rows.append(
+                (each.submission.lab.id, each.submission.learner, points, most, "Submitted", progress, meta.format_seconds(at), comment)
+            )
     return _csv(LTI, rows)
 
 

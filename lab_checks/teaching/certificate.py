@@ -8,7 +8,6 @@ The signature is over the canonical JSON (`canonical.py`) of the member `certifi
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from kubeobjects import meta
 from lab_checks.engine.course import Course, Exercise, Lab
 from lab_checks.engine.progress import Standing
 from lab_checks.teaching import signing
@@ -65,11 +65,6 @@ class Checked:
     key: Ed25519PublicKey
 
 
-def moment(seconds: float) -> str:
-    """Seconds since the epoch in UTC, as RFC 3339 writes them."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
 def earned(standings: Iterable[tuple[Exercise, Standing]]) -> list[tuple[Exercise, Standing]]:
     """The exercises that are passed in the version that the course has now."""
     return [(exercise, standing) for exercise, standing in standings if standing.passed_version == exercise.version]
@@ -98,7 +93,7 @@ def content(
         "course": course.title,
         "course_version": version,
         "name": name,
-        "issued_at": moment(now),
+        "issued_at": meta.format_seconds(now),
         "signed_with": key,
         "passed": len(passed),
         "of": len(asked),
@@ -116,7 +111,7 @@ def content(
                 "exercise": exercise.key,
                 "title": exercise.title,
                 "version": exercise.version,
-                "passed_at": moment(standing.passed_at),
+                "passed_at": meta.format_seconds(standing.passed_at),
                 "checks": standing.tries,
                 "hints": standing.hints,
             }
